@@ -1,0 +1,279 @@
+"""What a configuration may hold: every key, its type, its range, and what goes with what.
+
+    config = parse(plain(cfg), caller=Path.cwd())
+
+The YAML files in `conf/` give the values; this module refuses what cannot work, with one message
+that names key, value and what is allowed, before anything is loaded or trained. A `_target_` is
+taken only where it is one of the literals below. It does not import torch, so that `--help` stays
+quick. To add a choice: one YAML file there, one dataclass here.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    TypeAdapter,
+    ValidationError,
+)
+from pydantic import ValidationInfo as Info
+from pydantic.dataclasses import dataclass
+
+from polyak.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The repository, where `conf/` and `outputs/` are."""
+
+strict = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, populate_by_name=True)
+
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
+
+
+def _absolute(path: str, info: Info) -> str:
+    """A path from the command line is the caller's."""
+    caller: str = (info.context or {}).get("caller", ".")
+    return os.path.normpath(Path(caller, Path(path).expanduser()))
+
+
+def _existing(path: str) -> str:
+    if not Path(path).is_file():
+        raise ValueError("there is no such file")
+    return path
+
+
+def _count_or_fraction(value: Any) -> int | float:
+    if type(value) is int and value >= 0:
+        return value
+    if type(value) is float and 0 <= value < 1:
+        return value
+    raise ValueError("allowed: a count of images (0, 1, 2, ...) or a fraction below 1.0")
+
+
+Directory = Annotated[str, AfterValidator(_absolute)]
+File = Annotated[str, AfterValidator(_absolute), AfterValidator(_existing)]
+
+
+@dataclass(config=strict, kw_only=True)
+class _Dataset:
+    validation: Annotated[int | float, PlainValidator(_count_or_fraction)]
+    limit_train: Count | None
+    limit_test: Count | None
+
+
+@dataclass(config=strict, kw_only=True)
+class Auto(_Dataset):
+    target: Literal["polyak.data.auto.load"] = Field(alias="_target_")
+    datasets: Directory
+    substitute: bool
+
+
+@dataclass(config=strict, kw_only=True)
+class SVHN(_Dataset):
+    target: Literal["polyak.data.svhn.load"] = Field(alias="_target_")
+    datasets: Directory
+
+
+@dataclass(config=strict, kw_only=True)
+class HouseNumbers(_Dataset):
+    target: Literal["polyak.data.synthetic.load"] = Field(alias="_target_")
+    datasets: Directory
+    seed: Annotated[int, Field(ge=0)]
+
+
+@dataclass(config=strict, kw_only=True)
+class Arrays(_Dataset):
+    target: Literal["polyak.data.arrays.load"] = Field(alias="_target_")
+    train: File
+    test: File
+    name: str | None
+    groups: str | None
+    classes: Count | None
+
+
+@dataclass(config=strict, kw_only=True)
+class SmallCNN:
+    target: Literal["polyak.models.small_cnn.SmallCNN"] = Field(alias="_target_")
+    channels: tuple[Count, Count]
+    hidden: Count
+    classes: Count | None
+
+
+@dataclass(config=strict, kw_only=True)
+class SGD:
+    target: Literal["torch.optim.SGD"] = Field(alias="_target_")
+    lr: Positive
+    momentum: Decay
+    nesterov: bool
+    weight_decay: NotNegative
+
+
+@dataclass(config=strict, kw_only=True)
+class Adam:
+    target: Literal["torch.optim.Adam", "torch.optim.AdamW"] = Field(alias="_target_")
+    lr: Positive
+    betas: tuple[Decay, Decay]
+    eps: Positive
+    weight_decay: NotNegative
+
+
+@dataclass(config=strict, kw_only=True)
+class Constant:
+    target: Literal["polyak.schedules.Constant"] = Field(alias="_target_")
+
+
+@dataclass(config=strict, kw_only=True)
+class Cosine:
+    target: Literal["polyak.schedules.Cosine"] = Field(alias="_target_")
+    minimum: Annotated[float, Field(ge=0, le=1)]
+
+
+@dataclass(config=strict, kw_only=True)
+class Step:
+    target: Literal["polyak.schedules.Step"] = Field(alias="_target_")
+    every: Count
+    gamma: Positive
+
+
+@dataclass(config=strict, kw_only=True)
+class Uniform:
+    target: Literal["polyak.averaging.Uniform"] = Field(alias="_target_")
+
+
+@dataclass(config=strict, kw_only=True)
+class Averaging:
+    """The window [start, end) of zero-based epochs, and how its checkpoints are weighted."""
+
+    start: Annotated[int, Field(ge=0)]
+    end: Count | None
+    running: bool
+    scheme: Uniform
+
+
+@dataclass(config=strict, kw_only=True)
+class Training:
+    epochs: Count
+    batch_size: Count
+    precision: Literal["fp32", "bf16"]
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
+    threads: Count | None
+
+
+@dataclass(config=strict, kw_only=True)
+class Paths:
+    outputs: Directory
+    datasets: Directory
+    trajectories: Directory
+
+
+@dataclass(config=strict, kw_only=True)
+class Config:
+    """A whole configuration; `conf/config.yaml` describes the keys."""
+
+    dataset: Annotated[Auto | SVHN | HouseNumbers | Arrays, Field(discriminator="target")]
+    model: SmallCNN
+    optimizer: Annotated[SGD | Adam, Field(discriminator="target")]
+    schedule: Annotated[Constant | Cosine | Step, Field(discriminator="target")]
+    averaging: Averaging
+    training: Training
+    seed: Annotated[int, Field(ge=0, lt=2**63)]
+    paths: Paths
+
+
+_ADAPTER = TypeAdapter(Config)
+
+
+def parse(values: Any, *, caller: Path) -> Config:
+    """The typed configuration of plain `values`; relative paths are below `caller`.
+
+    Raises ConfigError with one line for each wrong key: its name, its value, what is allowed.
+    """
+    try:
+        # As JSON: strict about types, yet a mapping may become a dataclass and a list a tuple.
+        config = _ADAPTER.validate_json(json.dumps(values), context={"caller": str(caller)})
+    except ValidationError as error:
+        raise ConfigError("\n".join(_explain(details) for details in error.errors())) from None
+    _check_together(config)
+    return config
+
+
+def resolved(config: Config) -> dict[str, Any]:
+    """The configuration as plain values, with the keys of the YAML files."""
+    values: dict[str, Any] = _ADAPTER.dump_python(config, by_alias=True, mode="json")
+    return values
+
+
+def plain(cfg: DictConfig) -> Any:
+    """Hydra's composed configuration as plain values; ConfigError where it can't be resolved."""
+    try:
+        return OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    except MissingMandatoryValue as error:
+        raise ConfigError(f"{error.full_key}: give it a value, {error.full_key}=...") from None
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{error.full_key}: {error.msg or error}") from None
+
+
+def window(config: Config) -> range:
+    """The epochs to average."""
+    end = config.averaging.end
+    return range(config.averaging.start, config.training.epochs if end is None else end)
+
+
+def _explain(details: Mapping[str, Any]) -> str:
+    # Where a group has several choices, pydantic puts the chosen target into the location.
+    key = ".".join(str(part) for part in details["loc"] if "." not in str(part))
+    message = details["msg"].removeprefix("Value error, ")
+    if details["type"] in ("union_tag_invalid", "union_tag_not_found", "literal_error"):
+        context = details.get("ctx", {})
+        allowed = context.get("expected_tags") or context.get("expected")
+        value = context.get("tag", details["input"])
+        key = key if key.endswith("_target_") or "expected" in context else f"{key}._target_"
+        return f"{key} = {value}: allowed: {allowed}"
+    if details["type"] == "unexpected_keyword_argument":
+        return f"{key} = {details['input']!r}: there is no such key"
+    if details["type"] == "missing":
+        return f"{key}: this key is missing"
+    return f"{key} = {details['input']!r}: {message[0].lower()}{message[1:]}"
+
+
+def _check_together(config: Config) -> None:
+    window, epochs = config.averaging, config.training.epochs
+    if window.end is not None and window.end > epochs:
+        raise ConfigError(
+            f"averaging.end = {window.end}: allowed: at most training.epochs = {epochs}"
+        )
+    if window.end is not None and window.start >= window.end:
+        raise ConfigError(
+            f"averaging.start = {window.start}: allowed: below averaging.end = {window.end}"
+        )
+    if window.start >= epochs:
+        raise ConfigError(
+            f"averaging.start = {window.start}: allowed: below training.epochs = {epochs}"
+        )
+    optimizer = config.optimizer
+    if isinstance(optimizer, SGD) and optimizer.nesterov and optimizer.momentum == 0:
+        raise ConfigError(
+            "optimizer.nesterov = True: allowed: only with optimizer.momentum above 0"
+        )
+
+
+def register() -> None:
+    """Tell OmegaConf the resolvers that `conf/` uses: the repository's root, and a unique name."""
+    OmegaConf.register_new_resolver("polyak.root", lambda: str(ROOT), replace=True)
+    OmegaConf.register_new_resolver(
+        "polyak.unique",
+        lambda: f"{datetime.now():%Y-%m-%d_%H-%M-%S.%f}_{os.getpid()}",
+        replace=True,
+        use_cache=True,
+    )

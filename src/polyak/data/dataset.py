@@ -1,0 +1,162 @@
+"""What every source of data becomes: uint8 tensors in memory, split into train, validation, test.
+
+dataset = split(arrays.load(...), validation=0.1)
+dataset.train.images  # uint8 [N, C, H, W]
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from polyak.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images uint8 [N, C, H, W], labels int64 [N], and ids int64 [N]: positions in the source."""
+
+    images: Tensor
+    labels: Tensor
+    ids: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def digest(self) -> str:
+        """SHA-256 (hex) of shape, images and labels: the content, however it was named."""
+        total = hashlib.sha256(json.dumps(list(self.images.shape)).encode())
+        total.update(self.images.contiguous().numpy().data)
+        total.update(self.labels.contiguous().numpy().data)
+        return total.hexdigest()
+
+
+@dataclass(frozen=True)
+class Source:
+    """Labelled images before the validation split, and what a reader must know of them.
+
+    `groups` int64 [N] says which training images belong together (crops of one photo), or None.
+    `substitute_for` names the data that was asked for and could not be had.
+    """
+
+    name: str
+    origin: str
+    synthetic: bool
+    classes: int
+    train: Split
+    test: Split
+    groups: Tensor | None = None
+    substitute_for: str | None = None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Train, validation (None where nothing was carved) and test."""
+
+    name: str
+    origin: str
+    synthetic: bool
+    substitute_for: str | None
+    classes: int
+    train: Split
+    validation: Split | None
+    test: Split
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Channels, height, width."""
+        channels, height, width = self.train.images.shape[1:]
+        return channels, height, width
+
+    @property
+    def evaluated(self) -> dict[str, Split]:
+        """The splits that checkpoints are evaluated on, by name."""
+        both = {"validation": self.validation, "test": self.test}
+        return {name: split for name, split in both.items() if split is not None}
+
+    @property
+    def title(self) -> str:
+        """The name for titles; it says so where the data are not what was asked for, or drawn."""
+        if self.substitute_for:
+            return f"{self.name} (synthetic, NOT {self.substitute_for})"
+        return f"{self.name} (synthetic)" if self.synthetic else self.name
+
+
+def make_split(images: Tensor, labels: Tensor, limit: int | None) -> Split:
+    """The first `limit` (None: all) of images [N, C, H, W] and labels [N]."""
+    kept = slice(limit)
+    ids = torch.arange(len(labels))
+    return Split(images[kept].contiguous(), labels[kept].to(torch.int64), ids[kept])
+
+
+def split(source: Source, validation: float) -> Dataset:
+    """Carve `validation` images (an int: a count; a float: a fraction) from the training split.
+
+    Which images are carved does not depend on any seed. Where the source has groups, whole groups
+    spread evenly over the file are taken, so the count is met to within a group. Elsewhere ten
+    contiguous blocks, spread evenly: neighbours, which may be crops of one photo, stay together.
+    Raises ConfigError where nothing would be left to train on.
+    """
+    total = len(source.train)
+    count = round(validation * total) if isinstance(validation, float) else validation
+    if count >= total or (count == 0 and validation > 0):
+        raise ConfigError(
+            f"dataset.validation = {validation}: {count} of the {total} training images; "
+            "allowed: at least one image, and fewer than all"
+        )
+    train, carved = source.train, None
+    if count:
+        chosen = (
+            _blocks(total, count) if source.groups is None else _whole_groups(source.groups, count)
+        )
+        if bool(chosen.all()) or not bool(chosen.any()):
+            raise ConfigError(
+                f"dataset.validation = {validation}: the groups of the {total} training images "
+                "cannot be divided so; allowed: another count, or dataset.groups=null"
+            )
+        train, carved = _take(source.train, ~chosen), _take(source.train, chosen)
+    return Dataset(
+        name=source.name,
+        origin=source.origin,
+        synthetic=source.synthetic,
+        substitute_for=source.substitute_for,
+        classes=source.classes,
+        train=train,
+        validation=carved,
+        test=source.test,
+    )
+
+
+def _take(whole: Split, chosen: Tensor) -> Split:
+    return Split(whole.images[chosen], whole.labels[chosen], whole.ids[chosen])
+
+
+def _blocks(total: int, count: int, blocks: int = 10) -> Tensor:
+    """bool [total] with `count` true, in at most `blocks` runs, each at the end of its stretch."""
+    blocks = min(blocks, count)
+    chosen = torch.zeros(total, dtype=torch.bool)
+    for block in range(blocks):
+        length = count * (block + 1) // blocks - count * block // blocks
+        end = total * (block + 1) // blocks
+        chosen[end - length : end] = True
+    return chosen
+
+
+def _whole_groups(groups: Tensor, count: int) -> Tensor:
+    """bool [N]: whole groups, in order of first appearance, whenever the quota so far allows."""
+    members: dict[int, list[int]] = {}
+    for index, group in enumerate(groups.tolist()):
+        members.setdefault(group, []).append(index)
+    chosen = torch.zeros(len(groups), dtype=torch.bool)
+    seen = taken = 0
+    for indices in members.values():
+        seen += len(indices)
+        # The group is taken where that leaves the number taken nearer to its quota.
+        if abs(taken + len(indices) - count * seen / len(groups)) < abs(
+            taken - count * seen / len(groups)
+        ):
+            chosen[indices] = True
+            taken += len(indices)
+    return chosen

@@ -1,0 +1,53 @@
+"""`house_numbers` as a source: drawn once, then kept on disk.
+
+python src/train.py dataset=house_numbers
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from filelock import FileLock
+from torch import Tensor
+
+from polyak import checkpoint
+from polyak.data import house_numbers
+from polyak.data.dataset import Source, make_split
+from polyak.errors import CheckpointError
+
+
+def load(
+    datasets: str,
+    *,
+    seed: int = 0,
+    limit_train: int | None = None,
+    limit_test: int | None = None,
+) -> Source:
+    """The first images of both splits; `limit_*` None: as many as SVHN has."""
+    folder = Path(datasets) / "house_numbers"
+    train = _cached(folder, "train", house_numbers.TRAIN_SIZE, limit_train, seed)
+    test = _cached(folder, "test", house_numbers.TEST_SIZE, limit_test, seed)
+    return Source(
+        name="house_numbers",
+        origin=f"drawn by polyak: version {house_numbers.VERSION}, seed {seed}",
+        synthetic=True,
+        classes=10,
+        train=make_split(*train, None),
+        test=make_split(*test, None),
+    )
+
+
+def _cached(
+    folder: Path, split: Literal["train", "test"], size: int, limit: int | None, seed: int
+) -> tuple[Tensor, Tensor]:
+    """Images uint8 [N, 3, 32, 32] and labels int64 [N], from disk where they are there."""
+    count = min(limit or size, size)
+    path = folder / f"v{house_numbers.VERSION}_seed{seed}_{split}_{count}.safetensors"
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        try:
+            tensors = checkpoint.load(path).tensors
+        except CheckpointError:  # not there, or damaged
+            images, labels = house_numbers.generate(split, count, seed)
+            tensors = {"images": images, "labels": labels}
+            checkpoint.save(path, tensors)
+    return tensors["images"], tensors["labels"]

@@ -1,0 +1,32 @@
+"""Errors that a user can mend: the message names the key or file, the value found, and the fix.
+
+`train.py` prints them as one line; any other exception is a bug and keeps its traceback.
+"""
+
+
+class PolyakError(Exception):
+    """Base of all errors that this project raises on purpose."""
+
+
+class ConfigError(PolyakError):
+    """A configuration value, or a combination of values, that cannot work."""
+
+
+class DataError(PolyakError):
+    """Data that cannot be had, or files that are not what they should be."""
+
+
+class CheckpointError(PolyakError):
+    """A file of weights that is missing, damaged, or does not fit the others."""
+
+
+class DivergedError(PolyakError):
+    """A training whose loss or weights stopped being finite.
+
+    `epoch` is zero-based and `lr` is the learning rate of that epoch.
+    """
+
+    def __init__(self, message: str, *, epoch: int, lr: float) -> None:
+        super().__init__(message)
+        self.epoch = epoch
+        self.lr = lr

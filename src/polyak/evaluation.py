@@ -1,0 +1,78 @@
+"""What a model says of a split (logits), and how good that is.
+
+answers = logits(model, split.images.to(device), precision="fp32")
+scores(answers, split.labels).accuracy
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from polyak import inputs
+from polyak.data.dataset import Split
+from polyak.precision import autocast
+
+BATCH_SIZE = 500
+"""Images a forward pass. Part of the evaluation key: it may decide the last bits."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Mean cross entropy (nats), accuracy and expected calibration error (fractions)."""
+
+    loss: float
+    accuracy: float
+    calibration_error: float
+
+
+def evaluation_key(split: Split, precision: str) -> str:
+    """16 hex digits that name an evaluation: what is evaluated (content) and how (precision)."""
+    what = {"split": split.digest(), "precision": precision, "batch": BATCH_SIZE, "format": 1}
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@torch.inference_mode()
+def logits(model: nn.Module, images: Tensor, *, precision: str) -> Tensor:
+    """float32 [N, classes] on CPU for uint8 images [N, C, H, W] on the model's device.
+
+    The model runs in evaluation mode and is left in the mode it was in.
+    """
+    training = model.training
+    model.eval()
+    try:
+        with autocast(images.device, precision):
+            answers = [model(inputs.scale(batch)).float() for batch in images.split(BATCH_SIZE)]
+    finally:
+        model.train(training)
+    return torch.cat(answers).cpu()
+
+
+def scores(answers: Tensor, labels: Tensor) -> Scores:
+    """Scores of logits [N, classes] against labels int64 [N], computed in float64 on CPU.
+
+    Where two classes are equally likely, the first counts as the answer, as argmax has it.
+    """
+    answers, labels = answers.double(), labels.cpu()
+    return Scores(
+        loss=F.cross_entropy(answers, labels).item(),
+        accuracy=(answers.argmax(1) == labels).double().mean().item(),
+        calibration_error=calibration_error(answers.softmax(1), labels),
+    )
+
+
+def calibration_error(probabilities: Tensor, labels: Tensor, bins: int = 15) -> float:
+    """Expected calibration error, a fraction: mean |accuracy - confidence| over equal-width bins.
+
+    Guo et al. 2017 (https://arxiv.org/abs/1706.04599), with 15 bins (lower, upper] as there.
+    `probabilities` [N, classes], `labels` int64 [N].
+    """
+    confidence, answer = probabilities.max(1)
+    bin_of = (confidence * bins).ceil().long().clamp(1, bins) - 1
+    excess = (answer == labels).double() - confidence.double()
+    return torch.zeros(bins, dtype=torch.float64).index_add_(
+        0, bin_of, excess
+    ).abs().sum().item() / len(labels)

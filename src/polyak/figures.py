@@ -1,0 +1,80 @@
+"""What one run draws, from its numbers alone: the article's figure, and a look at the images.
+
+accuracy(directory / "accuracy.png", title=..., epochs=[10, 11], checkpoints=[0.8, 0.82],
+         average=0.85)
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from torch import Tensor
+
+from polyak import files
+
+# Okabe and Ito's palette, which colour-blind readers can tell apart.
+BLUE, VERMILLION, GREEN = "#0072B2", "#D55E00", "#009E73"
+
+
+def accuracy(
+    path: Path,
+    *,
+    title: str,
+    epochs: Sequence[int],
+    checkpoints: Sequence[float],
+    average: float,
+    split: str = "test",
+) -> None:
+    """The article's figure: each checkpoint of the window as a connected point, the average as a
+    dashed line, the checkpoints' mean as a dash-dotted line. Accuracies are fractions."""
+    mean = sum(checkpoints) / len(checkpoints)
+    figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
+    axes.plot(epochs, [100 * value for value in checkpoints], "o-", color=BLUE, label="checkpoints")
+    axes.axhline(
+        100 * average,
+        linestyle="--",
+        color=VERMILLION,
+        label=f"averaged weights: {100 * average:.2f} %",
+    )
+    axes.axhline(
+        100 * mean,
+        linestyle="-.",
+        color=GREEN,
+        label=f"mean of the checkpoints: {100 * mean:.2f} %",
+    )
+    axes.set(xlabel="epoch (zero-based)", ylabel=f"{split} accuracy (%)")
+    axes.set_title(title, fontsize="medium")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.3)
+    axes.legend(loc="best")
+    _save(figure, path)
+
+
+def samples(path: Path, *, title: str, images: Tensor, labels: Tensor, rows: int = 6) -> None:
+    """A grid of images uint8 [N, C, H, W] under their labels [N], at most rows x 2 rows of them."""
+    columns = 2 * rows
+    figure, grid = plt.subplots(
+        rows, columns, figsize=(columns * 0.75, rows * 0.9 + 0.4), layout="constrained"
+    )
+    for axes in grid.flat:
+        axes.axis("off")
+    for axes, image, label in zip(grid.flat, images, labels, strict=False):
+        pixels = image.permute(1, 2, 0).numpy()
+        if pixels.shape[2] == 3:
+            axes.imshow(pixels)
+        else:  # grey, or channels that are no colours: the first
+            axes.imshow(pixels[..., 0], cmap="gray", vmin=0, vmax=255)
+        axes.set_title(str(int(label)), fontsize=9, pad=2)
+    figure.suptitle(title, fontsize="medium")
+    _save(figure, path)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    with files.atomic(path) as temporary:
+        figure.savefig(temporary, dpi=150)
+    plt.close(figure)

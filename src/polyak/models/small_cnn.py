@@ -1,0 +1,45 @@
+"""The article's network: two convolutions, one max-pool, two linear layers.
+
+model = SmallCNN(input_shape=(3, 32, 32), classes=10)
+"""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+
+class SmallCNN(nn.Module):
+    """Maps images [N, C, H, W] to logits [N, classes].
+
+    For 3x32x32 inputs and 10 classes the parameters have the article's names and shapes:
+    features.0 (conv 3-32), features.2 (conv 32-64), classifier.1 (linear 16384-256) and
+    classifier.3 (linear 256-10). PyTorch's default initialisation.
+    """
+
+    def __init__(
+        self,
+        input_shape: Sequence[int],
+        classes: int,
+        channels: Sequence[int] = (32, 64),
+        hidden: int = 256,
+    ) -> None:
+        super().__init__()
+        depth, height, width = input_shape
+        first, second = channels
+        self.features = nn.Sequential(
+            nn.Conv2d(depth, first, kernel_size=3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(first, second, kernel_size=3, padding=1),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+        )
+        self.classifier = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(second * (height // 2) * (width // 2), hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, classes),
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.classifier(self.features(images))
+        return logits

@@ -1,0 +1,202 @@
+"""What a run leaves for others to read: metrics.csv, predictions, summary.json's numbers, a table.
+
+metrics = Metrics(directory / "metrics.csv")
+metrics.add(record)
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from torch import Tensor
+
+from polyak import checkpoint, files
+from polyak.checkpoint import Checkpoint
+from polyak.config import Config
+from polyak.data.dataset import Dataset
+from polyak.evaluation import Scores
+from polyak.trajectory import EpochRecord, Trajectory
+
+SHORT = {"validation": "val", "test": "test"}
+"""Split names as they are in the columns of metrics.csv."""
+
+COLUMNS = [
+    *("epoch", "lr", "train_loss", "train_accuracy"),
+    *("val_loss", "val_accuracy", "test_loss", "test_accuracy"),
+    *("average_count", "average_val_loss", "average_val_accuracy"),
+    *("average_test_loss", "average_test_accuracy", "seconds"),
+]
+
+
+class Metrics:
+    """metrics.csv: one row an epoch, on disk whole as soon as it is added."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._rows: dict[int, dict[str, float]] = {}
+
+    def add(self, record: EpochRecord) -> None:
+        """Add an epoch's row."""
+        self._rows[record.epoch] = {
+            "epoch": record.epoch,
+            "lr": record.lr,
+            "train_loss": record.training.loss,
+            "train_accuracy": record.training.accuracy,
+            "seconds": record.training.seconds,
+            **_columns("", record.scores),
+        }
+        self._write()
+
+    def add_average(self, epoch: int, count: int, scores: Mapping[str, Scores]) -> None:
+        """Fill in the average of the `count` checkpoints up to and including `epoch`."""
+        self._rows[epoch] |= {"average_count": count, **_columns("average_", scores)}
+        self._write()
+
+    def _write(self) -> None:
+        frame = pd.DataFrame(list(self._rows.values()), columns=COLUMNS)
+        frame = frame.astype({"average_count": "Int64"})
+        with files.atomic(self._path) as temporary:
+            frame.to_csv(temporary, index=False)
+
+
+def _columns(prefix: str, scores: Mapping[str, Scores]) -> dict[str, float]:
+    return {
+        f"{prefix}{SHORT[split]}_{what}": getattr(score, what)
+        for split, score in scores.items()
+        for what in ("loss", "accuracy")
+    }
+
+
+def link_epoch(
+    directory: Path, trajectory: Trajectory, keys: Mapping[str, str], epoch: int
+) -> None:
+    """Link an epoch's weights and logits from the store into the run directory."""
+    weights = trajectory.checkpoint(epoch)
+    files.link(weights, directory / "checkpoints" / weights.name)
+    for split, key in keys.items():
+        answers = trajectory.logits(key, epoch)
+        files.link(answers, directory / "predictions" / split / answers.name)
+
+
+def save_average(
+    directory: Path,
+    average: Checkpoint,
+    answers: Mapping[str, Tensor],
+    data: Dataset,
+    window: range,
+    scheme: str,
+) -> None:
+    """Write averaged.safetensors, and for each split the average's logits and what logits are
+    compared with: labels, and ids in the source."""
+    made_of = {"window": [window.start, window.stop], "scheme": scheme}
+    checkpoint.save(directory / "averaged.safetensors", average.tensors, made_of)
+    for name, split in data.evaluated.items():
+        folder = directory / "predictions" / name
+        checkpoint.save(folder / "average.safetensors", {"logits": answers[name]}, made_of)
+        checkpoint.save(
+            folder / "labels.safetensors", {"labels": split.labels, "image_ids": split.ids}
+        )
+
+
+def describe(data: Dataset) -> dict[str, Any]:
+    """What the data were, for summary.json."""
+    return {
+        "name": data.name,
+        "origin": data.origin,
+        "synthetic": data.synthetic,
+        "substitute_for": data.substitute_for,
+        "classes": data.classes,
+        "input_shape": list(data.input_shape),
+        "sizes": {"train": len(data.train)}
+        | {name: len(split) for name, split in data.evaluated.items()},
+    }
+
+
+def compare(
+    records: Sequence[EpochRecord], window: range, average: Mapping[str, Scores]
+) -> dict[str, Any]:
+    """The average beside the checkpoints it can be compared with, and the gains: fractions.
+
+    `records` are those of all epochs, `window` the epochs averaged. For each of
+    average, last, window_mean, best_by_validation (None without validation; the first of equals)
+    and best_by_test_oracle: {split: {loss, accuracy, calibration_error}}, and the epoch where it
+    is one checkpoint. The last is the window's last; the bests are over all epochs of the run.
+    """
+    by_epoch = {record.epoch: record for record in records}
+
+    def one(epoch: int) -> dict[str, Any]:
+        scores = by_epoch[epoch].scores
+        return {"epoch": epoch, **{split: asdict(score) for split, score in scores.items()}}
+
+    def best(split: str) -> int:
+        return max(by_epoch, key=lambda epoch: by_epoch[epoch].scores[split].accuracy)
+
+    members = [by_epoch[epoch].scores for epoch in window]
+    window_mean = {
+        split: {
+            what: math.fsum(asdict(scores[split])[what] for scores in members) / len(members)
+            for what in asdict(average[split])
+        }
+        for split in average
+    }
+    results: dict[str, Any] = {
+        "window_mean": window_mean,
+        "last": one(window[-1]),
+        "best_by_validation": one(best("validation")) if "validation" in average else None,
+        "best_by_test_oracle": one(best("test")),
+        "average": {split: asdict(score) for split, score in average.items()},
+    }
+    gains = {
+        f"over_{name}": {
+            split: asdict(average[split])["accuracy"] - results[name][split]["accuracy"]
+            for split in average
+        }
+        for name in ("window_mean", "last", "best_by_validation", "best_by_test_oracle")
+        if results[name] is not None
+    }
+    return {"results": results, "gains": gains}
+
+
+LABELS = {
+    "window_mean": "mean of the window's checkpoints",
+    "last": "last checkpoint",
+    "best_by_validation": "best checkpoint by validation",
+    "best_by_test_oracle": "best checkpoint by test (oracle)",
+    "average": "AVERAGE",
+}
+
+
+def table(comparison: Mapping[str, Any], scheme: str, window: range) -> str:
+    """`compare`'s numbers for a person: accuracies in %, gains of the average in points."""
+    results, gains = comparison["results"], comparison["gains"]
+    splits = [split for split in SHORT if split in results["average"]]
+    head = "".join(f"{split:>14}{'gain':>9}" for split in splits)
+    lines = [f"{'accuracy in %, gain of the average in points':<46}{head}"]
+    for name, label in LABELS.items():
+        if results[name] is None:
+            continue
+        if "epoch" in results[name]:
+            label += f", epoch {results[name]['epoch']}"
+        if name == "average":
+            label = f"average of {window[0]}..{window[-1]} ({scheme})"
+        line = f"{label:<46}"
+        for split in splits:
+            line += f"{100 * results[name][split]['accuracy']:14.2f}"
+            gain = gains.get(f"over_{name}", {}).get(split)
+            line += f"{'':>9}" if gain is None else f"{100 * gain:+9.2f}"
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def title(config: Config, data: Dataset, window: range, scheme: str) -> str:
+    """A figure's title: data, sizes, model, learning rate, window."""
+    model = config.model.target.rpartition(".")[2]
+    optimizer = config.optimizer.target.rpartition(".")[2]
+    return (
+        f"{data.title}, {len(data.train):,} training / {len(data.test):,} test images\n"
+        f"{model}, {optimizer} lr {config.optimizer.lr:g}, seed {config.seed}, "
+        f"{scheme} average of epochs {window[0]}..{window[-1]}"
+    )
