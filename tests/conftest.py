@@ -13,10 +13,8 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.fixture(autouse=True)
-def _two_threads() -> None:
-    """Results differ in the last bits between numbers of threads; tests fix it."""
-    torch.set_num_threads(2)
+# Results differ in the last bits between numbers of threads; tests fix it.
+torch.set_num_threads(2)
 
 
 def learnable(count: int, seed: int, side: int = 8, classes: int = 10) -> dict[str, np.ndarray]:

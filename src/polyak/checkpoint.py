@@ -71,12 +71,12 @@ def load(path: Path) -> Checkpoint:
         with safetensors.safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get(METADATA_KEY, "{}")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        metadata = json.loads(text)
+        tied = tuple(tuple(group) for group in metadata.pop("tied", ()))
     except FileNotFoundError as error:
         raise CheckpointError(f"{path}: there is no such file") from error
-    except (safetensors.SafetensorError, OSError) as error:
+    except (safetensors.SafetensorError, OSError, ValueError) as error:
         raise CheckpointError(f"{path}: not a whole safetensors file ({error})") from error
-    metadata = json.loads(text)
-    tied = tuple(tuple(group) for group in metadata.pop("tied", ()))
     return Checkpoint(tensors, tied, metadata)
 
 

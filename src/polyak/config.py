@@ -37,6 +37,7 @@ strict = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, populate_b
 
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
+LearningRate = Annotated[float, Field(gt=0, le=1e30)]  # torch refuses what float32 can't hold
 NotNegative = Annotated[float, Field(ge=0)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
 
@@ -113,7 +114,7 @@ class SmallCNN:
 @dataclass(config=strict, kw_only=True)
 class SGD:
     target: Literal["torch.optim.SGD"] = Field(alias="_target_")
-    lr: Positive
+    lr: LearningRate
     momentum: Decay
     nesterov: bool
     weight_decay: NotNegative
@@ -122,7 +123,7 @@ class SGD:
 @dataclass(config=strict, kw_only=True)
 class Adam:
     target: Literal["torch.optim.Adam", "torch.optim.AdamW"] = Field(alias="_target_")
-    lr: Positive
+    lr: LearningRate
     betas: tuple[Decay, Decay]
     eps: Positive
     weight_decay: NotNegative
@@ -221,7 +222,8 @@ def plain(cfg: DictConfig) -> Any:
     except MissingMandatoryValue as error:
         raise ConfigError(f"{error.full_key}: give it a value, {error.full_key}=...") from None
     except OmegaConfBaseException as error:
-        raise ConfigError(f"{error.full_key}: {error.msg or error}") from None
+        first_line = str(error).splitlines()[0]
+        raise ConfigError(f"{error.full_key}: {first_line}") from None
 
 
 def window(config: Config) -> range:

@@ -6,12 +6,12 @@ Each file holds `images` uint8 [N, H, W, C] or [N, H, W] and `labels` integers [
 file may hold an array that says which images belong together. Nothing is unpickled.
 """
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from numpy.lib.npyio import NpzFile
 from torch import Tensor
 
 from polyak.data.dataset import Source, make_split
@@ -38,14 +38,19 @@ def load(
             f"{test}: images are {list(test_images.shape[1:])} (C, H, W), but "
             f"{list(train_images.shape[1:])} in {train}"
         )
-    largest = int(max(train_labels.max(), test_labels.max()))
-    if classes is not None and largest >= classes:
-        raise DataError(f"dataset.classes = {classes}: the files have labels up to {largest}")
+    if classes is None:
+        classes = 1 + int(max(train_labels.max(), test_labels.max()))
+    for path, labels in ((train, train_labels), (test, test_labels)):
+        if labels.max() >= classes:
+            raise DataError(
+                f"{path}: labels go up to {labels.max()}; "
+                f"allowed: below dataset.classes = {classes}"
+            )
     return Source(
         name=name or Path(train).name,
         origin=f"arrays: {Path(train).name}, {Path(test).name}",
         synthetic=False,
-        classes=classes or largest + 1,
+        classes=classes,
         train=make_split(train_images, train_labels, limit_train),
         test=make_split(test_images, test_labels, limit_test),
         groups=None if together is None else together[:limit_train],
@@ -55,13 +60,16 @@ def load(
 def _read(path: Path, groups: str | None) -> tuple[Tensor, Tensor, Tensor | None]:
     """Images uint8 [N, C, H, W], labels int64 [N], group numbers int64 [N] or None."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            images, labels = _array(file, "images", path), _array(file, "labels", path)
-            together = _array(file, groups, path) if groups in file.files else None
+        file = np.load(path, allow_pickle=False)
     except FileNotFoundError as error:
         raise DataError(f"{path}: there is no such file") from error
-    except (zipfile.BadZipFile, ValueError, EOFError, OSError, AttributeError) as error:
-        raise DataError(f"{path}: not a whole .npz file of plain arrays ({error})") from error
+    except Exception as error:  # damaged files make zipfile and numpy raise a dozen types
+        raise DataError(f"{path}: not a whole .npz file ({error})") from error
+    if not isinstance(file, NpzFile):
+        raise DataError(f"{path}: one .npy array; allowed: a .npz file of images and labels")
+    with file:
+        images, labels = _array(file, "images", path), _array(file, "labels", path)
+        together = _array(file, groups, path) if groups in file.files else None
     if images.dtype != np.uint8 or images.ndim not in (3, 4) or 0 in images.shape:
         raise DataError(
             f"{path}: images are {images.dtype} {list(images.shape)}; "
@@ -72,6 +80,7 @@ def _read(path: Path, groups: str | None) -> tuple[Tensor, Tensor, Tensor | None
             f"{path}: labels are {labels.dtype} {list(labels.shape)}; "
             f"allowed: integers [{len(images)}], one for each image"
         )
+    labels = labels.astype(np.int64)  # an unsigned label that has no place there turns negative
     if labels.min() < 0:
         raise DataError(f"{path}: labels go down to {labels.min()}; allowed: 0, 1, 2, ...")
     if together is not None and together.shape != labels.shape:
@@ -81,13 +90,18 @@ def _read(path: Path, groups: str | None) -> tuple[Tensor, Tensor, Tensor | None
     numbers = None if together is None else np.unique(together, return_inverse=True)[1]
     return (
         torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))),
-        torch.from_numpy(labels.astype(np.int64)),
+        torch.from_numpy(labels),
         None if numbers is None else torch.from_numpy(numbers.astype(np.int64)),
     )
 
 
-def _array(file: "np.lib.npyio.NpzFile", name: str | None, path: Path) -> Array:
+def _array(file: NpzFile, name: str | None, path: Path) -> Array:
     if name not in file.files:
         raise DataError(f"{path}: there is no array {name!r}, only {sorted(file.files)}")
-    array: Array = file[name]
+    try:
+        array = file[name]
+    except Exception as error:  # as above; and an array of objects, which are pickles
+        raise DataError(f"{path}: {name} can't be read as a plain array ({error})") from error
+    if not isinstance(array, np.ndarray):  # bytes, where the member is no .npy file
+        raise DataError(f"{path}: {name} is not an array")
     return array

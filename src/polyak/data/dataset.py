@@ -138,9 +138,10 @@ def _blocks(total: int, count: int, blocks: int = 10) -> Tensor:
     blocks = min(blocks, count)
     chosen = torch.zeros(total, dtype=torch.bool)
     for block in range(blocks):
-        length = count * (block + 1) // blocks - count * block // blocks
-        end = total * (block + 1) // blocks
-        chosen[end - length : end] = True
+        before, after = count * block // blocks, count * (block + 1) // blocks
+        # The images that stay are shared out too, so that a block never outgrows its stretch.
+        end = after + (total - count) * (block + 1) // blocks
+        chosen[end - (after - before) : end] = True
     return chosen
 
 

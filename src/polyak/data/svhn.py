@@ -7,8 +7,8 @@ Feature Learning", NIPS workshop 2011, http://ufldl.stanford.edu/housenumbers. F
 use only. 73,257 training and 26,032 test images, 3x32x32, digits 0..9.
 """
 
+import http.client
 import logging
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -46,21 +46,19 @@ def load(datasets: str, *, limit_train: int | None = None, limit_test: int | Non
 
 def fetch(folder: Path) -> None:
     """Have both files in `folder` with the right MD5, downloading what is not; else DataError."""
-    if not (missing := _missing(folder)):
+    if not _missing(folder):
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / "download.lock"):
-        for split in missing:
-            url, name, md5 = SVHN.split_list[split]
-            if check_integrity(str(folder / name), md5):  # another process has just fetched it
-                continue
-            log.info("downloading %s to %s", url, folder)
-            try:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / "download.lock"):
+            for split in _missing(folder):  # another process may just have fetched them
+                url = SVHN.split_list[split][0]
+                log.info("downloading %s to %s", url, folder)
                 # torchvision waits for an answer for ever; ask first.
                 urllib.request.urlopen(url, timeout=ANSWER_SECONDS).close()
                 SVHN(folder, split, download=True)
-            except (OSError, RuntimeError, urllib.error.URLError) as error:
-                raise DataError(_unavailable(folder, error)) from error
+    except (OSError, RuntimeError, http.client.HTTPException) as error:
+        raise DataError(_unavailable(folder, error)) from error
 
 
 def _missing(folder: Path) -> list[str]:

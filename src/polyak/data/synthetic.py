@@ -46,8 +46,8 @@ def _cached(
     with FileLock(path.with_suffix(".lock")):
         try:
             tensors = checkpoint.load(path).tensors
-        except CheckpointError:  # not there, or damaged
+            return tensors["images"], tensors["labels"]
+        except (CheckpointError, KeyError):  # not there, or damaged
             images, labels = house_numbers.generate(split, count, seed)
-            tensors = {"images": images, "labels": labels}
-            checkpoint.save(path, tensors)
-    return tensors["images"], tensors["labels"]
+            checkpoint.save(path, {"images": images, "labels": labels})
+            return images, labels

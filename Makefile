@@ -1,0 +1,35 @@
+# make demo   install, then the article's protocol on synthetic digits
+# make test   install, then all quick tests
+VENV ?= .venv
+PYTHON ?= python3
+# The versions that are tested. `make CONSTRAINTS=` takes the newest that pyproject.toml admits.
+CONSTRAINTS ?= constraints.txt
+
+python := $(VENV)/bin/python
+installed := $(VENV)/.installed
+
+.PHONY: install demo test test-slow check clean
+
+install: $(installed)
+
+$(installed): pyproject.toml $(CONSTRAINTS)
+	test -x $(python) || $(PYTHON) -m venv $(VENV)
+	$(python) -m pip install --quiet $(addprefix --constraint ,$(CONSTRAINTS)) --editable '.[dev]'
+	touch $@
+
+demo: install
+	$(python) src/train.py experiment=demo
+
+test: install
+	$(python) -m pytest
+
+test-slow: install
+	$(python) -m pytest -m slow
+
+check: install
+	$(python) -m ruff format --check .
+	$(python) -m ruff check .
+	$(python) -m mypy
+
+clean:
+	rm -rf $(VENV) build *.egg-info src/*.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,42 @@
+import pytest
+import torch
+
+from polyak.models.small_cnn import SmallCNN
+from tests.article import ArticleCNN
+
+
+def make(**options):
+    torch.manual_seed(0)
+    return SmallCNN(**{"input_shape": (3, 32, 32), "classes": 10} | options)
+
+
+def test_has_the_articles_names_shapes_and_initial_weights():
+    torch.manual_seed(0)
+    article = ArticleCNN().state_dict()
+    ours = make().state_dict()
+    assert list(ours) == list(article)
+    for name, tensor in article.items():
+        assert torch.equal(ours[name], tensor), name
+
+
+def test_gives_the_articles_outputs_and_gradients():
+    ours, article = make(), ArticleCNN()
+    article.load_state_dict(ours.state_dict())
+    images = torch.randn(8, 3, 32, 32)
+    for model in (ours, article):
+        model(images).logsumexp(1).sum().backward()
+    torch.testing.assert_close(ours(images), article(images), rtol=1e-5, atol=1e-6)
+    for (name, one), other in zip(ours.named_parameters(), article.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-4, msg=name)
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 17, 9), (4, 8, 8)])
+def test_takes_other_shapes_and_classes(shape):
+    assert make(input_shape=shape, classes=7)(torch.zeros(2, *shape)).shape == (2, 7)
+
+
+def test_widths_can_be_chosen():
+    shapes = [tuple(tensor.shape) for tensor in make(channels=[4, 8], hidden=5).parameters()]
+    assert shapes[0] == (4, 3, 3, 3)
+    assert shapes[2] == (8, 4, 3, 3)
+    assert shapes[4] == (5, 8 * 16 * 16)

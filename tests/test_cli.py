@@ -1,0 +1,366 @@
+"""The real commands, in their own processes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import safetensors.torch
+import torch
+
+from polyak import averaging, checkpoint, evaluation
+from polyak.models.small_cnn import SmallCNN
+from polyak.record import COLUMNS
+from tests.conftest import ROOT, learnable
+
+
+def only_run(outputs: Path) -> Path:
+    (directory,) = (outputs / "runs").iterdir()
+    return directory
+
+
+def summary_of(directory: Path) -> dict:
+    return json.loads((directory / "summary.json").read_text())
+
+
+def run_files(directory: Path) -> dict[str, bytes]:
+    """Everything in a run that does not tell the time or the place."""
+    return {
+        str(path.relative_to(directory)): path.read_bytes()
+        for path in sorted(directory.rglob("*.safetensors"))
+    }
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, arrays):
+    """One small run with a validation split and a running average, and what it printed."""
+    outputs = tmp_path_factory.mktemp("finished")
+    done = subprocess.run(
+        [
+            *(sys.executable, str(ROOT / "src" / "train.py")),
+            *("dataset=arrays", "dataset.train=train.npz", "dataset.test=test.npz"),
+            *("dataset.validation=60", "averaging.start=1", "averaging.running=true"),
+            *("model.channels=[4,8]", "model.hidden=16", "training.batch_size=32"),
+            *("training.epochs=4", "training.threads=2", "training.device=cpu"),
+            f"paths.outputs={outputs}",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=arrays,
+    )
+    assert done.returncode == 0, done.stderr
+    return only_run(outputs), done
+
+
+def test_a_run_leaves_the_directory_that_the_design_describes(finished):
+    directory, _ = finished
+    names = {str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file()}
+    epochs = [f"epoch_{epoch:03d}.safetensors" for epoch in range(4)]
+    assert names == {
+        ".hydra/config.yaml",
+        ".hydra/hydra.yaml",
+        ".hydra/overrides.yaml",
+        "claim.json",
+        "train.log",
+        "metrics.csv",
+        "summary.json",
+        "averaged.safetensors",
+        "figures/accuracy.png",
+        "figures/samples.png",
+        *(f"checkpoints/{epoch}" for epoch in epochs),
+        *(
+            f"predictions/{split}/{name}"
+            for split in ("test", "validation")
+            for name in [*epochs, "average.safetensors", "labels.safetensors"]
+        ),
+    }
+
+
+def test_checkpoints_are_links_into_the_trajectory(finished):
+    directory, _ = finished
+    store = directory.parents[1] / "trajectories" / summary_of(directory)["fingerprint"]
+    for epoch in range(4):
+        name = f"checkpoints/epoch_{epoch:03d}.safetensors"
+        assert (directory / name).samefile(store / name)
+
+
+def test_the_averaged_model_loads_and_is_the_float64_mean_bit_for_bit(finished):
+    directory, _ = finished
+    model = SmallCNN((3, 8, 8), 10, channels=(4, 8), hidden=16)
+    average = safetensors.torch.load_file(directory / "averaged.safetensors")
+    model.load_state_dict(average)
+    states = [
+        safetensors.torch.load_file(directory / f"checkpoints/epoch_{epoch:03d}.safetensors")
+        for epoch in (1, 2, 3)
+    ]
+    for name, tensor in average.items():
+        total = torch.zeros_like(tensor, dtype=torch.float64)
+        for state in states:
+            total += state[name].double()
+        assert torch.equal(tensor, (total / 3).float())
+
+
+def test_summary_metrics_and_predictions_tell_the_same_story(finished, arrays):
+    directory, _ = finished
+    summary, metrics = summary_of(directory), pd.read_csv(directory / "metrics.csv")
+    assert list(metrics.columns) == COLUMNS
+    results = summary["results"]
+    model = SmallCNN((3, 8, 8), 10, channels=(4, 8), hidden=16)
+    model.load_state_dict(checkpoint.load(directory / "averaged.safetensors").tensors)
+    images = torch.from_numpy(np.load(arrays / "test.npz")["images"]).permute(0, 3, 1, 2)
+    answers = evaluation.logits(model, images.contiguous(), precision="fp32")
+    predictions = directory / "predictions" / "test"
+    labels = checkpoint.load(predictions / "labels.safetensors").tensors
+    assert torch.equal(
+        answers, checkpoint.load(predictions / "average.safetensors").tensors["logits"]
+    )
+    assert labels["labels"].tolist() == np.load(arrays / "test.npz")["labels"].tolist()
+    accuracy = evaluation.scores(answers, labels["labels"]).accuracy
+    assert results["average"]["test"]["accuracy"] == accuracy
+    assert metrics["average_test_accuracy"].iloc[-1] == accuracy
+    window = metrics["test_accuracy"].iloc[1:]
+    assert results["window_mean"]["test"]["accuracy"] == pytest.approx(window.mean())
+    assert results["last"]["test"]["accuracy"] == window.iloc[-1]
+    best = metrics["val_accuracy"].idxmax()
+    assert results["best_by_validation"]["epoch"] == best
+    assert results["best_by_test_oracle"]["test"]["accuracy"] == metrics["test_accuracy"].max()
+    assert summary["gains"]["over_last"]["test"] == accuracy - window.iloc[-1]
+    assert summary["window"] == {"start": 1, "end": 4, "count": 3}
+
+
+def test_summary_says_all_that_the_design_lists(finished):
+    summary = summary_of(finished[0])
+    assert summary["dataset"]["sizes"] == {"train": 240, "validation": 60, "test": 90}
+    assert summary["dataset"]["synthetic"] is False
+    assert summary["scheme"] == "uniform"
+    assert summary["trajectory"] == "trained"
+    assert set(summary["evaluation_keys"]) == {"validation", "test"}
+    assert set(summary["seconds"]) >= {"data", "training", "averaging"}
+    assert summary["environment"]["torch"] == torch.__version__
+    assert summary["environment"]["threads"] == 2
+    assert summary["config"]["training"]["epochs"] == 4
+
+
+def test_the_running_average_is_that_of_each_window(finished):
+    directory, _ = finished
+    metrics = pd.read_csv(directory / "metrics.csv")
+    assert metrics["average_count"].fillna(0).tolist() == [0, 1, 2, 3]
+    assert metrics["average_test_accuracy"][1] == metrics["test_accuracy"][1]
+    model = SmallCNN((3, 8, 8), 10, channels=(4, 8), hidden=16)
+    paths = [directory / f"checkpoints/epoch_{epoch:03d}.safetensors" for epoch in (1, 2)]
+    model.load_state_dict(averaging.mean_of_files(paths).tensors)
+    labels = checkpoint.load(directory / "predictions/validation/labels.safetensors").tensors
+    source = np.load(metrics_source(directory))["images"][labels["image_ids"].numpy()]
+    images = torch.from_numpy(source).permute(0, 3, 1, 2).contiguous()
+    answers = evaluation.logits(model, images, precision="fp32")
+    scores = evaluation.scores(answers, labels["labels"])
+    assert metrics["average_val_accuracy"][2] == scores.accuracy
+
+
+def metrics_source(directory: Path) -> str:
+    return summary_of(directory)["config"]["dataset"]["train"]
+
+
+def test_the_table_is_printed_and_lines_tell_the_progress(finished):
+    _, done = finished
+    printed = done.stdout + done.stderr
+    for text in (
+        "mean of the window's checkpoints",
+        "last checkpoint, epoch 3",
+        "best checkpoint by validation",
+        "best checkpoint by test (oracle)",
+        "average of 1..3 (uniform)",
+        "epoch 0 of 0..3",
+        "240 training, 60 validation, 90 test images",
+    ):
+        assert text in printed, printed
+    assert "\r" not in printed  # no bar where there is no terminal
+
+
+def test_the_same_config_gives_the_same_bits(train, tmp_path):
+    for store in ("one", "two"):
+        assert train(f"paths.outputs={tmp_path}/{store}").returncode == 0
+    one, two = only_run(tmp_path / "one"), only_run(tmp_path / "two")
+    assert run_files(one) == run_files(two)
+    frames = [pd.read_csv(run / "metrics.csv").drop(columns="seconds") for run in (one, two)]
+    pd.testing.assert_frame_equal(*frames, check_exact=True)
+    assert summary_of(one)["fingerprint"] == summary_of(two)["fingerprint"]
+
+
+def test_the_same_data_has_the_same_fingerprint_however_it_was_named(train, tmp_path, arrays):
+    content = np.load(arrays / "train.npz")
+    np.savez_compressed(tmp_path / "other.npz", **content)
+    overrides = ["training.epochs=1", "averaging.start=0"]
+    assert train(*overrides).returncode == 0
+    named = ["dataset.train=other.npz", "dataset.name=other", f"paths.outputs={tmp_path}/other"]
+    assert train(*overrides, *named).returncode == 0
+    fingerprints = {
+        summary_of(only_run(outputs))["fingerprint"]
+        for outputs in (tmp_path / "outputs", tmp_path / "other")
+    }
+    assert len(fingerprints) == 1
+
+
+WRONG = [
+    *("training.epochs=abc", "training.batch_size=0", "optimizer.lr=-0.1", "optimizer.typo=1"),
+    *("+optimizer.typo=1", "averaging.start=4", "averaging.end=5", "averaging.end=2"),
+    *("dataset.train=missing.npz", "optimizer._target_=os.system", "optimizer=lion"),
+    *("model.classes=3", "training.batch_size=301", "dataset.limit_train=20"),
+    *("dataset.validation=300", "training.device=cuda:7", "dataset.classes=4"),
+]
+NAMED = {
+    "averaging.end=2": "averaging.start",
+    "optimizer.typo=1": "Key 'typo' is not in struct",
+    "+optimizer.typo=1": "optimizer.typo = 1: there is no such key",
+    "optimizer=lion": "Could not find 'optimizer/lion'",
+    "dataset.limit_train=20": "training.batch_size = 32: allowed: at most the 20 training images",
+    "model.classes=3": "allowed: 10, the classes",
+    "dataset.train=missing.npz": "missing.npz': there is no such file",
+}
+
+
+@pytest.mark.parametrize("override", WRONG)
+def test_a_wrong_config_stops_with_one_message_and_no_result(train, tmp_path, override):
+    done = train(override)
+    printed = done.stdout + done.stderr
+    assert done.returncode == 1
+    assert NAMED.get(override, override.split("=")[0]) in printed
+    assert "Traceback" not in printed
+    written = {path.name for path in (tmp_path / "outputs").rglob("*") if path.is_file()}
+    assert not written & {"summary.json", "metrics.csv", "averaged.safetensors"}
+    assert not any(name.endswith(".safetensors") for name in written)
+
+
+@pytest.mark.parametrize("option", [["--help"], ["--cfg", "job"]])
+def test_help_and_config_do_not_import_torch(option):
+    code = (
+        "import sys, runpy; sys.argv = ['train.py', *sys.argv[1:]]\n"
+        "try:\n    runpy.run_path(sys.argv[0], run_name='__main__')\n"
+        "finally:\n    assert not {'torch', 'pandas', 'matplotlib'} & set(sys.modules)\n"
+        "    print('LEAN')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *option], capture_output=True, text=True, cwd=ROOT / "src"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "LEAN" in done.stdout
+    assert "averaging" in done.stdout
+
+
+def test_divergence_stops_with_the_epoch_and_the_lr_and_keeps_the_metrics(train, tmp_path):
+    done = train(
+        "optimizer.lr=1e5",
+        "training.epochs=30",
+        "schedule=step",
+        "schedule.gamma=1e4",
+        "schedule.every=2",
+    )
+    assert done.returncode == 1
+    directory = only_run(tmp_path / "outputs")
+    failure = json.loads((directory / "failure.json").read_text())
+    assert failure["stage"] == "training"
+    assert failure["epoch"] >= 2
+    assert f"epoch {failure['epoch']}" in failure["reason"]
+    assert "lr " in failure["reason"]
+    assert failure["reason"] in done.stdout + done.stderr
+    assert len(pd.read_csv(directory / "metrics.csv")) == failure["epoch"]
+    assert not (directory / "summary.json").exists()
+
+
+def test_runs_of_the_same_second_get_two_directories(train, tmp_path):
+    overrides = ["training.epochs=1", "averaging.start=0"]
+    with ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(lambda _: train(*overrides), range(2)))
+    assert [one.returncode for one in done] == [0, 0], [one.stderr for one in done]
+    directories = list((tmp_path / "outputs" / "runs").iterdir())
+    assert len(directories) == 2
+    assert len({json.dumps(summary_of(one)["results"]) for one in directories}) == 1
+
+
+def test_a_directory_that_another_run_has_is_refused(train, tmp_path):
+    overrides = ["training.epochs=1", "averaging.start=0", f"hydra.run.dir={tmp_path}/named"]
+    assert train(*overrides).returncode == 0
+    before = run_files(tmp_path / "named")
+    done = train(*overrides, "seed=1")
+    assert done.returncode == 1
+    assert "another run has this directory" in done.stdout + done.stderr
+    assert run_files(tmp_path / "named") == before
+    assert (tmp_path / "named" / "summary.json").exists()
+    assert not (tmp_path / "named" / "failure.json").exists()
+
+
+def test_a_killed_run_leaves_no_half_written_file_under_a_final_name(tmp_path, arrays):
+    np.savez(tmp_path / "train.npz", **learnable(3000, seed=2))
+    outputs = tmp_path / "outputs"
+    process = subprocess.Popen(
+        [
+            *(sys.executable, str(ROOT / "src" / "train.py"), "dataset=arrays"),
+            *(f"dataset.train={tmp_path}/train.npz", f"dataset.test={arrays}/test.npz"),
+            *("training.epochs=500", "training.batch_size=32", f"paths.outputs={outputs}"),
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.time() + 90
+        while len(list(outputs.glob("runs/*/checkpoints/*"))) < 2:
+            assert time.time() < deadline
+            assert process.poll() is None
+            time.sleep(0.02)
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    directory = only_run(outputs)
+    assert not (directory / "summary.json").exists()
+    weights = [path for path in outputs.rglob("*.safetensors") if not path.name.startswith(".")]
+    assert len(weights) >= 4
+    for path in weights:
+        checkpoint.load(path)
+    metrics = pd.read_csv(directory / "metrics.csv")
+    assert metrics["test_accuracy"].notna().all()
+
+
+def test_a_sweep_runs_every_point(train, tmp_path):
+    done = train("--multirun", "averaging.start=0,3", "training.epochs=4")
+    assert done.returncode == 0, done.stderr
+    (sweep,) = (tmp_path / "outputs" / "sweeps").iterdir()
+    starts = {summary_of(path.parent)["window"]["start"] for path in sweep.rglob("summary.json")}
+    assert starts == {0, 3}
+
+
+def test_a_sweep_does_not_substitute_data_and_a_single_run_says_so(train, tmp_path):
+    """With a proxy that refuses, SVHN can't be had anywhere."""
+    os.environ["http_proxy"] = "http://127.0.0.1:9"
+    try:
+        small = [
+            "dataset=auto",
+            "dataset.limit_train=64",
+            "dataset.limit_test=32",
+            "training.epochs=1",
+            "averaging.start=0",
+            "training.batch_size=32",
+        ]
+        swept = train("--multirun", *small, small=False)
+        assert swept.returncode == 1
+        assert "SVHN is not in" in swept.stdout + swept.stderr
+        strict = train(*small, "dataset=svhn", small=False)
+        assert strict.returncode == 1
+        assert "dataset=house_numbers" in strict.stdout + strict.stderr
+        assert "Traceback" not in strict.stdout + strict.stderr
+        assert not list((tmp_path / "outputs").rglob("summary.json"))
+        single = train(*small, small=False)
+        assert single.returncode == 0, single.stderr
+        assert "NOT SVHN" in single.stdout + single.stderr
+        (path,) = (tmp_path / "outputs" / "runs").rglob("summary.json")
+        assert summary_of(path.parent)["dataset"]["substitute_for"] == "SVHN"
+        assert summary_of(path.parent)["dataset"]["synthetic"] is True
+    finally:
+        del os.environ["http_proxy"]

@@ -1,0 +1,58 @@
+"""Figures are checked by what is drawn in them; a person looks at them besides."""
+
+import matplotlib.pyplot as plt
+import pytest
+import torch
+
+from polyak import figures
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures that are saved, kept open."""
+    kept = []
+    monkeypatch.setattr(figures, "_save", lambda figure, path: kept.append(figure))
+    yield kept
+    plt.close("all")
+
+
+def test_the_articles_figure(drawn, tmp_path):
+    figures.accuracy(
+        tmp_path / "a.png",
+        title="data, model",
+        epochs=range(10, 13),
+        checkpoints=[0.80, 0.84, 0.82],
+        average=0.86,
+    )
+    (axes,) = drawn[0].axes
+    points, average, mean = axes.lines
+    assert points.get_xdata().tolist() == [10, 11, 12]
+    assert points.get_ydata().tolist() == pytest.approx([80, 84, 82])
+    assert (points.get_marker(), points.get_linestyle()) == ("o", "-")
+    assert (average.get_linestyle(), mean.get_linestyle()) == ("--", "-.")
+    assert average.get_ydata()[0] == pytest.approx(86)
+    assert mean.get_ydata()[0] == pytest.approx(82)
+    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert any("86.00 %" in label for label in labels)
+    assert any("82.00 %" in label for label in labels)
+    assert "%" in axes.get_ylabel()
+    assert axes.get_title() == "data, model"
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("count", [5, 100])
+def test_samples_are_labelled(drawn, tmp_path, channels, count):
+    images = torch.randint(256, (count, channels, 8, 8), dtype=torch.uint8)
+    labels = torch.arange(count) % 10
+    figures.samples(tmp_path / "s.png", title="training images", images=images, labels=labels)
+    shown = [axes for axes in drawn[0].axes if axes.get_images()]
+    assert len(shown) == min(count, 72)
+    assert [axes.get_title() for axes in shown] == [str(i % 10) for i in range(len(shown))]
+
+
+def test_files_are_written_whole(tmp_path):
+    path = tmp_path / "figures" / "accuracy.png"
+    figures.accuracy(path, title="t", epochs=[3], checkpoints=[0.5], average=0.6)
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert [child.name for child in path.parent.iterdir()] == ["accuracy.png"]
+    assert not plt.get_fignums()

@@ -1,0 +1,164 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from polyak import checkpoint, evaluation
+from polyak.data import arrays as arrays_module
+from polyak.data.dataset import split
+from polyak.errors import DivergedError
+from polyak.models.small_cnn import SmallCNN
+from polyak.schedules import Constant, Cosine
+from polyak.trajectory import Recipe, Trajectory, load_logits
+
+
+@pytest.fixture(scope="module")
+def data(arrays):
+    source = arrays_module.load(str(arrays / "train.npz"), str(arrays / "test.npz"))
+    return split(source, 60)
+
+
+def make_recipe(**changed):
+    values = {
+        "model": lambda: SmallCNN((3, 8, 8), 10, channels=(4, 8), hidden=16),
+        "optimizer": lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.9),
+        "schedule": Constant(),
+        "batch_size": 32,
+        "precision": "fp32",
+        "seed": 0,
+        "described": {"model": "small", "optimizer": {"lr": 0.1}},
+    }
+    return Recipe(**values | changed)
+
+
+def keys_of(data):
+    return {name: evaluation.evaluation_key(s, "fp32") for name, s in data.evaluated.items()}
+
+
+def train(store, data, recipe=None, epochs=3):
+    recipe = recipe or make_recipe()
+    trajectory = Trajectory(store, recipe.ingredients(data, epochs))
+    records = list(
+        trajectory.train(
+            recipe, data, epochs=epochs, device=torch.device("cpu"), keys=keys_of(data)
+        )
+    )
+    return trajectory, records
+
+
+def contents(trajectory):
+    return {
+        path.relative_to(trajectory.directory): path.read_bytes()
+        for path in trajectory.directory.rglob("*.safetensors")
+    }
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, data):
+    return train(tmp_path_factory.mktemp("store"), data)
+
+
+def test_every_epoch_leaves_a_checkpoint_that_loads_and_its_logits(trained, data):
+    trajectory, records = trained
+    assert [record.epoch for record in records] == [0, 1, 2]
+    model = make_recipe().model()
+    for record in records:
+        weights = checkpoint.load(trajectory.checkpoint(record.epoch))
+        model.load_state_dict(weights.tensors)
+        for name, part in data.evaluated.items():
+            answers = evaluation.logits(model, part.images, precision="fp32")
+            stored = load_logits(trajectory.logits(keys_of(data)[name], record.epoch))
+            assert torch.equal(stored, answers)
+            assert record.scores[name] == evaluation.scores(answers, part.labels)
+
+
+def test_checkpoints_differ_from_epoch_to_epoch(trained):
+    trajectory, _ = trained
+    digests = {
+        checkpoint.digest(checkpoint.load(trajectory.checkpoint(epoch)).tensors)
+        for epoch in range(3)
+    }
+    assert len(digests) == 3
+
+
+def test_json_says_what_decided_the_weights_and_names_them(trained):
+    trajectory, records = trained
+    written = json.loads((trajectory.directory / "trajectory.json").read_text())
+    assert written["ingredients"] == json.loads(json.dumps(trajectory.ingredients))
+    assert written["fingerprint"] == trajectory.directory.name
+    assert written["environment"]["threads"] == 2
+    for record, entry in zip(records, written["epochs"], strict=True):
+        weights = checkpoint.load(trajectory.checkpoint(record.epoch)).tensors
+        assert entry["weights_sha256"] == checkpoint.digest(weights)
+        assert entry["train_loss"] == record.training.loss
+
+
+def test_training_again_gives_the_same_bytes(trained, data, tmp_path):
+    again, records = train(tmp_path, data)
+    assert again.fingerprint == trained[0].fingerprint
+    assert contents(again) == contents(trained[0])
+    assert [record.scores for record in records] == [record.scores for record in trained[1]]
+
+
+def test_training_again_in_one_store_leaves_old_links_as_they_were(data, tmp_path):
+    trajectory, _ = train(tmp_path, data, epochs=1)
+    before = contents(trajectory)
+    link = tmp_path / "link.safetensors"
+    link.hardlink_to(trajectory.checkpoint(0))
+    train(tmp_path, data, epochs=1)
+    assert contents(trajectory) == before
+    assert link.read_bytes() == trajectory.checkpoint(0).read_bytes()
+
+
+def test_a_longer_training_begins_with_the_shorter_one(trained, data, tmp_path):
+    longer, _ = train(tmp_path, data, epochs=4)
+    assert longer.fingerprint == trained[0].fingerprint
+    shorter = contents(trained[0])
+    assert {path: contents(longer)[path] for path in shorter} == shorter
+
+
+def fingerprint(data, epochs=3, **changed):
+    return Trajectory(Path("store"), make_recipe(**changed).ingredients(data, epochs)).fingerprint
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"seed": 1},
+        {"batch_size": 33},
+        {"precision": "bf16"},
+        {"schedule": Cosine()},
+        {"described": {"model": "small", "optimizer": {"lr": 0.2}}},
+    ],
+)
+def test_all_that_decides_the_weights_is_in_the_fingerprint(data, changed):
+    assert fingerprint(data, **changed) != fingerprint(data)
+
+
+def test_planned_epochs_count_only_where_the_schedule_needs_them(data):
+    assert fingerprint(data, epochs=3) == fingerprint(data, epochs=4)
+    cosine = {"schedule": Cosine()}
+    assert fingerprint(data, epochs=3, **cosine) != fingerprint(data, epochs=4, **cosine)
+
+
+def test_test_images_are_not_in_the_fingerprint_and_training_images_are(arrays, data):
+    def loaded(validation=60, **limits):
+        source = arrays_module.load(str(arrays / "train.npz"), str(arrays / "test.npz"), **limits)
+        return split(source, validation)
+
+    assert fingerprint(loaded(limit_test=10)) == fingerprint(data)
+    assert fingerprint(loaded(limit_train=200)) != fingerprint(data)
+    assert fingerprint(loaded(validation=30)) != fingerprint(data)
+
+
+def test_a_diverged_training_stops_and_keeps_the_epochs_before(data, tmp_path):
+    recipe = make_recipe(
+        optimizer=lambda parameters: torch.optim.SGD(parameters, lr=1e25, momentum=0.9)
+    )
+    trajectory = Trajectory(tmp_path, recipe.ingredients(data, 3))
+    with pytest.raises(DivergedError):
+        list(
+            trajectory.train(recipe, data, epochs=3, device=torch.device("cpu"), keys=keys_of(data))
+        )
+    assert not trajectory.checkpoint(2).exists()
