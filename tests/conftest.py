@@ -66,8 +66,10 @@ def train(tmp_path: Path, arrays: Path) -> Command:
                 "training.device=cpu",
                 "averaging.start=2",
             ]
+        flags = [one for one in overrides if one.startswith("--")]
+        values = [one for one in overrides if not one.startswith("--")]
         return subprocess.run(
-            [sys.executable, str(ROOT / "src" / "train.py"), *defaults, *overrides],
+            [sys.executable, str(ROOT / "src" / "train.py"), *flags, *defaults, *values],
             capture_output=True,
             text=True,
             timeout=120,

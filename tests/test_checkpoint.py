@@ -297,3 +297,14 @@ def test_digest_sees_every_difference(other):
 def test_digest_sees_the_payload_of_a_nan():
     one, other = from_bits(0x7FC00000), from_bits(0x7FC00001)
     assert checkpoint.digest({"w": one}) != checkpoint.digest({"w": other})
+
+
+def test_tied_tensors_are_tied_again_after_load_and_after_another_save(tmp_path):
+    shared = torch.arange(3.0)
+    checkpoint.save(tmp_path / "a.safetensors", {"encoder": shared, "decoder": shared})
+    first = checkpoint.load(tmp_path / "a.safetensors")
+    assert first.tensors["encoder"] is first.tensors["decoder"]
+    checkpoint.save(tmp_path / "b.safetensors", first.tensors)
+    assert (
+        checkpoint.load(tmp_path / "b.safetensors").tied == first.tied == (("encoder", "decoder"),)
+    )

@@ -18,6 +18,8 @@ import torch
 from polyak import averaging, checkpoint, evaluation
 from polyak.models.small_cnn import SmallCNN
 from polyak.record import COLUMNS
+from tests import article
+from tests.article import ArticleCNN
 from tests.conftest import ROOT, learnable
 
 
@@ -207,6 +209,41 @@ def test_the_same_data_has_the_same_fingerprint_however_it_was_named(train, tmp_
         for outputs in (tmp_path / "outputs", tmp_path / "other")
     }
     assert len(fingerprints) == 1
+
+
+def test_checkpoints_load_into_the_articles_class_and_average_to_the_same_accuracies(
+    tmp_path,
+):
+    """Full-size SmallCNN; the article's own class, evaluation loop and average on its files."""
+    for name, count in (("train", 200), ("test", 64)):
+        np.savez(tmp_path / f"{name}.npz", **learnable(count, seed=3, side=32))
+    done = subprocess.run(
+        [
+            *(sys.executable, str(ROOT / "src" / "train.py"), "dataset=arrays"),
+            *("dataset.train=train.npz", "dataset.test=test.npz", "training.batch_size=32"),
+            *("training.epochs=4", "averaging.start=2", f"paths.outputs={tmp_path}/outputs"),
+        ],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    directory = only_run(tmp_path / "outputs")
+    metrics, model = pd.read_csv(directory / "metrics.csv"), ArticleCNN()
+    held_out = np.load(tmp_path / "test.npz")
+    images = torch.from_numpy(held_out["images"]).permute(0, 3, 1, 2).contiguous()
+    labels = torch.from_numpy(held_out["labels"]).long()
+    states = []
+    for epoch in range(4):
+        states.append(
+            safetensors.torch.load_file(directory / f"checkpoints/epoch_{epoch:03d}.safetensors")
+        )
+        model.load_state_dict(states[-1])
+        assert article.accuracy(model, images, labels) == metrics["test_accuracy"][epoch]
+    assert metrics["test_accuracy"].nunique() > 1
+    model.load_state_dict(article.average(states[2:]))
+    average = summary_of(directory)["results"]["average"]["test"]["accuracy"]
+    assert article.accuracy(model, images, labels) == average
 
 
 WRONG = [

@@ -63,7 +63,8 @@ def save(
 
 
 def load(path: Path) -> Checkpoint:
-    """Read a file written by `save`, or any other safetensors file (without ties, then).
+    """Read a file written by `save`, or any other safetensors file (without ties, then). Tied names
+    share one tensor again.
 
     Raises CheckpointError, naming the file, where it is missing or no whole safetensors file.
     """
@@ -73,9 +74,18 @@ def load(path: Path) -> Checkpoint:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         metadata = json.loads(text)
         tied = tuple(tuple(group) for group in metadata.pop("tied", ()))
+        for group in tied:
+            tensors |= dict.fromkeys(group, tensors[group[0]])
     except FileNotFoundError as error:
         raise CheckpointError(f"{path}: there is no such file") from error
-    except (safetensors.SafetensorError, OSError, ValueError) as error:
+    except (
+        safetensors.SafetensorError,
+        OSError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        KeyError,
+    ) as error:
         raise CheckpointError(f"{path}: not a whole safetensors file ({error})") from error
     return Checkpoint(tensors, tied, metadata)
 

@@ -73,7 +73,9 @@ class Run:
             with claim.open("x") as file:
                 json.dump({"process": os.getpid(), "began": time.time()}, file)
         except FileExistsError:
-            raise PolyakError(
+            message = (
                 f"{self.directory}: another run has this directory ({claim.name}); "
                 "leave hydra.run.dir alone, or name one that is new"
-            ) from None
+            )
+            log.error("%s", message)
+            raise PolyakError(message) from None

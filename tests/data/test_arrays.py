@@ -306,3 +306,10 @@ def test_the_payload_would_have_worked(tmp_path):
     buffer.seek(0)
     np.load(buffer, allow_pickle=True)["images"]
     assert (tmp_path / "made").exists()
+
+
+def test_images_with_the_channels_first_are_refused(tmp_path):
+    path = tmp_path / "train.npz"
+    np.savez(path, images=np.zeros((4, 3, 32, 32), np.uint8), labels=np.zeros(4, np.uint8))
+    with pytest.raises(DataError, match=r"train\.npz: images .* looks like \[N, C, H, W\]"):
+        arrays.load(str(path), str(path))

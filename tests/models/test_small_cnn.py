@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch import nn
 
 from polyak.models.small_cnn import SmallCNN
 from tests.article import ArticleCNN
@@ -28,6 +29,21 @@ def test_gives_the_articles_outputs_and_gradients():
     torch.testing.assert_close(ours(images), article(images), rtol=1e-5, atol=1e-6)
     for (name, one), other in zip(ours.named_parameters(), article.parameters(), strict=True):
         torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-4, msg=name)
+
+
+def test_relu_after_the_pool_has_the_bits_of_relu_before_it():
+    """Also where a window's largest value is shared, negative or zero."""
+    torch.manual_seed(0)
+    values = torch.randint(-2, 3, (64, 8, 6, 6)).float()
+    slopes = torch.randn(64, 8, 3, 3)
+    results = []
+    for layers in ([nn.ReLU(), nn.MaxPool2d(2)], [nn.MaxPool2d(2), nn.ReLU()]):
+        inputs = values.clone().requires_grad_()
+        outputs = nn.Sequential(*layers)(inputs)
+        outputs.backward(slopes)
+        results.append((outputs.detach(), inputs.grad))
+    assert torch.equal(results[0][0], results[1][0])
+    assert torch.equal(results[0][1], results[1][1])
 
 
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 17, 9), (4, 8, 8)])

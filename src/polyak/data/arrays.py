@@ -87,6 +87,11 @@ def _read(path: Path, groups: str | None) -> tuple[Tensor, Tensor, Tensor | None
         raise DataError(f"{path}: {groups} is {list(together.shape)}; allowed: [{len(labels)}]")
     if images.ndim == 3:
         images = images[..., None]
+    if images.shape[1] <= 4 < images.shape[3]:
+        raise DataError(
+            f"{path}: images are {list(images.shape)}, which looks like [N, C, H, W]; "
+            "allowed: [N, H, W, C] (images.transpose(0, 2, 3, 1))"
+        )
     numbers = None if together is None else np.unique(together, return_inverse=True)[1]
     return (
         torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))),

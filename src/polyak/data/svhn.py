@@ -9,7 +9,9 @@ use only. 73,257 training and 26,032 test images, 3x32x32, digits 0..9.
 
 import http.client
 import logging
-import urllib.request
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -23,7 +25,7 @@ from polyak.errors import DataError
 log = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 20
-"""How long the server may take to answer before it counts as out of reach."""
+"""How long the server may be silent before it counts as out of reach."""
 
 
 def load(datasets: str, *, limit_train: int | None = None, limit_test: int | None = None) -> Source:
@@ -52,13 +54,22 @@ def fetch(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / "download.lock"):
             for split in _missing(folder):  # another process may just have fetched them
-                url = SVHN.split_list[split][0]
-                log.info("downloading %s to %s", url, folder)
-                # torchvision waits for an answer for ever; ask first.
-                urllib.request.urlopen(url, timeout=ANSWER_SECONDS).close()
-                SVHN(folder, split, download=True)
+                log.info("downloading %s to %s", SVHN.split_list[split][0], folder)
+                with _timeout(ANSWER_SECONDS):
+                    SVHN(folder, split, download=True)
     except (OSError, RuntimeError, http.client.HTTPException) as error:
         raise DataError(_unavailable(folder, error)) from error
+
+
+@contextmanager
+def _timeout(seconds: float) -> Iterator[None]:
+    """Sockets opened inside give up after `seconds` of silence; torchvision sets no limit."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
 
 
 def _missing(folder: Path) -> list[str]:
