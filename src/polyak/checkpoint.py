@@ -36,14 +36,14 @@ class Checkpoint:
 
 
 def ties(state: Mapping[str, Tensor]) -> tuple[tuple[str, ...], ...]:
-    """Groups of two or more names whose entries are the same view of the same memory."""
+    """Groups of two or more names whose entries are the same view of the same memory, sorted."""
     groups: dict[tuple[Any, ...], list[str]] = {}
     for name, tensor in state.items():
         if tensor.numel() == 0:
             continue
         view = (tensor.device, tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype)
         groups.setdefault(view, []).append(name)
-    return tuple(tuple(names) for names in groups.values() if len(names) > 1)
+    return tuple(sorted(tuple(sorted(names)) for names in groups.values() if len(names) > 1))
 
 
 def save(
