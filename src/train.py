@@ -43,7 +43,15 @@ def run(cfg: DictConfig, directory: Path, *, caller: Path, sweep: bool) -> None:
             window = configuration.window(config)
 
         with this.stage("imports"):  # here and not above: --help must not wait for torch
-            from polyak import averaging, build, environment, evaluation, figures, record
+            from polyak import (
+                averaging,
+                build,
+                comparison,
+                environment,
+                evaluation,
+                figures,
+                record,
+            )
             from polyak.progress import Progress
 
         with this.stage("data"):
@@ -95,7 +103,7 @@ def run(cfg: DictConfig, directory: Path, *, caller: Path, sweep: bool) -> None:
 
         with this.stage("recording"):
             record.save_average(directory, average, answers, data, window, scheme.name)
-            comparison = record.compare(records, window, scores)
+            compared = comparison.compare(records, window, scores)
             title = record.title(config, data, window, scheme.name)
             figures.accuracy(
                 directory / "figures" / "accuracy.png",
@@ -103,6 +111,7 @@ def run(cfg: DictConfig, directory: Path, *, caller: Path, sweep: bool) -> None:
                 epochs=window,
                 checkpoints=[records[epoch].scores["test"].accuracy for epoch in window],
                 average=scores["test"].accuracy,
+                mean=compared["results"]["window_mean"]["test"]["accuracy"],
             )
             figures.samples(
                 directory / "figures" / "samples.png",
@@ -119,12 +128,12 @@ def run(cfg: DictConfig, directory: Path, *, caller: Path, sweep: bool) -> None:
                 "evaluation_keys": keys,
                 "window": {"start": window.start, "end": window.stop, "count": len(window)},
                 "scheme": scheme.name,
-                **comparison,
+                **compared,
                 "trajectory": "trained",
                 "seconds": this.seconds,
                 "environment": environment.describe(device, recipe.precision),
             },
-            message=record.table(comparison, scheme.name, window),
+            message=comparison.table(compared, window, scheme.name),
         )
 
 

@@ -179,7 +179,7 @@ def test_the_table_is_printed_and_lines_tell_the_progress(finished):
         "last checkpoint, epoch 3",
         "best checkpoint by validation",
         "best checkpoint by test (oracle)",
-        "average of 1..3 (uniform)",
+        "average of epochs 1..3 (uniform)",
         "epoch 0 of 0..3",
         "240 training, 60 validation, 90 test images",
     ):

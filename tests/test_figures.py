@@ -23,6 +23,7 @@ def test_the_articles_figure(drawn, tmp_path):
         epochs=range(10, 13),
         checkpoints=[0.80, 0.84, 0.82],
         average=0.86,
+        mean=0.82,
     )
     (axes,) = drawn[0].axes
     points, average, mean = axes.lines
@@ -52,7 +53,7 @@ def test_samples_are_labelled(drawn, tmp_path, channels, count):
 
 def test_files_are_written_whole(tmp_path):
     path = tmp_path / "figures" / "accuracy.png"
-    figures.accuracy(path, title="t", epochs=[3], checkpoints=[0.5], average=0.6)
+    figures.accuracy(path, title="t", epochs=[3], checkpoints=[0.5], average=0.6, mean=0.5)
     assert path.read_bytes().startswith(b"\x89PNG")
     assert [child.name for child in path.parent.iterdir()] == ["accuracy.png"]
     assert not plt.get_fignums()

@@ -1,8 +1,7 @@
 import pandas as pd
-import pytest
 
 from polyak.evaluation import Scores
-from polyak.record import COLUMNS, Metrics, compare, table
+from polyak.record import COLUMNS, Metrics
 from polyak.training import EpochResult
 from polyak.trajectory import EpochRecord
 
@@ -41,40 +40,3 @@ def test_validation_columns_are_empty_without_validation(tmp_path):
     frame = pd.read_csv(tmp_path / "metrics.csv")
     assert frame[["val_loss", "val_accuracy"]].isna().all(axis=None)
     assert frame["test_accuracy"].item() == 1 / 3  # every digit is kept
-
-
-def test_the_average_is_compared_with_each():
-    average = {"validation": scores(0.72), "test": scores(0.88)}
-    result = compare(VALIDATED, range(2, 4), average)
-    results, gains = result["results"], result["gains"]
-    assert results["window_mean"]["test"]["accuracy"] == pytest.approx(0.8)
-    assert results["last"]["epoch"] == 3
-    assert results["best_by_validation"]["epoch"] == 1  # the first of equals, over all epochs
-    assert results["best_by_test_oracle"]["epoch"] == 2
-    assert {name: round(gain["test"], 6) for name, gain in gains.items()} == {
-        "over_window_mean": 0.08,
-        "over_last": 0.18,
-        "over_best_by_validation": 0.08,
-        "over_best_by_test_oracle": -0.02,
-    }
-    assert gains["over_window_mean"]["validation"] == pytest.approx(0.045)
-
-
-def test_the_last_is_the_windows_last():
-    result = compare(VALIDATED, range(0, 2), {"validation": scores(0.7), "test": scores(0.7)})
-    assert result["results"]["last"]["epoch"] == 1
-
-
-def test_nothing_is_selected_without_validation():
-    result = compare([record(0, 0.5), record(1, 0.6)], range(2), {"test": scores(0.7)})
-    assert result["results"]["best_by_validation"] is None
-    assert "over_best_by_validation" not in result["gains"]
-
-
-def test_the_table_marks_the_oracle_and_signs_the_gains():
-    average = {"validation": scores(0.72), "test": scores(0.88)}
-    text = table(compare(VALIDATED, range(2, 4), average), "uniform", range(2, 4))
-    lines = {line.split("  ")[0]: line.split() for line in text.splitlines()}
-    assert lines["best checkpoint by test (oracle), epoch 2"][-2:] == ["90.00", "-2.00"]
-    assert lines["mean of the window's checkpoints"][-2:] == ["80.00", "+8.00"]
-    assert lines["average of 2..3 (uniform)"][-1] == "88.00"

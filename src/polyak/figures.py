@@ -1,7 +1,7 @@
 """What one run draws, from its numbers alone: the article's figure, and a look at the images.
 
 accuracy(directory / "accuracy.png", title=..., epochs=[10, 11], checkpoints=[0.8, 0.82],
-         average=0.85)
+         average=0.85, mean=0.81)
 """
 
 from collections.abc import Sequence
@@ -28,11 +28,11 @@ def accuracy(
     epochs: Sequence[int],
     checkpoints: Sequence[float],
     average: float,
+    mean: float,
     split: str = "test",
 ) -> None:
     """The article's figure: each checkpoint of the window as a connected point, the average as a
     dashed line, the checkpoints' mean as a dash-dotted line. Accuracies are fractions."""
-    mean = sum(checkpoints) / len(checkpoints)
     figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
     axes.plot(epochs, [100 * value for value in checkpoints], "o-", color=BLUE, label="checkpoints")
     axes.axhline(

@@ -1,12 +1,10 @@
-"""What a run leaves for others to read: metrics.csv, predictions, summary.json's numbers, a table.
+"""What a run leaves for others to read: metrics.csv, links, the average, its predictions.
 
 metrics = Metrics(directory / "metrics.csv")
 metrics.add(record)
 """
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -113,82 +111,6 @@ def describe(data: Dataset) -> dict[str, Any]:
         "sizes": {"train": len(data.train)}
         | {name: len(split) for name, split in data.evaluated.items()},
     }
-
-
-def compare(
-    records: Sequence[EpochRecord], window: range, average: Mapping[str, Scores]
-) -> dict[str, Any]:
-    """The average beside the checkpoints it can be compared with, and the gains: fractions.
-
-    `records` are those of all epochs, `window` the epochs averaged. For each of
-    average, last, window_mean, best_by_validation (None without validation; the first of equals)
-    and best_by_test_oracle: {split: {loss, accuracy, calibration_error}}, and the epoch where it
-    is one checkpoint. The last is the window's last; the bests are over all epochs of the run.
-    """
-    by_epoch = {record.epoch: record for record in records}
-
-    def one(epoch: int) -> dict[str, Any]:
-        scores = by_epoch[epoch].scores
-        return {"epoch": epoch, **{split: asdict(score) for split, score in scores.items()}}
-
-    def best(split: str) -> int:
-        return max(by_epoch, key=lambda epoch: by_epoch[epoch].scores[split].accuracy)
-
-    members = [by_epoch[epoch].scores for epoch in window]
-    window_mean = {
-        split: {
-            what: math.fsum(asdict(scores[split])[what] for scores in members) / len(members)
-            for what in asdict(average[split])
-        }
-        for split in average
-    }
-    results: dict[str, Any] = {
-        "window_mean": window_mean,
-        "last": one(window[-1]),
-        "best_by_validation": one(best("validation")) if "validation" in average else None,
-        "best_by_test_oracle": one(best("test")),
-        "average": {split: asdict(score) for split, score in average.items()},
-    }
-    gains = {
-        f"over_{name}": {
-            split: asdict(average[split])["accuracy"] - results[name][split]["accuracy"]
-            for split in average
-        }
-        for name in ("window_mean", "last", "best_by_validation", "best_by_test_oracle")
-        if results[name] is not None
-    }
-    return {"results": results, "gains": gains}
-
-
-LABELS = {
-    "window_mean": "mean of the window's checkpoints",
-    "last": "last checkpoint",
-    "best_by_validation": "best checkpoint by validation",
-    "best_by_test_oracle": "best checkpoint by test (oracle)",
-    "average": "AVERAGE",
-}
-
-
-def table(comparison: Mapping[str, Any], scheme: str, window: range) -> str:
-    """`compare`'s numbers for a person: accuracies in %, gains of the average in points."""
-    results, gains = comparison["results"], comparison["gains"]
-    splits = [split for split in SHORT if split in results["average"]]
-    head = "".join(f"{split:>14}{'gain':>9}" for split in splits)
-    lines = [f"{'accuracy in %, gain of the average in points':<46}{head}"]
-    for name, label in LABELS.items():
-        if results[name] is None:
-            continue
-        if "epoch" in results[name]:
-            label += f", epoch {results[name]['epoch']}"
-        if name == "average":
-            label = f"average of {window[0]}..{window[-1]} ({scheme})"
-        line = f"{label:<46}"
-        for split in splits:
-            line += f"{100 * results[name][split]['accuracy']:14.2f}"
-            gain = gains.get(f"over_{name}", {}).get(split)
-            line += f"{'':>9}" if gain is None else f"{100 * gain:+9.2f}"
-        lines.append(line)
-    return "\n".join(lines)
 
 
 def title(config: Config, data: Dataset, window: range, scheme: str) -> str:
