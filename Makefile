@@ -14,7 +14,7 @@ export MALLOC_MMAP_THRESHOLD_ ?= 4294967296
 export MALLOC_TRIM_THRESHOLD_ ?= 4294967296
 export MALLOC_TOP_PAD_ ?= 268435456
 
-.PHONY: install demo test test-slow check clean
+.PHONY: install demo test check clean
 
 install: $(installed)
 
@@ -28,9 +28,6 @@ demo: install
 
 test: install
 	$(python) -m pytest
-
-test-slow: install
-	$(python) -m pytest -m slow
 
 check: install
 	$(python) -m ruff format --check .

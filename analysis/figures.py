@@ -16,9 +16,9 @@ def gain_by_start(measured: pd.DataFrame, path: Path) -> None:
     """Gain over the mean of the window's checkpoints (points of test accuracy) against the window's
     start, one line a learning rate; lines are means over seeds, dots the single trainings.
 
-    Raises AnalysisError where the runs are of more than one data set, model, optimizer or scheme.
+    Raises AnalysisError where the runs differ in anything but seed, learning rate and start.
     """
-    for column in ("dataset", "model", "optimizer", "scheme"):
+    for column in ("dataset", "model", "optimizer", "scheme", "settings", "end"):
         if measured[column].nunique() > 1:
             values = sorted(measured[column].unique())
             raise AnalysisError(
@@ -41,6 +41,7 @@ def gain_by_start(measured: pd.DataFrame, path: Path) -> None:
         f"{len(points)} runs of {points['fingerprint'].nunique()} trainings; "
         "dots: one training each, lines: their mean",
         fontsize="medium",
+        parse_math=False,
     )
     axes.set(
         xlabel="first epoch of the window (zero-based)",

@@ -61,6 +61,21 @@ def _read(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+def _settings(config: dict[str, Any]) -> str:
+    """All that was configured but seed, window, learning rate and where it ran: runs are pooled
+    only where it is the same."""
+    kept = {
+        key: value for key, value in config.items() if key not in ("seed", "averaging", "paths")
+    }
+    kept["optimizer"] = {key: value for key, value in config["optimizer"].items() if key != "lr"}
+    kept["training"] = {
+        key: value
+        for key, value in config.get("training", {}).items()
+        if key not in ("device", "threads")
+    }
+    return json.dumps(kept, sort_keys=True)
+
+
 def _finished(summary: dict[str, Any]) -> dict[str, Any]:
     config, window = summary["config"], summary["window"]
     row = {
@@ -72,6 +87,7 @@ def _finished(summary: dict[str, Any]) -> dict[str, Any]:
         "optimizer": config["optimizer"]["_target_"].rpartition(".")[2],
         "optimizer_lr": config["optimizer"]["lr"],
         "seed": config["seed"],
+        "settings": _settings(config),
         "start": window["start"],
         "end": window["end"],
         "count": window["count"],

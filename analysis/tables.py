@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-POINT = ["dataset", "model", "optimizer", "scheme", "optimizer_lr", "start", "end"]
+POINT = ["dataset", "model", "optimizer", "scheme", "settings", "optimizer_lr", "start", "end"]
 
 
 def over_seeds(measured: pd.DataFrame, column: str) -> pd.DataFrame:
@@ -24,6 +24,10 @@ def text(runs: pd.DataFrame, measured: pd.DataFrame) -> str:
         accuracy = over_seeds(measured, "average_test")
         gain = over_seeds(measured, "gain_over_window_mean_test")
         shown = accuracy[POINT].copy()
+        numbers = {settings: n for n, settings in enumerate(shown["settings"].unique(), start=1)}
+        shown["settings"] = shown["settings"].map(numbers)
+        if len(numbers) > 1:
+            lines += ["", "settings:", *(f"  {n}: {s}" for s, n in numbers.items())]
         shown["n"] = accuracy["n"]
         shown["average, test %"] = [_shown(row) for row in accuracy.itertuples()]
         shown["gain over window mean, points"] = [_shown(row) for row in gain.itertuples()]

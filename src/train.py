@@ -6,31 +6,36 @@
 docs/files.md describes the run directory that it leaves.
 """
 
+import os
+import signal
 import sys
 from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
 from polyak import config as configuration
-from polyak.errors import PolyakError
 
 configuration.register()
+
+failures: list[str] = []
+"""One line for each job of this process that failed; their logs say more."""
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="config")
 def main(cfg: DictConfig) -> None:
     hydra_config = HydraConfig.get()
-    sweep = hydra_config.mode == RunMode.MULTIRUN
     directory = Path(hydra_config.runtime.output_dir)
+    sweep = hydra_config.mode == RunMode.MULTIRUN
     try:
         run(cfg, directory, caller=Path(hydra_config.runtime.cwd), sweep=sweep)
-    except (PolyakError, KeyboardInterrupt):
-        if sweep:
-            raise  # Hydra lets the other jobs run, and exits with 1 at the end
-        sys.exit(1)  # the run has logged the message
+    except Exception as error:
+        failures.append(f"{directory}: {error or type(error).__name__}")
+        raise  # in a sweep, Hydra lets the other jobs run
 
 
 def run(cfg: DictConfig, directory: Path, *, caller: Path, sweep: bool) -> None:
@@ -69,6 +74,7 @@ def run(cfg: DictConfig, directory: Path, *, caller: Path, sweep: bool) -> None:
             metrics = record.Metrics(directory / "metrics.csv")
             records = []
             with Progress(config, data, trajectory, device) as progress:
+                this.epoch = 0
                 for epoch in trajectory.train(
                     recipe,
                     data,
@@ -78,13 +84,16 @@ def run(cfg: DictConfig, directory: Path, *, caller: Path, sweep: bool) -> None:
                     on_step=progress.step,
                 ):
                     metrics.add(epoch)
-                    record.link_epoch(directory, trajectory, keys, epoch.epoch)
+                    record.link_epoch(directory, trajectory, keys, epoch.training.epoch)
                     progress.epoch(epoch)
                     records.append(epoch)
+                    this.epoch = epoch.training.epoch + 1
+            this.epoch = None
 
         with this.stage("averaging"):
             model = recipe.model().to(device)
-            checkpoints = [trajectory.checkpoint(epoch) for epoch in window]
+            # The run's own links: another run may be training this trajectory anew.
+            checkpoints = [record.checkpoint_file(directory, epoch) for epoch in window]
             counts = range(1 if config.averaging.running else len(window), len(window) + 1)
             means = averaging.prefix_means(checkpoints, map(scheme.weights, counts))
             for count, average in zip(counts, means, strict=True):
@@ -137,5 +146,24 @@ def run(cfg: DictConfig, directory: Path, *, caller: Path, sweep: bool) -> None:
         )
 
 
+def command() -> None:
+    """Run `main`; where it fails, say why once, without Hydra's traceback, and exit non-zero."""
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra raises, and leaves the printing to us
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except (HydraException, OmegaConfBaseException, OSError, ValueError) as error:
+        if not failures:  # no job had begun: nothing has been logged
+            causes = [error, error.__cause__] if error.__cause__ else [error]
+            sys.exit("error: " + "\n".join(str(cause).splitlines()[0] for cause in causes))
+    except Exception:
+        if not failures:
+            raise
+    if failures:
+        sys.exit("\n".join([f"failed: {len(failures)}", *failures]))
+
+
 if __name__ == "__main__":
-    main()
+    command()

@@ -293,28 +293,63 @@ def test_help_and_config_do_not_import_torch(option):
 
 
 def test_divergence_stops_with_the_epoch_and_the_lr_and_keeps_the_metrics(train, tmp_path):
+    """This weight decay times this lr multiplies every weight by about -1.05 a step."""
     done = train(
-        "optimizer.lr=1e5",
-        "training.epochs=30",
-        "schedule=step",
-        "schedule.gamma=1e4",
-        "schedule.every=2",
+        *("optimizer.lr=0.1", "optimizer.momentum=0", "optimizer.weight_decay=20.5"),
+        "training.epochs=60",
     )
     assert done.returncode == 1
     directory = only_run(tmp_path / "outputs")
     failure = json.loads((directory / "failure.json").read_text())
     assert failure["stage"] == "training"
-    assert failure["epoch"] >= 2
+    assert failure["kind"] == "DivergedError"
     assert f"epoch {failure['epoch']}" in failure["reason"]
-    assert "lr " in failure["reason"]
+    assert "at lr 0.1" in failure["reason"]
     assert failure["reason"] in done.stdout + done.stderr
-    assert len(pd.read_csv(directory / "metrics.csv")) == failure["epoch"]
+    assert "Traceback" not in done.stdout + done.stderr
     assert not (directory / "summary.json").exists()
+    assert failure["epoch"] >= 1
+    assert len(pd.read_csv(directory / "metrics.csv")) == failure["epoch"]
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_says_so_and_where(tmp_path, arrays, sent, code):
+    outputs = tmp_path / "outputs"
+    process = long_run(outputs, arrays)
+    wait_for_checkpoints(process, outputs)
+    process.send_signal(sent)
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert "interrupted in stage training" in printed
+    assert "Traceback" not in printed
+    failure = json.loads((only_run(outputs) / "failure.json").read_text())
+    assert failure["epoch"] >= 2
+
+
+def long_run(outputs: Path, arrays: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [
+            *(sys.executable, str(ROOT / "src" / "train.py"), "dataset=arrays"),
+            *(f"dataset.train={arrays}/train.npz", f"dataset.test={arrays}/test.npz"),
+            *("training.epochs=5000", "training.batch_size=32", f"paths.outputs={outputs}"),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def wait_for_checkpoints(process: subprocess.Popen[str], outputs: Path) -> None:
+    deadline = time.time() + 90
+    while len(list(outputs.glob("runs/*/checkpoints/*"))) < 2:
+        assert time.time() < deadline
+        assert process.poll() is None
+        time.sleep(0.02)
 
 
 def test_runs_of_the_same_second_get_two_directories(train, tmp_path):
     overrides = ["training.epochs=1", "averaging.start=0"]
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(2) as pool:  # the second waits for the trajectory, and trains it anew
         done = list(pool.map(lambda _: train(*overrides), range(2)))
     assert [one.returncode for one in done] == [0, 0], [one.stderr for one in done]
     directories = list((tmp_path / "outputs" / "runs").iterdir())
@@ -335,26 +370,11 @@ def test_a_directory_that_another_run_has_is_refused(train, tmp_path):
 
 
 def test_a_killed_run_leaves_no_half_written_file_under_a_final_name(tmp_path, arrays):
-    np.savez(tmp_path / "train.npz", **learnable(3000, seed=2))
     outputs = tmp_path / "outputs"
-    process = subprocess.Popen(
-        [
-            *(sys.executable, str(ROOT / "src" / "train.py"), "dataset=arrays"),
-            *(f"dataset.train={tmp_path}/train.npz", f"dataset.test={arrays}/test.npz"),
-            *("training.epochs=500", "training.batch_size=32", f"paths.outputs={outputs}"),
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        deadline = time.time() + 90
-        while len(list(outputs.glob("runs/*/checkpoints/*"))) < 2:
-            assert time.time() < deadline
-            assert process.poll() is None
-            time.sleep(0.02)
-    finally:
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
+    process = long_run(outputs, arrays)
+    wait_for_checkpoints(process, outputs)
+    process.kill()
+    process.communicate()
     directory = only_run(outputs)
     assert not (directory / "summary.json").exists()
     weights = [path for path in outputs.rglob("*.safetensors") if not path.name.startswith(".")]
@@ -371,6 +391,32 @@ def test_a_sweep_runs_every_point(train, tmp_path):
     (sweep,) = (tmp_path / "outputs" / "sweeps").iterdir()
     starts = {summary_of(path.parent)["window"]["start"] for path in sweep.rglob("summary.json")}
     assert starts == {0, 3}
+
+
+def test_a_failing_point_leaves_the_others_running_and_is_listed(train, tmp_path):
+    done = train("--multirun", "training.batch_size=1000,32,0", "training.epochs=3")
+    assert done.returncode == 1
+    assert len(list((tmp_path / "outputs" / "sweeps").rglob("summary.json"))) == 1
+    listed = done.stderr.splitlines()[-3:]
+    assert listed[0] == "failed: 2"
+    assert "training.batch_size = 1000: allowed: at most the 300" in listed[1]
+    assert "training.batch_size = 0" in listed[2]
+
+
+@pytest.mark.parametrize(
+    ("override", "named"),
+    [
+        ("paths.outputs=${nowhere}", "nowhere"),
+        ("paths.outputs=TAKEN", "TAKEN"),
+        ("optimizer=null", "group override must be a string"),
+    ],
+)
+def test_what_fails_before_a_job_begins_is_one_message_too(train, tmp_path, override, named):
+    (tmp_path / "TAKEN").write_text("a file, where a directory should be")
+    done = train(override)
+    assert done.returncode == 1
+    assert named in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_sweep_does_not_substitute_data_and_a_single_run_says_so(train, tmp_path):

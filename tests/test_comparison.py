@@ -38,4 +38,8 @@ def test_the_table_marks_the_oracle_and_signs_the_gains():
     lines = {line.split("  ")[0]: line.split() for line in text.splitlines()}
     assert lines["best checkpoint by test (oracle), epoch 2"][-2:] == ["90.00", "-2.00"]
     assert lines["mean of the window's checkpoints"][-2:] == ["80.00", "+8.00"]
+    ends = {len(line) for line in text.splitlines()[1:] if "average" not in line.split("  ")[0]}
+    assert ends == {len(text.splitlines()[0])}
+    header, average = text.splitlines()[0], text.splitlines()[-1]
+    assert len(average) == header.index("test") + len("test")  # the number is under its header
     assert lines["average of epochs 2..3 (uniform)"][-1] == "88.00"

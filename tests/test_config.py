@@ -81,6 +81,12 @@ WRONG = {
     "averaging.start=20": "averaging.start = 20: allowed: below training.epochs = 20",
     "averaging.end=21": "averaging.end = 21: allowed: at most training.epochs = 20",
     "averaging.end=10": "averaging.start = 10: allowed: below averaging.end = 10",
+    "schedule=step schedule.gamma=10.0": "schedule.gamma = 10.0",
+    "optimizer.weight_decay=1e39": "optimizer.weight_decay = 1e+39",
+    "training.threads=2000": "training.threads = 2000",
+    "training.device=cuda:99999": "training.device = 'cuda:99999'",
+    "paths.outputs=''": "paths.outputs = ''",
+    "paths.trajectories='~/x'": "paths.trajectories = '~/x': allowed: a path",
     "averaging.running=maybe": "averaging.running = 'maybe'",
     "+optimizer.typo=1": "optimizer.typo = 1: there is no such key",
     "+typo=1": "typo = 1: there is no such key",
@@ -99,7 +105,7 @@ WRONG = {
 @pytest.mark.parametrize("override", WRONG)
 def test_refuses_what_is_wrong_and_says_so(override):
     with pytest.raises(ConfigError) as caught:
-        parse(override)
+        parse(*override.split(" "))
     assert WRONG[override] in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -51,6 +51,16 @@ def test_samples_are_labelled(drawn, tmp_path, channels, count):
     assert [axes.get_title() for axes in shown] == [str(i % 10) for i in range(len(shown))]
 
 
+def test_titles_are_text_and_no_mathematics(tmp_path):
+    title = r"cost $\frac$ of {it} 100 %"
+    figures.accuracy(
+        tmp_path / "a.png", title=title, epochs=[3], checkpoints=[0.5], average=0.6, mean=0.5
+    )
+    images = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
+    figures.samples(tmp_path / "s.png", title=title, images=images, labels=torch.zeros(1))
+    assert len(list(tmp_path.glob("*.png"))) == 2
+
+
 def test_files_are_written_whole(tmp_path):
     path = tmp_path / "figures" / "accuracy.png"
     figures.accuracy(path, title="t", epochs=[3], checkpoints=[0.5], average=0.6, mean=0.5)

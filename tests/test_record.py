@@ -12,7 +12,7 @@ def scores(accuracy):
 
 def record(epoch, test, validation=None):
     both = {} if validation is None else {"validation": scores(validation)}
-    return EpochRecord(epoch, 0.05, EpochResult(2.0, 0.3, 1.5), both | {"test": scores(test)})
+    return EpochRecord(EpochResult(epoch, 0.05, 2.0, 0.3, 1.5), both | {"test": scores(test)})
 
 
 VALIDATED = [record(0, 0.5, 0.6), record(1, 0.8, 0.7), record(2, 0.9, 0.65), record(3, 0.7, 0.7)]

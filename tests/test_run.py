@@ -42,7 +42,7 @@ def test_a_failure_is_recorded_with_its_stage(tmp_path, caplog):
 
 
 def test_divergence_is_recorded_with_its_epoch(tmp_path):
-    assert fail(tmp_path, DivergedError("nan", epoch=7, lr=0.1))["epoch"] == 7
+    assert fail(tmp_path, DivergedError("nan", epoch=7))["epoch"] == 7
 
 
 def test_a_bug_keeps_its_traceback(tmp_path, caplog):

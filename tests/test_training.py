@@ -5,6 +5,7 @@ from torch import nn
 from polyak import training
 from polyak.errors import DivergedError
 from polyak.models.small_cnn import SmallCNN
+from polyak.schedules import Step
 from tests import article
 from tests.conftest import learnable
 
@@ -142,7 +143,6 @@ def test_divergence_names_epoch_and_lr(images, labels, lr):
     with pytest.raises(DivergedError) as caught:  # noqa: PT012
         for epoch in range(3, 9):
             run(model, images, labels, epoch=epoch, optimizer=optimizer)
-    assert caught.value.lr == lr
     assert f"epoch {caught.value.epoch}" in str(caught.value)
     assert f"lr {lr:g}" in str(caught.value)
 
@@ -161,5 +161,15 @@ def test_weights_that_are_not_finite_are_divergence_too(images, labels):
 
 def test_learning_rate_is_a_factor_of_the_first_one():
     optimizer = sgd(small(), 0.2)
-    assert training.set_learning_rate(optimizer, 0.5) == pytest.approx(0.1)
-    assert training.set_learning_rate(optimizer, 0.25) == pytest.approx(0.05)
+    for factor in (0.5, 0.25):
+        training.set_learning_rate(optimizer, factor)
+        assert optimizer.param_groups[0]["lr"] == pytest.approx(0.2 * factor)
+
+
+def test_every_epoch_has_the_schedules_learning_rate(images, labels):
+    model = training.initial_model(small, seed=0)
+    schedule = Step(every=2, gamma=0.1)
+    results = training.train(
+        model, sgd(model), schedule, images, labels, epochs=5, seed=0, batch_size=64
+    )
+    assert [result.lr for result in results] == pytest.approx([0.05, 0.05, 5e-3, 5e-3, 5e-4])

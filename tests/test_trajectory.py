@@ -5,12 +5,13 @@ import pytest
 import torch
 
 from polyak import checkpoint, evaluation
+from polyak import trajectory as trajectory_module
 from polyak.data import arrays as arrays_module
 from polyak.data.dataset import split
 from polyak.errors import DivergedError
 from polyak.models.small_cnn import SmallCNN
 from polyak.schedules import Constant, Cosine
-from polyak.trajectory import Recipe, Trajectory, load_logits
+from polyak.trajectory import Recipe, Trajectory
 
 
 @pytest.fixture(scope="module")
@@ -61,14 +62,15 @@ def trained(tmp_path_factory, data):
 
 def test_every_epoch_leaves_a_checkpoint_that_loads_and_its_logits(trained, data):
     trajectory, records = trained
-    assert [record.epoch for record in records] == [0, 1, 2]
+    assert [record.training.epoch for record in records] == [0, 1, 2]
     model = make_recipe().model()
     for record in records:
-        weights = checkpoint.load(trajectory.checkpoint(record.epoch))
+        weights = checkpoint.load(trajectory.checkpoint(record.training.epoch))
         model.load_state_dict(weights.tensors)
         for name, part in data.evaluated.items():
             answers = evaluation.logits(model, part.images, precision="fp32")
-            stored = load_logits(trajectory.logits(keys_of(data)[name], record.epoch))
+            path = trajectory.logits(keys_of(data)[name], record.training.epoch)
+            stored = checkpoint.load(path).tensors["logits"]
             assert torch.equal(stored, answers)
             assert record.scores[name] == evaluation.scores(answers, part.labels)
 
@@ -89,9 +91,9 @@ def test_json_says_what_decided_the_weights_and_names_them(trained):
     assert written["fingerprint"] == trajectory.directory.name
     assert written["environment"]["threads"] == 2
     for record, entry in zip(records, written["epochs"], strict=True):
-        weights = checkpoint.load(trajectory.checkpoint(record.epoch)).tensors
+        weights = checkpoint.load(trajectory.checkpoint(record.training.epoch)).tensors
         assert entry["weights_sha256"] == checkpoint.digest(weights)
-        assert entry["train_loss"] == record.training.loss
+        assert entry["loss"] == record.training.loss
 
 
 def test_training_again_gives_the_same_bytes(trained, data, tmp_path):
@@ -150,6 +152,27 @@ def test_test_images_are_not_in_the_fingerprint_and_training_images_are(arrays, 
     assert fingerprint(loaded(limit_test=10)) == fingerprint(data)
     assert fingerprint(loaded(limit_train=200)) != fingerprint(data)
     assert fingerprint(loaded(validation=30)) != fingerprint(data)
+
+
+def test_a_loss_that_is_not_finite_on_a_split_is_divergence(data, tmp_path, monkeypatch):
+    infinite = evaluation.Scores(loss=float("inf"), accuracy=0.1, calibration_error=0.5)
+    monkeypatch.setattr(evaluation, "scores", lambda answers, labels: infinite)
+    with pytest.raises(DivergedError, match=r"validation loss is inf after epoch 0 at lr 0\.1"):
+        train(tmp_path, data)
+
+
+def test_what_drives_the_epochs_is_in_the_fingerprint(data, monkeypatch):
+    hashed = []
+    monkeypatch.setattr(
+        trajectory_module, "code_digest", lambda modules: hashed.extend(modules) or "digest"
+    )
+    fingerprint(data)
+    assert {
+        "polyak.training",
+        "polyak.models.small_cnn",
+        "polyak.schedules.constant",
+        "torch.optim.sgd",
+    } == set(hashed)
 
 
 def test_a_diverged_training_stops_and_keeps_the_epochs_before(data, tmp_path):

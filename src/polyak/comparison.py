@@ -23,7 +23,7 @@ def compare(
     and best_by_test_oracle: {split: {loss, accuracy, calibration_error}}, and the epoch where it
     is one checkpoint. The last is the window's last; the bests are over all epochs of the run.
     """
-    by_epoch = {record.epoch: record for record in records}
+    by_epoch = {record.training.epoch: record for record in records}
 
     def one(epoch: int) -> dict[str, Any]:
         scores = by_epoch[epoch].scores
@@ -84,6 +84,6 @@ def table(comparison: Mapping[str, Any], window: range, scheme: str) -> str:
         for split in splits:
             line += f"{100 * results[name][split]['accuracy']:14.2f}"
             gain = gains.get(f"over_{name}", {}).get(split)
-            line += "" if gain is None else f"{100 * gain:+9.2f}"
+            line += f"{'':>9}" if gain is None else f"{100 * gain:+9.2f}"
         lines.append(line.rstrip())
     return "\n".join(lines)

@@ -38,14 +38,16 @@ strict = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, populate_b
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 LearningRate = Annotated[float, Field(gt=0, le=1e30)]  # torch refuses what float32 can't hold
-NotNegative = Annotated[float, Field(ge=0)]
+NotNegative = Annotated[float, Field(ge=0, le=1e30)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
 def _absolute(path: str, info: Info) -> str:
     """A path from the command line is the caller's."""
+    if not path or path.startswith("~"):
+        raise ValueError("allowed: a path, absolute or relative, without ~")
     caller: str = (info.context or {}).get("caller", ".")
-    return os.path.normpath(Path(caller, Path(path).expanduser()))
+    return os.path.abspath(Path(caller, path))
 
 
 def _existing(path: str) -> str:
@@ -144,7 +146,7 @@ class Cosine:
 class Step:
     target: Literal["polyak.schedules.Step"] = Field(alias="_target_")
     every: Count
-    gamma: Positive
+    gamma: Annotated[float, Field(gt=0, le=1)]
 
 
 @dataclass(config=strict, kw_only=True)
@@ -164,11 +166,11 @@ class Averaging:
 
 @dataclass(config=strict, kw_only=True)
 class Training:
-    epochs: Count
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)]
     batch_size: Count
     precision: Literal["fp32", "bf16"]
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
-    threads: Count | None
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d{1,3})?)$")]
+    threads: Annotated[int, Field(ge=1, le=1024)] | None
 
 
 @dataclass(config=strict, kw_only=True)
@@ -243,7 +245,7 @@ def _explain(details: Mapping[str, Any]) -> str:
         key = key if key.endswith("_target_") or "expected" in context else f"{key}._target_"
         return f"{key} = {value}: allowed: {allowed}"
     if details["type"] == "unexpected_keyword_argument":
-        return f"{key} = {details['input']!r}: there is no such key"
+        return f"{key} = {details['input']!r}: there is no such key in this choice"
     if details["type"] == "missing":
         return f"{key}: this key is missing"
     return f"{key} = {details['input']!r}: {message[0].lower()}{message[1:]}"

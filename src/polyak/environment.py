@@ -12,11 +12,13 @@ import torch
 
 from polyak.errors import ConfigError
 
+DEFAULT_THREADS = torch.get_num_threads()
+"""torch's own choice, before any job of a sweep has changed it."""
+
 
 def prepare(device: str, threads: int | None) -> torch.device:
     """Set the number of CPU threads (None: torch's choice) and choose the device."""
-    if threads is not None:
-        torch.set_num_threads(threads)
+    torch.set_num_threads(threads or DEFAULT_THREADS)
     return choose_device(device)
 
 

@@ -23,10 +23,9 @@ class CheckpointError(PolyakError):
 class DivergedError(PolyakError):
     """A training whose loss or weights stopped being finite.
 
-    `epoch` is zero-based and `lr` is the learning rate of that epoch.
+    `epoch` is zero-based; the message names it and its learning rate.
     """
 
-    def __init__(self, message: str, *, epoch: int, lr: float) -> None:
+    def __init__(self, message: str, *, epoch: int) -> None:
         super().__init__(message)
         self.epoch = epoch
-        self.lr = lr

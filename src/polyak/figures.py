@@ -48,7 +48,7 @@ def accuracy(
         label=f"mean of the checkpoints: {100 * mean:.2f} %",
     )
     axes.set(xlabel="epoch (zero-based)", ylabel=f"{split} accuracy (%)")
-    axes.set_title(title, fontsize="medium")
+    axes.set_title(title, fontsize="medium", parse_math=False)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     axes.legend(loc="best")
@@ -70,7 +70,7 @@ def samples(path: Path, *, title: str, images: Tensor, labels: Tensor, rows: int
         else:  # grey, or channels that are no colours: the first
             axes.imshow(pixels[..., 0], cmap="gray", vmin=0, vmax=255)
         axes.set_title(str(int(label)), fontsize=9, pad=2)
-    figure.suptitle(title, fontsize="medium")
+    figure.suptitle(title, fontsize="medium", parse_math=False)
     _save(figure, path)
 
 

@@ -6,9 +6,7 @@ fingerprint(ingredients)  # '3f8a0c52d71be964'
 import ast
 import hashlib
 import importlib.util
-import inspect
 import json
-import textwrap
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,16 +18,14 @@ def fingerprint(ingredients: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def code_digest(
-    modules: Iterable[str], classes: Iterable[type] = (), package: str = "polyak"
-) -> str:
-    """SHA-256 (hex) of the syntax trees of `modules`, of all they import from `package`, and of
-    `classes` alone, without the rest of their modules.
+def code_digest(modules: Iterable[str], package: str = "polyak") -> str:
+    """SHA-256 (hex) of the syntax trees of those `modules` that are in `package`, and of all that
+    they import from it.
 
     Comments, docstrings and formatting don't count. Raises ModuleNotFoundError.
     """
     trees: dict[str, ast.Module] = {}
-    waiting = list(modules)
+    waiting = [name for name in modules if name.split(".")[0] == package]
     while waiting:
         name = waiting.pop()
         if name in trees:
@@ -39,10 +35,6 @@ def code_digest(
             raise ModuleNotFoundError(f"there is no source of module {name}")
         trees[name] = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
         waiting.extend(_imports(trees[name], package))
-    for one in classes:
-        trees[f"{one.__module__}.{one.__qualname__}"] = ast.parse(
-            textwrap.dedent(inspect.getsource(one))
-        )
     text = json.dumps({name: _plain(tree) for name, tree in trees.items()}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -73,7 +65,9 @@ def _plain(node: Any) -> Any:
     if isinstance(node, list):
         return [_plain(item) for item in node]
     if not isinstance(node, ast.AST):
-        return node if isinstance(node, str | int | float | bool | None) else repr(node)
+        if isinstance(node, str | int | float | bool | None):
+            return node
+        return [type(node).__name__, repr(node)]
     fields = dict(ast.iter_fields(node))
     body = fields.get("body")
     if isinstance(body, list) and body and _is_docstring(body[0]):

@@ -71,9 +71,9 @@ class Progress:
         log.info(
             "epoch %*d of 0..%d  lr %.4g  train %.2f %% (loss %.3f)%s  %.1f s",
             len(str(self._epochs - 1)),
-            record.epoch,
+            record.training.epoch,
             self._epochs - 1,
-            record.lr,
+            record.training.lr,
             100 * record.training.accuracy,
             record.training.loss,
             scores,

@@ -38,12 +38,13 @@ class Metrics:
 
     def add(self, record: EpochRecord) -> None:
         """Add an epoch's row."""
-        self._rows[record.epoch] = {
-            "epoch": record.epoch,
-            "lr": record.lr,
-            "train_loss": record.training.loss,
-            "train_accuracy": record.training.accuracy,
-            "seconds": record.training.seconds,
+        trained = record.training
+        self._rows[trained.epoch] = {
+            "epoch": trained.epoch,
+            "lr": trained.lr,
+            "train_loss": trained.loss,
+            "train_accuracy": trained.accuracy,
+            "seconds": trained.seconds,
             **_columns("", record.scores),
         }
         self._write()
@@ -68,12 +69,16 @@ def _columns(prefix: str, scores: Mapping[str, Scores]) -> dict[str, float]:
     }
 
 
+def checkpoint_file(directory: Path, epoch: int) -> Path:
+    """Where a run has the weights after zero-based `epoch`."""
+    return directory / "checkpoints" / f"epoch_{epoch:03d}.safetensors"
+
+
 def link_epoch(
     directory: Path, trajectory: Trajectory, keys: Mapping[str, str], epoch: int
 ) -> None:
     """Link an epoch's weights and logits from the store into the run directory."""
-    weights = trajectory.checkpoint(epoch)
-    files.link(weights, directory / "checkpoints" / weights.name)
+    files.link(trajectory.checkpoint(epoch), checkpoint_file(directory, epoch))
     for split, key in keys.items():
         answers = trajectory.logits(key, epoch)
         files.link(answers, directory / "predictions" / split / answers.name)

@@ -28,6 +28,7 @@ class Run:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.seconds: dict[str, float] = {}
+        self.epoch: int | None = None  # the one being trained, for failure.json
         self._stage = "start"
 
     def __enter__(self) -> Self:
@@ -40,17 +41,24 @@ class Run:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if error is not None:
-            failure = {
-                "stage": self._stage,
-                "epoch": error.epoch if isinstance(error, DivergedError) else None,
-                "kind": type(error).__name__,
-                "reason": str(error) or type(error).__name__,
-            }
+        if error is None:
+            return
+        reason = str(error) or type(error).__name__
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            reason = f"interrupted in stage {self._stage}: the same command starts again"
+        # A PolyakError's message says it all; anything unforeseen needs its traceback.
+        foreseen = isinstance(error, PolyakError | KeyboardInterrupt | SystemExit)
+        log.error("%s", reason, exc_info=None if foreseen else error)
+        failure = {
+            "stage": self._stage,
+            "epoch": error.epoch if isinstance(error, DivergedError) else self.epoch,
+            "kind": type(error).__name__,
+            "reason": reason,
+        }
+        try:
             files.write_json(self.directory / "failure.json", failure)
-            # A PolyakError's message says it all; anything else is a bug and needs its traceback.
-            expected = isinstance(error, PolyakError | KeyboardInterrupt)
-            log.error("%s", failure["reason"], exc_info=None if expected else error)
+        except OSError as unwritten:
+            log.error("failure.json could not be written: %s", unwritten)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -75,7 +83,8 @@ class Run:
         except FileExistsError:
             message = (
                 f"{self.directory}: another run has this directory ({claim.name}); "
-                "leave hydra.run.dir alone, or name one that is new"
+                "leave hydra.run.dir alone, or name one that is new. (Hydra has overwritten its "
+                ".hydra/; the config in its summary.json is what ran)"
             )
             log.error("%s", message)
             raise PolyakError(message) from None

@@ -1,7 +1,8 @@
-"""The step loop: one epoch of a model on images that are in memory.
+"""The step loop: a model on images that are in memory, epoch after epoch.
 
-    for epoch in range(20):
-        result = train_epoch(model, optimizer, images, labels, epoch=epoch, seed=0, batch_size=128)
+    for result in train(model, optimizer, Constant(), images, labels, epochs=20, seed=0,
+                        batch_size=128):
+        print(result.epoch, result.loss)
 
 It knows nothing of averaging. The order of the batches, and all other randomness in an epoch,
 depend on the seed and the epoch alone, so any epoch can be the first after a restart.
@@ -9,8 +10,9 @@ depend on the seed and the epoch alone, so any epoch can be the first after a re
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import ClassVar, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -21,11 +23,22 @@ from polyak.errors import DivergedError
 from polyak.precision import autocast
 
 
+class Schedule(Protocol):
+    """What a learning-rate schedule must offer; `polyak.schedules` has some."""
+
+    depends_on_epochs: ClassVar[bool]
+
+    def factor(self, epoch: int, epochs: int) -> float:
+        """The factor on the learning rate in zero-based `epoch` of `epochs`."""
+
+
 @dataclass(frozen=True)
 class EpochResult:
-    """What an epoch's training was like: loss (nats) and accuracy (a fraction), weighted by images,
-    of each batch as it was trained on; seconds of the training alone."""
+    """What the training of zero-based `epoch` was like: loss (nats) and accuracy (a fraction),
+    weighted by images, of each batch as it was trained on; seconds of the training alone."""
 
+    epoch: int
+    lr: float
     loss: float
     accuracy: float
     seconds: float
@@ -39,12 +52,10 @@ def initial_model(make: Callable[[], nn.Module], seed: int) -> nn.Module:
         return make()
 
 
-def set_learning_rate(optimizer: torch.optim.Optimizer, factor: float) -> float:
-    """Set every group's lr to `factor` times the one it was made with; the first group's new lr."""
+def set_learning_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
+    """Set every group's lr to `factor` times the one it was made with."""
     for group in optimizer.param_groups:
         group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
-    lr: float = optimizer.param_groups[0]["lr"]
-    return lr
 
 
 def epoch_seed(seed: int, epoch: int) -> int:
@@ -57,6 +68,38 @@ def epoch_order(count: int, seed: int, epoch: int) -> Tensor:
     """The order in which an epoch takes `count` images: a permutation, int64 [count], on CPU."""
     generator = torch.Generator().manual_seed(epoch_seed(seed, epoch))
     return torch.randperm(count, generator=generator)
+
+
+def train(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    schedule: Schedule,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    epochs: int,
+    seed: int,
+    batch_size: int,
+    precision: str = "fp32",
+    on_step: Callable[[], object] = lambda: None,
+) -> Iterator[EpochResult]:
+    """Train epoch by epoch; at each result, the model has the weights after that epoch.
+
+    The arguments and errors are `train_epoch`'s.
+    """
+    for epoch in range(epochs):
+        set_learning_rate(optimizer, schedule.factor(epoch, epochs))
+        yield train_epoch(
+            model,
+            optimizer,
+            images,
+            labels,
+            epoch=epoch,
+            seed=seed,
+            batch_size=batch_size,
+            precision=precision,
+            on_step=on_step,
+        )
 
 
 def train_epoch(
@@ -100,7 +143,7 @@ def train_epoch(
     seconds = time.perf_counter() - began
     _check_finite(model, optimizer, step_losses, epoch)
     mean_loss = (step_losses * torch.tensor(sizes)).sum().item() / len(labels)
-    return EpochResult(mean_loss, accuracy, seconds)
+    return EpochResult(epoch, optimizer.param_groups[0]["lr"], mean_loss, accuracy, seconds)
 
 
 def _check_finite(
@@ -114,7 +157,6 @@ def _check_finite(
             f"training diverged: the loss became {losses[step].item()} in epoch {epoch} "
             f"(step {step} of {len(losses)}) at lr {lr:g}; try a smaller optimizer.lr",
             epoch=epoch,
-            lr=lr,
         )
     for name, tensor in model.state_dict().items():
         if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
@@ -122,5 +164,4 @@ def _check_finite(
                 f"training diverged: {name} is not finite at the end of epoch {epoch} "
                 f"at lr {lr:g}; try a smaller optimizer.lr",
                 epoch=epoch,
-                lr=lr,
             )

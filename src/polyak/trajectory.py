@@ -1,8 +1,8 @@
 """One training: its checkpoints, its records, and what each checkpoint says of the images.
 
-    trajectory = Trajectory(store / recipe.fingerprint)
-    for record in trajectory.train(recipe, dataset, epochs=20, device=device):
-        print(record.epoch, record.scores["test"].accuracy)
+    trajectory = Trajectory(store, recipe.ingredients(dataset, epochs=20))
+    for record in trajectory.train(recipe, dataset, epochs=20, device=device, keys=keys):
+        print(record.training.epoch, record.scores["test"].accuracy)
 
 A trajectory's directory is named by its fingerprint, so runs that differ only in averaging or
 evaluation have the same one:
@@ -13,22 +13,25 @@ evaluation have the same one:
 """
 
 import logging
+import math
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock
-from torch import Tensor, nn
+from filelock import FileLock, Timeout
+from torch import nn
 from torch.optim import Optimizer
 
 from polyak import checkpoint, environment, evaluation, files, training
 from polyak.data.dataset import Dataset
+from polyak.errors import DivergedError
 from polyak.evaluation import Scores
 from polyak.fingerprint import code_digest, fingerprint
-from polyak.schedules import Schedule
+from polyak.training import Schedule
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +57,8 @@ class Recipe:
     def ingredients(self, dataset: Dataset, epochs: int) -> dict[str, Any]:
         """What goes into the fingerprint. `epochs` does so only where the schedule needs it."""
         model = training.initial_model(self.model, self.seed)
+        optimizer = self.optimizer(model.parameters())
+        code = [type(part).__module__ for part in (model, optimizer, self.schedule)]
         return {
             "training_split": dataset.train.digest(),
             **self.described,
@@ -61,18 +66,14 @@ class Recipe:
             "batch_size": self.batch_size,
             "precision": self.precision,
             "seed": self.seed,
-            "code": code_digest(
-                [training.__name__, type(model).__module__], classes=[type(self.schedule)]
-            ),
+            "code": code_digest([training.__name__, *code]),
         }
 
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """One epoch, zero-based: how training went, and the checkpoint's scores by split."""
+    """One epoch: how its training went, and the checkpoint's scores by split."""
 
-    epoch: int
-    lr: float
     training: training.EpochResult
     scores: Mapping[str, Scores]
 
@@ -106,17 +107,18 @@ class Trajectory:
         """Train from the first epoch on, replacing what was there, and yield each epoch's record
         when its files are on disk.
 
-        `keys` gives the evaluation key of each split to evaluate. Other processes that want the
-        same trajectory wait. Raises DivergedError as `training.train_epoch` does.
+        `keys` gives the evaluation key of each split to evaluate. Other processes that want to
+        train the same trajectory wait; the files are safe from them only as links elsewhere.
+        Raises DivergedError as `training.train_epoch` does, and for a loss on a split that is not
+        finite.
         """
-        self.directory.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.directory.with_suffix(".lock")):
+        with self._locked():
             # Runs keep their hard links to the files that are removed here.
-            shutil.rmtree(self.directory, ignore_errors=True)
+            if self.directory.exists():
+                log.info("trajectory %s is in the store; it is trained anew", self.fingerprint)
+                shutil.rmtree(self.directory)
             model = training.initial_model(recipe.model, recipe.seed).to(device)
-            optimizer = recipe.optimizer(model.parameters())
-            images, labels = dataset.train.images.to(device), dataset.train.labels.to(device)
-            evaluated = {name: split.images.to(device) for name, split in dataset.evaluated.items()}
+            pixels = {name: split.images.to(device) for name, split in dataset.evaluated.items()}
             header = {
                 "format": FORMAT,
                 "fingerprint": self.fingerprint,
@@ -124,45 +126,49 @@ class Trajectory:
                 "environment": environment.describe(device, recipe.precision),
             }
             entries: list[dict[str, Any]] = []
-            for epoch in range(epochs):
-                lr = training.set_learning_rate(optimizer, recipe.schedule.factor(epoch, epochs))
-                result = training.train_epoch(
-                    model,
-                    optimizer,
-                    images,
-                    labels,
-                    epoch=epoch,
-                    seed=recipe.seed,
-                    batch_size=recipe.batch_size,
-                    precision=recipe.precision,
-                    on_step=on_step,
-                )
+            for result in training.train(
+                model,
+                recipe.optimizer(model.parameters()),
+                recipe.schedule,
+                dataset.train.images.to(device),
+                dataset.train.labels.to(device),
+                epochs=epochs,
+                seed=recipe.seed,
+                batch_size=recipe.batch_size,
+                precision=recipe.precision,
+                on_step=on_step,
+            ):
                 weights = model.state_dict()
-                checkpoint.save(self.checkpoint(epoch), weights, {"epoch": epoch})
+                checkpoint.save(self.checkpoint(result.epoch), weights, {"epoch": result.epoch})
                 scores = {}
-                for name, pixels in evaluated.items():
-                    answers = evaluation.logits(model, pixels, precision=recipe.precision)
-                    save_logits(self.logits(keys[name], epoch), answers)
+                for name, images in pixels.items():
+                    answers = evaluation.logits(model, images, precision=recipe.precision)
+                    checkpoint.save(self.logits(keys[name], result.epoch), {"logits": answers})
                     scores[name] = evaluation.scores(answers, dataset.evaluated[name].labels)
-                entries.append(
-                    {
-                        "epoch": epoch,
-                        "lr": lr,
-                        "train_loss": result.loss,
-                        "train_accuracy": result.accuracy,
-                        "seconds": result.seconds,
-                        "weights_sha256": checkpoint.digest(weights),
-                    }
-                )
+                    _check_finite(name, scores[name], result)
+                entries.append({**asdict(result), "weights_sha256": checkpoint.digest(weights)})
                 files.write_json(self.directory / "trajectory.json", {**header, "epochs": entries})
-                yield EpochRecord(epoch, lr, result, scores)
+                yield EpochRecord(result, scores)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self.directory.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.directory.with_suffix(".lock"))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            log.info("waiting for another run, which trains trajectory %s", self.fingerprint)
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
 
 
-def save_logits(path: Path, answers: Tensor) -> None:
-    """Write float32 logits [N, classes], read-only."""
-    checkpoint.save(path, {"logits": answers})
-
-
-def load_logits(path: Path) -> Tensor:
-    """Read what `save_logits` wrote; CheckpointError where it can't be."""
-    return checkpoint.load(path).tensors["logits"]
+def _check_finite(split: str, scores: Scores, result: training.EpochResult) -> None:
+    if not math.isfinite(scores.loss):
+        raise DivergedError(
+            f"training diverged: the {split} loss is {scores.loss} after epoch {result.epoch} "
+            f"at lr {result.lr:g}; try a smaller optimizer.lr",
+            epoch=result.epoch,
+        )

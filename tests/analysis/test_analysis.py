@@ -10,7 +10,7 @@ from analysis.load import AnalysisError, load, measurements
 from analysis.tables import over_seeds, text
 
 
-def write_run(directory, *, lr=0.05, seed=0, start=10, gain=0.03, dataset="svhn", **changed):
+def write_run(directory, *, lr=0.05, seed=0, start=10, gain=0.03, dataset="svhn", batch_size=128):
     directory.mkdir(parents=True)
     (directory / "claim.json").write_text("{}")
     accuracies = {"test": {"accuracy": 0.8}}
@@ -19,11 +19,12 @@ def write_run(directory, *, lr=0.05, seed=0, start=10, gain=0.03, dataset="svhn"
             "model": {"_target_": "polyak.models.small_cnn.SmallCNN"},
             "optimizer": {"_target_": "torch.optim.SGD", "lr": lr},
             "seed": seed,
+            "training": {"batch_size": batch_size, "threads": None},
         },
         "dataset": {"name": dataset, "synthetic": False, "sizes": {"train": 5, "test": 4}},
         "window": {"start": start, "end": 20, "count": 20 - start},
         "scheme": "uniform",
-        "fingerprint": f"{dataset}-{lr}-{seed}",
+        "fingerprint": f"{dataset}-{lr}-{seed}-{batch_size}",
         "evaluation_keys": {"test": "key"},
         "results": {
             "window_mean": accuracies,
@@ -31,7 +32,6 @@ def write_run(directory, *, lr=0.05, seed=0, start=10, gain=0.03, dataset="svhn"
             "average": {"test": {"accuracy": 0.8 + gain}},
         },
         "gains": {"over_window_mean": {"test": gain}},
-        **changed,
     }
     (directory / "summary.json").write_text(json.dumps(summary))
 
@@ -84,6 +84,15 @@ def test_the_text_shows_points_and_what_is_missing(sweep):
     assert "failed: " in shown
     assert "lr too large" in shown
     assert "unfinished: " in shown
+
+
+def test_runs_of_other_settings_are_not_pooled(tmp_path, capsys):
+    for number, size in enumerate((32, 64)):
+        write_run(tmp_path / "sweep" / str(number), batch_size=size, seed=number)
+    runs = load([tmp_path / "sweep"])
+    assert over_seeds(measurements(runs), "average_test")["n"].tolist() == [1, 1]
+    assert main([str(tmp_path / "sweep")]) == 1
+    assert "differ in settings" in capsys.readouterr().err
 
 
 def test_one_seed_has_no_spread(tmp_path):

@@ -201,6 +201,20 @@ def test_refuses_what_does_not_fit_and_names_tensor_and_file(second, named):
     assert f"'{named}'" in message
 
 
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.float8_e4m3fn])
+def test_refuses_dtypes_that_it_cannot_average(dtype):
+    with pytest.raises(CheckpointError, match=f"'a' is {dtype}"):
+        Mean().add(Checkpoint({"a": torch.zeros(2).to(dtype)}))
+
+
+def test_refuses_a_mean_that_overflows():
+    total = Mean()
+    for _ in range(2):
+        total.add(Checkpoint({"a": torch.tensor([1.7e308], dtype=torch.float64)}))
+    with pytest.raises(CheckpointError, match="'a' overflows"):
+        total.result()
+
+
 def test_refuses_other_ties():
     one = torch.zeros(2)
     tied = Checkpoint({"a": one, "b": one}, (("a", "b"),))

@@ -152,10 +152,20 @@ def test_groups_are_numbers_that_are_equal_where_the_array_is(files, given):
     )
 
 
-def test_an_absent_group_array_is_ignored(files):
+def test_an_absent_group_array_is_ignored_where_none_was_named(files):
     np.savez(files.train, **contents(source_image=None))
     assert files.load().groups is None
-    assert files.load(groups="photo").groups is None
+
+
+def test_a_group_array_that_was_named_must_be_there(files):
+    with pytest.raises(DataError, match=r"train\.npz: there is no array 'photo', only \["):
+        files.load(groups="photo")
+
+
+def test_labels_beyond_the_number_of_images_are_no_class_numbers(files):
+    np.savez(files.train, **contents(labels=np.full(12, 10**12)))
+    with pytest.raises(DataError, match=r"labels go up to 1000000000000 with 12 images"):
+        files.load()
 
 
 def test_groups_null_ignores_the_array(files):

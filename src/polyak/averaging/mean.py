@@ -20,6 +20,9 @@ from polyak import checkpoint
 from polyak.checkpoint import Checkpoint
 from polyak.errors import CheckpointError
 
+AVERAGED = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+"""The dtypes that have means."""
+
 
 class Mean:
     """The weighted mean of the checkpoints added so far."""
@@ -64,6 +67,9 @@ class Mean:
             name: round_once(total / self._total, self._layout[name][0])
             for name, total in self._sums.items()
         }
+        for name, mean in means.items():
+            if not bool(torch.isfinite(mean).all()):
+                raise CheckpointError(f"the mean of tensor {name!r} overflows {mean.dtype}")
         means |= {name: kept.clone() for name, kept in self._kept.items()}
         for group in self._tied:
             means |= dict.fromkeys(group, means[group[0]])
@@ -86,6 +92,10 @@ class Mean:
                 f"first checkpoint; {same_model}"
             )
         for name, tensor in state.tensors.items():
+            if (tensor.is_floating_point() or tensor.is_complex()) and tensor.dtype not in AVERAGED:
+                raise CheckpointError(
+                    f"{source}: tensor {name!r} is {tensor.dtype}; allowed: {AVERAGED} and integers"
+                )
             if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
                 raise CheckpointError(
                     f"{source}: tensor {name!r} has values that are not finite; "

@@ -17,6 +17,8 @@ from torch import Tensor
 from polyak.data.dataset import Source, make_split
 from polyak.errors import DataError
 
+DEFAULT_GROUPS = "source_image"
+
 Array = npt.NDArray[np.generic]
 
 
@@ -25,12 +27,15 @@ def load(
     test: str,
     *,
     name: str | None = None,
-    groups: str | None = "source_image",
+    groups: str | None = "auto",
     classes: int | None = None,
     limit_train: int | None = None,
     limit_test: int | None = None,
 ) -> Source:
-    """Read both files. Raises DataError naming the file and the array that is wrong."""
+    """Read both files. Raises DataError naming the file and the array that is wrong.
+
+    `groups` names an array in `train`; "auto" is "source_image" where that is there, None none.
+    """
     train_images, train_labels, together = _read(Path(train), groups)
     test_images, test_labels, _ = _read(Path(test), None)
     if train_images.shape[1:] != test_images.shape[1:]:
@@ -40,6 +45,11 @@ def load(
         )
     if classes is None:
         classes = 1 + int(max(train_labels.max(), test_labels.max()))
+        if classes > len(train_labels):
+            raise DataError(
+                f"{train}: labels go up to {classes - 1} with {len(train_labels)} images; "
+                "number the classes 0, 1, 2, ..., or say how many there are: dataset.classes"
+            )
     for path, labels in ((train, train_labels), (test, test_labels)):
         if labels.max() >= classes:
             raise DataError(
@@ -69,7 +79,9 @@ def _read(path: Path, groups: str | None) -> tuple[Tensor, Tensor, Tensor | None
         raise DataError(f"{path}: one .npy array; allowed: a .npz file of images and labels")
     with file:
         images, labels = _array(file, "images", path), _array(file, "labels", path)
-        together = _array(file, groups, path) if groups in file.files else None
+        if groups == "auto":
+            groups = DEFAULT_GROUPS if DEFAULT_GROUPS in file.files else None
+        together = None if groups is None else _array(file, groups, path)
     if images.dtype != np.uint8 or images.ndim not in (3, 4) or 0 in images.shape:
         raise DataError(
             f"{path}: images are {images.dtype} {list(images.shape)}; "
