@@ -1,5 +1,5 @@
 # make demo   install, then the article's protocol on synthetic digits
-# make test   install, then all quick tests
+# make test   install, then all tests
 VENV ?= .venv
 PYTHON ?= python3
 # The versions that are tested. `make CONSTRAINTS=` takes the newest that pyproject.toml admits.

@@ -1,7 +1,6 @@
 """The real commands, in their own processes."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -419,31 +418,28 @@ def test_what_fails_before_a_job_begins_is_one_message_too(train, tmp_path, over
     assert "Traceback" not in done.stderr
 
 
-def test_a_sweep_does_not_substitute_data_and_a_single_run_says_so(train, tmp_path):
+def test_a_sweep_does_not_substitute_data_and_a_single_run_says_so(train, tmp_path, monkeypatch):
     """With a proxy that refuses, SVHN can't be had anywhere."""
-    os.environ["http_proxy"] = "http://127.0.0.1:9"
-    try:
-        small = [
-            "dataset=auto",
-            "dataset.limit_train=64",
-            "dataset.limit_test=32",
-            "training.epochs=1",
-            "averaging.start=0",
-            "training.batch_size=32",
-        ]
-        swept = train("--multirun", *small, small=False)
-        assert swept.returncode == 1
-        assert "SVHN is not in" in swept.stdout + swept.stderr
-        strict = train(*small, "dataset=svhn", small=False)
-        assert strict.returncode == 1
-        assert "dataset=house_numbers" in strict.stdout + strict.stderr
-        assert "Traceback" not in strict.stdout + strict.stderr
-        assert not list((tmp_path / "outputs").rglob("summary.json"))
-        single = train(*small, small=False)
-        assert single.returncode == 0, single.stderr
-        assert "NOT SVHN" in single.stdout + single.stderr
-        (path,) = (tmp_path / "outputs" / "runs").rglob("summary.json")
-        assert summary_of(path.parent)["dataset"]["substitute_for"] == "SVHN"
-        assert summary_of(path.parent)["dataset"]["synthetic"] is True
-    finally:
-        del os.environ["http_proxy"]
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    small = [
+        "dataset=auto",
+        "dataset.limit_train=64",
+        "dataset.limit_test=32",
+        "training.epochs=1",
+        "averaging.start=0",
+        "training.batch_size=32",
+    ]
+    swept = train("--multirun", *small, small=False)
+    assert swept.returncode == 1
+    assert "SVHN is not in" in swept.stdout + swept.stderr
+    strict = train(*small, "dataset=svhn", small=False)
+    assert strict.returncode == 1
+    assert "dataset=house_numbers" in strict.stdout + strict.stderr
+    assert "Traceback" not in strict.stdout + strict.stderr
+    assert not list((tmp_path / "outputs").rglob("summary.json"))
+    single = train(*small, small=False)
+    assert single.returncode == 0, single.stderr
+    assert "NOT SVHN" in single.stdout + single.stderr
+    (path,) = (tmp_path / "outputs" / "runs").rglob("summary.json")
+    assert summary_of(path.parent)["dataset"]["substitute_for"] == "SVHN"
+    assert summary_of(path.parent)["dataset"]["synthetic"] is True
