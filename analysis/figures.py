@@ -8,6 +8,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
+from matplotlib.ticker import MaxNLocator
 
 from analysis.load import AnalysisError
 
@@ -31,7 +32,7 @@ def gain_by_start(measured: pd.DataFrame, path: Path) -> None:
     first = points.iloc[0]
     figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
     shared = {"data": points, "x": "start", "y": "gain", "hue": "lr", "palette": "colorblind"}
-    sns.lineplot(**shared, errorbar=None, ax=axes)
+    sns.lineplot(**shared, errorbar=None, marker="D", ax=axes)
     sns.scatterplot(**shared, legend=False, alpha=0.6, ax=axes)
     axes.axhline(0, color="black", linewidth=0.8)
     kind = " (synthetic)" if first["synthetic"] else ""
@@ -39,7 +40,7 @@ def gain_by_start(measured: pd.DataFrame, path: Path) -> None:
         f"{first['dataset']}{kind}, {first['training_images']:,} training / "
         f"{first['test_images']:,} test images, {first['model']}, {first['optimizer']}\n"
         f"{len(points)} runs of {points['fingerprint'].nunique()} trainings; "
-        "dots: one training each, lines: their mean",
+        "dots: one training each; diamonds and lines: their mean",
         fontsize="medium",
         parse_math=False,
     )
@@ -47,6 +48,7 @@ def gain_by_start(measured: pd.DataFrame, path: Path) -> None:
         xlabel="first epoch of the window (zero-based)",
         ylabel="gain of the average over the\nmean of the window's checkpoints (points)",
     )
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(title="learning rate")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150)
