@@ -315,9 +315,12 @@ def test_divergence_stops_with_the_epoch_and_the_lr_and_keeps_the_metrics(train,
 def test_an_interrupted_run_says_so_and_where(tmp_path, arrays, sent, code):
     outputs = tmp_path / "outputs"
     process = long_run(outputs, arrays)
-    wait_for_checkpoints(process, outputs)
-    process.send_signal(sent)
-    printed, _ = process.communicate(timeout=60)
+    try:
+        wait_for_checkpoints(process, outputs)
+        process.send_signal(sent)
+        printed, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == code
     assert "interrupted in stage training" in printed
     assert "Traceback" not in printed
@@ -335,6 +338,8 @@ def long_run(outputs: Path, arrays: Path) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        # Tests that run in a shell's background inherit that SIGINT is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
@@ -371,9 +376,11 @@ def test_a_directory_that_another_run_has_is_refused(train, tmp_path):
 def test_a_killed_run_leaves_no_half_written_file_under_a_final_name(tmp_path, arrays):
     outputs = tmp_path / "outputs"
     process = long_run(outputs, arrays)
-    wait_for_checkpoints(process, outputs)
-    process.kill()
-    process.communicate()
+    try:
+        wait_for_checkpoints(process, outputs)
+    finally:
+        process.kill()
+        process.communicate()
     directory = only_run(outputs)
     assert not (directory / "summary.json").exists()
     weights = [path for path in outputs.rglob("*.safetensors") if not path.name.startswith(".")]
