@@ -1,5 +1,6 @@
 # make demo   install, then the article's protocol on synthetic digits
 # make test   install, then all tests
+# make bench  install, then measure speed and write docs/performance.md; bench-quick takes minutes
 VENV ?= .venv
 PYTHON ?= python3
 # The versions that are tested. `make CONSTRAINTS=` takes the newest that pyproject.toml admits.
@@ -13,8 +14,10 @@ installed := $(VENV)/.installed
 export MALLOC_MMAP_THRESHOLD_ ?= 4294967296
 export MALLOC_TRIM_THRESHOLD_ ?= 4294967296
 export MALLOC_TOP_PAD_ ?= 268435456
+# torch asks the system for huge pages for its large tensors (Linux).
+export THP_MEM_ALLOC_ENABLE ?= 1
 
-.PHONY: install demo test check clean
+.PHONY: install demo test check bench bench-quick clean
 
 install: $(installed)
 
@@ -33,6 +36,12 @@ check: install
 	$(python) -m ruff format --check .
 	$(python) -m ruff check .
 	$(python) -m mypy
+
+bench: install
+	$(python) -m benchmarks
+
+bench-quick: install
+	$(python) -m benchmarks --quick
 
 clean:
 	rm -rf $(VENV) build *.egg-info src/*.egg-info .pytest_cache .mypy_cache .ruff_cache

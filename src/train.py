@@ -54,13 +54,14 @@ def run(cfg: DictConfig, directory: Path, *, caller: Path, sweep: bool) -> None:
                 comparison,
                 environment,
                 evaluation,
-                figures,
                 record,
+                training,
             )
             from polyak.progress import Progress
 
         with this.stage("data"):
-            device = environment.prepare(config.training.device, config.training.threads)
+            wanted = config.training
+            device = environment.prepare(wanted.device, wanted.threads, wanted.precision)
             data = build.dataset(config, sweep=sweep)
             recipe = build.recipe(config, data)
             scheme = build.scheme(config)
@@ -91,7 +92,7 @@ def run(cfg: DictConfig, directory: Path, *, caller: Path, sweep: bool) -> None:
             this.epoch = None
 
         with this.stage("averaging"):
-            model = recipe.model().to(device)
+            model = training.initial_model(recipe.model, recipe.seed).to(device)
             # The run's own links: another run may be training this trajectory anew.
             checkpoints = [record.checkpoint_file(directory, epoch) for epoch in window]
             counts = range(1 if config.averaging.running else len(window), len(window) + 1)
@@ -111,6 +112,8 @@ def run(cfg: DictConfig, directory: Path, *, caller: Path, sweep: bool) -> None:
                 metrics.add_average(window[count - 1], count, scores)
 
         with this.stage("recording"):
+            from polyak import figures  # here: the first step must not wait for matplotlib
+
             record.save_average(directory, average, answers, data, window, scheme.name)
             compared = comparison.compare(records, window, scores)
             title = record.title(config, data, window, scheme.name)

@@ -14,11 +14,11 @@ import pytest
 import safetensors.torch
 import torch
 
+from benchmarks import article
+from benchmarks.article import ArticleCNN
 from polyak import averaging, checkpoint, evaluation
 from polyak.models.small_cnn import SmallCNN
 from polyak.record import COLUMNS
-from tests import article
-from tests.article import ArticleCNN
 from tests.conftest import ROOT, learnable
 
 

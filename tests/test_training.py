@@ -2,11 +2,11 @@ import pytest
 import torch
 from torch import nn
 
+from benchmarks import article
 from polyak import training
 from polyak.errors import DivergedError
 from polyak.models.small_cnn import SmallCNN
-from polyak.schedules import Step
-from tests import article
+from polyak.schedules import Constant, Step
 from tests.conftest import learnable
 
 
@@ -173,3 +173,33 @@ def test_every_epoch_has_the_schedules_learning_rate(images, labels):
         model, sgd(model), schedule, images, labels, epochs=5, seed=0, batch_size=64
     )
     assert [result.lr for result in results] == pytest.approx([0.05, 0.05, 5e-3, 5e-3, 5e-4])
+
+
+def test_convolutions_run_channels_last_forward_and_backward():
+    model = training.initial_model(small, seed=0)
+    seen = []
+    model.features[2].register_full_backward_hook(lambda _, __, outputs: seen.extend(outputs))
+    model.features[2].register_forward_hook(lambda _, __, output: seen.append(output))
+    model(torch.randn(4, 3, 8, 8)).sum().backward()
+    assert len(seen) == 2
+    assert all(tensor.is_contiguous(memory_format=torch.channels_last) for tensor in seen)
+    assert not any(tensor.is_contiguous() for tensor in seen)
+
+
+def test_a_compiled_model_trains_to_the_same_weights(images, labels, monkeypatch):
+    compiled = []
+    original = torch.compile
+
+    def spy(model):
+        compiled.append(model)
+        return original(model, backend="aot_eager")  # needs no C++ compiler
+
+    monkeypatch.setattr(torch, "compile", spy)
+    results = []
+    for choice in (False, True):
+        model = training.initial_model(small, seed=0)
+        options = {"epochs": 2, "seed": 0, "batch_size": 64, "compiled": choice}
+        list(training.train(model, sgd(model), Constant(), images, labels, **options))
+        results.append(weights(model))
+    assert len(compiled) == 1
+    torch.testing.assert_close(*results, rtol=1e-5, atol=1e-6)

@@ -27,6 +27,7 @@ def make_recipe(**changed):
         "schedule": Constant(),
         "batch_size": 32,
         "precision": "fp32",
+        "compiled": False,
         "seed": 0,
         "described": {"model": "small", "optimizer": {"lr": 0.1}},
     }

@@ -50,6 +50,7 @@ def recipe(config: Config, data: Dataset) -> Recipe:
         schedule=instantiate(values["schedule"]),
         batch_size=config.training.batch_size,
         precision=config.training.precision,
+        compiled=config.training.compile,
         seed=config.seed,
         described={
             "model": described,

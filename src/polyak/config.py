@@ -169,6 +169,7 @@ class Training:
     epochs: Annotated[int, Field(ge=1, le=1_000_000)]
     batch_size: Count
     precision: Literal["fp32", "bf16"]
+    compile: bool
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d{1,3})?)$")]
     threads: Annotated[int, Field(ge=1, le=1024)] | None
 

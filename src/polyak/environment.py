@@ -3,6 +3,7 @@
 device = choose_device("auto")
 """
 
+import logging
 import platform
 import subprocess
 from pathlib import Path
@@ -11,15 +12,21 @@ from typing import Any
 import torch
 
 from polyak.errors import ConfigError
+from polyak.precision import fast_bf16
+
+log = logging.getLogger(__name__)
 
 DEFAULT_THREADS = torch.get_num_threads()
 """torch's own choice, before any job of a sweep has changed it."""
 
 
-def prepare(device: str, threads: int | None) -> torch.device:
+def prepare(device: str, threads: int | None, precision: str) -> torch.device:
     """Set the number of CPU threads (None: torch's choice) and choose the device."""
     torch.set_num_threads(threads or DEFAULT_THREADS)
-    return choose_device(device)
+    chosen = choose_device(device)
+    if precision == "bf16" and not fast_bf16(chosen):
+        log.warning("bf16 is emulated here, and slower than fp32: no instructions for it")
+    return chosen
 
 
 def choose_device(name: str) -> torch.device:

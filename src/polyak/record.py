@@ -4,11 +4,11 @@ metrics = Metrics(directory / "metrics.csv")
 metrics.add(record)
 """
 
+import csv
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from torch import Tensor
 
 from polyak import checkpoint, files
@@ -55,10 +55,10 @@ class Metrics:
         self._write()
 
     def _write(self) -> None:
-        frame = pd.DataFrame(list(self._rows.values()), columns=COLUMNS)
-        frame = frame.astype({"average_count": "Int64"})
-        with files.atomic(self._path) as temporary:
-            frame.to_csv(temporary, index=False)
+        with files.atomic(self._path) as temporary, temporary.open("w", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(self._rows.values())
 
 
 def _columns(prefix: str, scores: Mapping[str, Scores]) -> dict[str, float]:

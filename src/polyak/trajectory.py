@@ -51,6 +51,7 @@ class Recipe:
     schedule: Schedule
     batch_size: int
     precision: str
+    compiled: bool
     seed: int
     described: Mapping[str, Any]
 
@@ -65,6 +66,7 @@ class Recipe:
             "planned_epochs": epochs if self.schedule.depends_on_epochs else None,
             "batch_size": self.batch_size,
             "precision": self.precision,
+            "compiled": self.compiled,
             "seed": self.seed,
             "code": code_digest([training.__name__, *code]),
         }
@@ -136,6 +138,7 @@ class Trajectory:
                 seed=recipe.seed,
                 batch_size=recipe.batch_size,
                 precision=recipe.precision,
+                compiled=recipe.compiled,
                 on_step=on_step,
             ):
                 weights = model.state_dict()

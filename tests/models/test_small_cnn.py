@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
+from benchmarks.article import ArticleCNN
 from polyak.models.small_cnn import SmallCNN
-from tests.article import ArticleCNN
 
 
 def make(**options):

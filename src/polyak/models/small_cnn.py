@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from polyak.models.layers import Flatten
+
 
 class SmallCNN(nn.Module):
     """Maps images [N, C, H, W] to logits [N, classes].
@@ -36,7 +38,7 @@ class SmallCNN(nn.Module):
             nn.ReLU(),
         )
         self.classifier = nn.Sequential(
-            nn.Flatten(),
+            Flatten(),
             nn.Linear(second * (height // 2) * (width // 2), hidden),
             nn.ReLU(),
             nn.Linear(hidden, classes),

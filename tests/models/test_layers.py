@@ -1,0 +1,30 @@
+import pytest
+import torch
+from torch import nn
+
+from polyak.models.layers import Flatten
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_flatten_is_nn_flatten_and_its_gradient_keeps_the_inputs_format(memory_format):
+    values = torch.randn(4, 3, 5, 6).contiguous(memory_format=memory_format)
+    slopes = torch.randn(4, 90)
+    results = []
+    for flatten in (Flatten(), nn.Flatten()):
+        leaf = values.clone().requires_grad_()
+        inputs = leaf * 1
+        seen = []
+        inputs.register_hook(seen.append)
+        outputs = flatten(inputs)
+        outputs.backward(slopes)
+        results.append((outputs.detach(), leaf.grad, seen[0]))
+    (ours, our_gradient, seen_ours), (plain, gradient, _) = results
+    assert torch.equal(ours, plain)
+    assert torch.equal(our_gradient, gradient)
+    assert seen_ours.is_contiguous(memory_format=memory_format)
+
+
+def test_flatten_takes_what_is_flat():
+    values = torch.randn(4, 3, requires_grad=True)
+    Flatten()(values).sum().backward()
+    assert torch.equal(values.grad, torch.ones(4, 3))
