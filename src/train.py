@@ -2,6 +2,7 @@
 
     python src/train.py averaging.start=10
     python src/train.py --multirun averaging.start=0,5,10,15 optimizer.lr=0.02,0.05
+    python src/train.py --again outputs/runs/NAME averaging.start=5
 
 docs/files.md describes the run directory that it leaves.
 """
@@ -18,27 +19,35 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from polyak import again, sweep
 from polyak import config as configuration
-
-configuration.register()
+from polyak.errors import PolyakError
 
 failures: list[str] = []
-"""One line for each job of this process that failed; their logs say more."""
+"""What stopped this process's run; its log says more."""
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="config")
 def main(cfg: DictConfig) -> None:
     hydra_config = HydraConfig.get()
     directory = Path(hydra_config.runtime.output_dir)
-    sweep = hydra_config.mode == RunMode.MULTIRUN
+    in_sweep = hydra_config.mode == RunMode.MULTIRUN
     try:
-        run(cfg, directory, caller=Path(hydra_config.runtime.cwd), sweep=sweep)
+        run(
+            cfg,
+            directory,
+            caller=Path(hydra_config.runtime.cwd),
+            in_sweep=in_sweep,
+            threads=sweep.threads(hydra_config.launcher) if in_sweep else None,
+        )
     except Exception as error:
-        failures.append(f"{directory}: {error or type(error).__name__}")
+        failures.append(str(error) or type(error).__name__)
         raise  # in a sweep, Hydra lets the other jobs run
 
 
-def run(cfg: DictConfig, directory: Path, *, caller: Path, sweep: bool) -> None:
+def run(
+    cfg: DictConfig, directory: Path, *, caller: Path, in_sweep: bool, threads: int | None
+) -> None:
     """One job: from the composed configuration to a complete run directory."""
     from polyak.run import Run
 
@@ -46,6 +55,9 @@ def run(cfg: DictConfig, directory: Path, *, caller: Path, sweep: bool) -> None:
         with this.stage("config"):
             config = configuration.parse(configuration.plain(cfg), caller=caller)
             window = configuration.window(config)
+            if this.finished(configuration.resolved(config)):
+                this.log_finished()
+                return
 
         with this.stage("imports"):  # here and not above: --help must not wait for torch
             from polyak import (
@@ -61,8 +73,8 @@ def run(cfg: DictConfig, directory: Path, *, caller: Path, sweep: bool) -> None:
 
         with this.stage("data"):
             wanted = config.training
-            device = environment.prepare(wanted.device, wanted.threads, wanted.precision)
-            data = build.dataset(config, sweep=sweep)
+            device = environment.prepare(wanted.device, wanted.threads or threads, wanted.precision)
+            data = build.dataset(config, sweep=in_sweep)
             recipe = build.recipe(config, data)
             scheme = build.scheme(config)
             trajectory = build.trajectory(config, recipe, data)
@@ -76,12 +88,13 @@ def run(cfg: DictConfig, directory: Path, *, caller: Path, sweep: bool) -> None:
             records = []
             with Progress(config, data, trajectory, device) as progress:
                 this.epoch = 0
-                for epoch in trajectory.train(
+                for epoch in trajectory.epochs(
                     recipe,
                     data,
-                    epochs=config.training.epochs,
+                    count=config.training.epochs,
                     device=device,
                     keys=keys,
+                    run=directory,
                     on_step=progress.step,
                 ):
                     metrics.add(epoch)
@@ -89,6 +102,7 @@ def run(cfg: DictConfig, directory: Path, *, caller: Path, sweep: bool) -> None:
                     progress.epoch(epoch)
                     records.append(epoch)
                     this.epoch = epoch.training.epoch + 1
+                metrics.write()
             this.epoch = None
 
         with this.stage("averaging"):
@@ -141,7 +155,7 @@ def run(cfg: DictConfig, directory: Path, *, caller: Path, sweep: bool) -> None:
                 "window": {"start": window.start, "end": window.stop, "count": len(window)},
                 "scheme": scheme.name,
                 **compared,
-                "trajectory": "trained",
+                "trajectory": trajectory.origin,
                 "seconds": this.seconds,
                 "environment": environment.describe(device, recipe.precision),
             },
@@ -154,18 +168,22 @@ def command() -> None:
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra raises, and leaves the printing to us
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
+        sys.argv[1:] = again.expand(sys.argv[1:])
         main()
     except KeyboardInterrupt:
         sys.exit(130)
-    except (HydraException, OmegaConfBaseException, OSError, ValueError) as error:
-        if not failures:  # no job had begun: nothing has been logged
+    except (HydraException, OmegaConfBaseException, PolyakError, OSError, ValueError) as error:
+        if not failures and sweep.Points.directory is None:  # no job had begun: nothing is logged
             causes = [error, error.__cause__] if error.__cause__ else [error]
             sys.exit("error: " + "\n".join(str(cause).splitlines()[0] for cause in causes))
     except Exception:
-        if not failures:
+        if not failures and sweep.Points.directory is None:
             raise
-    if failures:
-        sys.exit("\n".join([f"failed: {len(failures)}", *failures]))
+    # A sweep's points may have run in other processes: their directories tell.
+    of_sweep = sweep.failures(sweep.Points.directory) if sweep.Points.directory else []
+    if failed := of_sweep or failures:
+        where = f" in {sweep.Points.directory}" if of_sweep else ""
+        sys.exit("\n".join([f"failed: {len(failed)}{where}", *failed]))
 
 
 if __name__ == "__main__":

@@ -69,6 +69,7 @@ def test_a_run_leaves_the_directory_that_the_design_describes(finished):
         ".hydra/config.yaml",
         ".hydra/hydra.yaml",
         ".hydra/overrides.yaml",
+        ".lock",
         "claim.json",
         "train.log",
         "metrics.csv",
@@ -353,24 +354,30 @@ def wait_for_checkpoints(process: subprocess.Popen[str], outputs: Path) -> None:
 
 def test_runs_of_the_same_second_get_two_directories(train, tmp_path):
     overrides = ["training.epochs=1", "averaging.start=0"]
-    with ThreadPoolExecutor(2) as pool:  # the second waits for the trajectory, and trains it anew
+    with ThreadPoolExecutor(2) as pool:  # the second waits for the trajectory
         done = list(pool.map(lambda _: train(*overrides), range(2)))
     assert [one.returncode for one in done] == [0, 0], [one.stderr for one in done]
     directories = list((tmp_path / "outputs" / "runs").iterdir())
     assert len(directories) == 2
-    assert len({json.dumps(summary_of(one)["results"]) for one in directories}) == 1
+    summaries = [summary_of(one) for one in directories]
+    assert len({json.dumps(summary["results"]) for summary in summaries}) == 1
+    assert {summary["trajectory"] for summary in summaries} == {"trained", "reused"}
 
 
-def test_a_directory_that_another_run_has_is_refused(train, tmp_path):
-    overrides = ["training.epochs=1", "averaging.start=0", f"hydra.run.dir={tmp_path}/named"]
+def test_a_directory_with_another_finished_run_is_refused(train, tmp_path):
+    overrides = ["training.epochs=1", "averaging.start=0", "name=named"]
     assert train(*overrides).returncode == 0
-    before = run_files(tmp_path / "named")
+    directory = tmp_path / "outputs" / "runs" / "named"
+    before = run_files(directory)
     done = train(*overrides, "seed=1")
     assert done.returncode == 1
-    assert "another run has this directory" in done.stdout + done.stderr
-    assert run_files(tmp_path / "named") == before
-    assert (tmp_path / "named" / "summary.json").exists()
-    assert not (tmp_path / "named" / "failure.json").exists()
+    assert "another seed was finished here" in done.stdout + done.stderr
+    again = train(*overrides, "training.threads=1")
+    assert again.returncode == 0
+    assert "finished before" in again.stdout
+    assert run_files(directory) == before
+    assert (directory / "summary.json").exists()
+    assert not (directory / "failure.json").exists()
 
 
 def test_a_killed_run_leaves_no_half_written_file_under_a_final_name(tmp_path, arrays):

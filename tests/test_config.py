@@ -27,7 +27,7 @@ def test_the_articles_values_are_the_defaults():
     assert (config.optimizer.lr, config.optimizer.momentum) == (0.05, 0.9)
     assert (config.optimizer.nesterov, config.optimizer.weight_decay) == (False, 0.0)
     assert config.schedule.target == "polyak.schedules.Constant"
-    assert dataclasses.astuple(config.training) == (20, 128, "fp32", "auto", None)
+    assert dataclasses.astuple(config.training) == (20, 128, "fp32", False, "auto", None)
     assert configuration.window(config) == range(10, 20)
     assert config.averaging.scheme.target == "polyak.averaging.Uniform"
     assert config.dataset.validation == 0

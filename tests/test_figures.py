@@ -46,9 +46,14 @@ def test_samples_are_labelled(drawn, tmp_path, channels, count):
     images = torch.randint(256, (count, channels, 8, 8), dtype=torch.uint8)
     labels = torch.arange(count) % 10
     figures.samples(tmp_path / "s.png", title="training images", images=images, labels=labels)
-    shown = [axes for axes in drawn[0].axes if axes.get_images()]
-    assert len(shown) == min(count, 72)
-    assert [axes.get_title() for axes in shown] == [str(i % 10) for i in range(len(shown))]
+    (axes,) = drawn[0].axes
+    shown = min(count, 72)
+    assert len(axes.get_images()) == shown
+    assert [text.get_text() for text in axes.texts] == [str(i % 10) for i in range(shown)]
+    for image, text in zip(axes.get_images(), axes.texts, strict=True):
+        left, right, bottom, _ = image.get_extent()
+        assert left < text.get_position()[0] < right
+        assert text.get_position()[1] < bottom
 
 
 def test_titles_are_text_and_no_mathematics(tmp_path):

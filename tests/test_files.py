@@ -134,13 +134,14 @@ def test_it_is_flushed_to_disk_before_it_is_renamed(target, monkeypatch):
     flushed = []
 
     def fsync(descriptor):
-        assert untouched()
-        flushed.append(os.fstat(descriptor).st_ino)
+        inode = os.fstat(descriptor).st_ino
+        assert inode == path.parent.stat().st_ino or untouched()  # its folder comes after it
+        flushed.append(inode)
 
     monkeypatch.setattr(os, "fsync", fsync)
     with files.atomic(path) as temporary:
         temporary.write_text("new")
-    assert path.stat().st_ino in flushed
+    assert flushed == [path.stat().st_ino, path.parent.stat().st_ino]
 
 
 def mode(path):

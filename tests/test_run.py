@@ -16,10 +16,37 @@ def test_a_finished_run_has_a_summary_and_no_failure(tmp_path):
 
 
 def test_a_directory_is_one_runs_only(tmp_path):
-    with Run(tmp_path):
-        pass
-    with pytest.raises(PolyakError, match="another run has this directory"), Run(tmp_path):
+    with (
+        Run(tmp_path),
+        pytest.raises(PolyakError, match="another run is working in this directory"),
+        Run(tmp_path),
+    ):
         pytest.fail("claimed twice")
+
+
+CONFIG = {"seed": 1, "paths": {"outputs": "here"}, "training": {"epochs": 4, "threads": 2}}
+
+
+def test_a_finished_run_is_known_by_its_config_wherever_it_ran(tmp_path):
+    with Run(tmp_path) as run:
+        assert not run.finished(CONFIG)
+        run.finish({"config": CONFIG}, message="done")
+    elsewhere = {**CONFIG, "paths": {"outputs": "there"}, "training": {"epochs": 4, "threads": 1}}
+    with Run(tmp_path) as run:
+        assert run.finished(elsewhere)
+    with pytest.raises(PolyakError, match=r"another training\.epochs"), Run(tmp_path) as run:
+        run.finished({**CONFIG, "training": {"epochs": 5, "threads": 2}})
+    assert not (tmp_path / "failure.json").exists()
+
+
+def test_what_an_unfinished_run_left_is_removed(tmp_path):
+    fail(tmp_path, PolyakError("the reason"))
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "metrics.csv").touch()
+    with Run(tmp_path) as run:
+        assert not run.finished(CONFIG)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"claim.json", ".lock"}
 
 
 def fail(directory, error):

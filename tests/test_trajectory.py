@@ -4,14 +4,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from polyak import checkpoint, evaluation
+from polyak import checkpoint, evaluation, training
+from polyak import recipe as recipe_module
 from polyak import trajectory as trajectory_module
 from polyak.data import arrays as arrays_module
 from polyak.data.dataset import split
 from polyak.errors import DivergedError
+from polyak.manifest import Manifest
 from polyak.models.small_cnn import SmallCNN
-from polyak.schedules import Constant, Cosine
-from polyak.trajectory import Recipe, Trajectory
+from polyak.recipe import Recipe
+from polyak.schedules import Constant, Cosine, Step
+from polyak.trajectory import Trajectory
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +41,12 @@ def keys_of(data):
     return {name: evaluation.evaluation_key(s, "fp32") for name, s in data.evaluated.items()}
 
 
-def train(store, data, recipe=None, epochs=3):
+def train(store, data, recipe=None, epochs=3, **options):
     recipe = recipe or make_recipe()
     trajectory = Trajectory(store, recipe.ingredients(data, epochs))
     records = list(
-        trajectory.train(
-            recipe, data, epochs=epochs, device=torch.device("cpu"), keys=keys_of(data)
+        trajectory.epochs(
+            recipe, data, count=epochs, device=torch.device("cpu"), keys=keys_of(data), **options
         )
     )
     return trajectory, records
@@ -53,6 +56,7 @@ def contents(trajectory):
     return {
         path.relative_to(trajectory.directory): path.read_bytes()
         for path in trajectory.directory.rglob("*.safetensors")
+        if path.parent.name != "state"  # of the latest epoch alone
     }
 
 
@@ -90,28 +94,18 @@ def test_json_says_what_decided_the_weights_and_names_them(trained):
     written = json.loads((trajectory.directory / "trajectory.json").read_text())
     assert written["ingredients"] == json.loads(json.dumps(trajectory.ingredients))
     assert written["fingerprint"] == trajectory.directory.name
-    assert written["environment"]["threads"] == 2
+    assert written["environments"][0]["environment"]["threads"] == 2
     for record, entry in zip(records, written["epochs"], strict=True):
         weights = checkpoint.load(trajectory.checkpoint(record.training.epoch)).tensors
         assert entry["weights_sha256"] == checkpoint.digest(weights)
         assert entry["loss"] == record.training.loss
 
 
-def test_training_again_gives_the_same_bytes(trained, data, tmp_path):
+def test_training_in_another_store_gives_the_same_bytes(trained, data, tmp_path):
     again, records = train(tmp_path, data)
     assert again.fingerprint == trained[0].fingerprint
     assert contents(again) == contents(trained[0])
     assert [record.scores for record in records] == [record.scores for record in trained[1]]
-
-
-def test_training_again_in_one_store_leaves_old_links_as_they_were(data, tmp_path):
-    trajectory, _ = train(tmp_path, data, epochs=1)
-    before = contents(trajectory)
-    link = tmp_path / "link.safetensors"
-    link.hardlink_to(trajectory.checkpoint(0))
-    train(tmp_path, data, epochs=1)
-    assert contents(trajectory) == before
-    assert link.read_bytes() == trajectory.checkpoint(0).read_bytes()
 
 
 def test_a_longer_training_begins_with_the_shorter_one(trained, data, tmp_path):
@@ -158,6 +152,7 @@ def test_test_images_are_not_in_the_fingerprint_and_training_images_are(arrays, 
 def test_a_loss_that_is_not_finite_on_a_split_is_divergence(data, tmp_path, monkeypatch):
     infinite = evaluation.Scores(loss=float("inf"), accuracy=0.1, calibration_error=0.5)
     monkeypatch.setattr(evaluation, "scores", lambda answers, labels: infinite)
+    monkeypatch.setattr(trajectory_module, "_scores_of", {})
     with pytest.raises(DivergedError, match=r"validation loss is inf after epoch 0 at lr 0\.1"):
         train(tmp_path, data)
 
@@ -165,7 +160,7 @@ def test_a_loss_that_is_not_finite_on_a_split_is_divergence(data, tmp_path, monk
 def test_what_drives_the_epochs_is_in_the_fingerprint(data, monkeypatch):
     hashed = []
     monkeypatch.setattr(
-        trajectory_module, "code_digest", lambda modules: hashed.extend(modules) or "digest"
+        recipe_module, "code_digest", lambda modules: hashed.extend(modules) or "digest"
     )
     fingerprint(data)
     assert {
@@ -181,8 +176,68 @@ def test_a_diverged_training_stops_and_keeps_the_epochs_before(data, tmp_path):
         optimizer=lambda parameters: torch.optim.SGD(parameters, lr=1e25, momentum=0.9)
     )
     trajectory = Trajectory(tmp_path, recipe.ingredients(data, 3))
+    for _ in range(2):  # the second time, the store says so
+        with pytest.raises(DivergedError, match="diverged"):
+            train(tmp_path, data, recipe)
+        assert not trajectory.checkpoint(2).exists()
+        assert Manifest.open(trajectory.directory).diverged is not None
+
+
+def test_a_trajectory_that_diverged_is_not_trained_again(data, tmp_path, monkeypatch):
+    recipe = make_recipe(
+        optimizer=lambda parameters: torch.optim.SGD(parameters, lr=1e25, momentum=0.9)
+    )
     with pytest.raises(DivergedError):
-        list(
-            trajectory.train(recipe, data, epochs=3, device=torch.device("cpu"), keys=keys_of(data))
-        )
-    assert not trajectory.checkpoint(2).exists()
+        train(tmp_path, data, recipe)
+    monkeypatch.setattr(training, "train_epoch", never)
+    with pytest.raises(DivergedError, match="diverged"):
+        train(tmp_path, data, recipe)
+
+
+def never(*_, **__):
+    pytest.fail("trained")
+
+
+def test_what_is_in_the_store_is_not_trained_again(data, tmp_path, monkeypatch):
+    first, records = train(tmp_path, data)
+    before = contents(first)
+    monkeypatch.setattr(training, "train_epoch", never)
+    again, same = train(tmp_path, data)
+    assert (first.origin, again.origin) == ("trained", "reused")
+    assert contents(again) == before
+    assert [record.training for record in same] == [record.training for record in records]
+    assert [record.scores for record in same] == [record.scores for record in records]
+    shorter, few = train(tmp_path, data, epochs=2)
+    assert shorter.origin == "reused"
+    assert [record.scores for record in few] == [record.scores for record in records[:2]]
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.9),
+        lambda parameters: torch.optim.AdamW(parameters, lr=0.01, betas=(0.8, 0.99)),
+    ],
+)
+@pytest.mark.parametrize("schedule", [Constant(), Step(every=2, gamma=0.5)])
+def test_a_continued_training_is_that_without_a_break(data, tmp_path, optimizer, schedule):
+    recipe = make_recipe(optimizer=optimizer, schedule=schedule)
+    train(tmp_path / "parts", data, recipe, epochs=2)
+    parts, records = train(tmp_path / "parts", data, recipe, epochs=5)
+    whole, wanted = train(tmp_path / "whole", data, recipe, epochs=5)
+    assert parts.origin == "resumed"
+    assert contents(parts) == contents(whole)
+    assert [record.scores for record in records] == [record.scores for record in wanted]
+
+
+def test_another_test_split_is_evaluated_without_training(data, tmp_path, arrays, monkeypatch):
+    trajectory, _ = train(tmp_path, data)
+    source = arrays_module.load(str(arrays / "train.npz"), str(arrays / "test.npz"), limit_test=10)
+    fewer = split(source, 60)
+    monkeypatch.setattr(training, "train_epoch", never)
+    again, records = train(tmp_path, fewer)
+    assert again.fingerprint == trajectory.fingerprint
+    model = make_recipe().model()
+    model.load_state_dict(checkpoint.load(trajectory.checkpoint(1)).tensors)
+    answers = evaluation.logits(model, fewer.test.images, precision="fp32")
+    assert records[1].scores["test"] == evaluation.scores(answers, fewer.test.labels)

@@ -3,6 +3,8 @@
 `polyak.config` has refused every `_target_` that no config group needs before anything gets here.
 """
 
+import functools
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,9 @@ from polyak.averaging import Scheme
 from polyak.config import Config, resolved
 from polyak.data.dataset import Dataset, split
 from polyak.errors import ConfigError
+from polyak.recipe import Recipe
 from polyak.training import initial_model
-from polyak.trajectory import Recipe, Trajectory
+from polyak.trajectory import Trajectory
 
 
 def dataset(config: Config, *, sweep: bool) -> Dataset:
@@ -26,13 +29,19 @@ def dataset(config: Config, *, sweep: bool) -> Dataset:
     validation = arguments.pop("validation")
     if sweep and "substitute" in arguments:
         arguments["substitute"] = False
-    data = split(_partial(arguments)(), validation)
+    data = _load(json.dumps(arguments), validation)
     if len(data.train) < config.training.batch_size:
         raise ConfigError(
             f"training.batch_size = {config.training.batch_size}: "
             f"allowed: at most the {len(data.train)} training images"
         )
     return data
+
+
+@functools.lru_cache(maxsize=1)
+def _load(arguments: str, validation: float) -> Dataset:
+    """Kept for a sweep's next run. `arguments` as JSON, which can be a cache's key."""
+    return split(_partial(json.loads(arguments))(), validation)
 
 
 def recipe(config: Config, data: Dataset) -> Recipe:

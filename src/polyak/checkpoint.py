@@ -8,6 +8,7 @@ weights) are both written, and the ties are recorded. All metadata is one JSON s
 key "polyak": safetensors writes several keys in random order, which would change the file's bytes.
 """
 
+import errno
 import hashlib
 import json
 from collections.abc import Mapping
@@ -59,7 +60,10 @@ def save(
     }
     text = json.dumps({**(metadata or {}), "tied": ties(state)}, sort_keys=True)
     with files.atomic(path, read_only=True) as temporary:
-        safetensors.torch.save_file(tensors, temporary, {METADATA_KEY: text})
+        try:
+            safetensors.torch.save_file(tensors, temporary, {METADATA_KEY: text})
+        except safetensors.SafetensorError as error:  # a full disk, most of the time
+            raise OSError(errno.EIO, f"can't be written ({error})", str(path)) from error
 
 
 def load(path: Path) -> Checkpoint:

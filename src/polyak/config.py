@@ -8,8 +8,10 @@ taken only where it is one of the literals below. It does not import torch, so t
 quick. To add a choice: one YAML file there, one dataclass here.
 """
 
+import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -192,6 +194,7 @@ class Config:
     averaging: Averaging
     training: Training
     seed: Annotated[int, Field(ge=0, lt=2**63)]
+    name: Annotated[str, Field(pattern=r"^[\w.=,+-]{1,150}$")] | None
     paths: Paths
 
 
@@ -274,11 +277,25 @@ def _check_together(config: Config) -> None:
 
 
 def register() -> None:
-    """Tell OmegaConf the resolvers that `conf/` uses: the repository's root, and a unique name."""
+    """Tell OmegaConf the resolvers that `conf/` uses: the repository's root, a unique name, and the
+    name of a sweep's point."""
     OmegaConf.register_new_resolver("polyak.root", lambda: str(ROOT), replace=True)
     OmegaConf.register_new_resolver(
         "polyak.unique",
-        lambda: f"{datetime.now():%Y-%m-%d_%H-%M-%S.%f}_{os.getpid()}",
+        lambda name: name or f"{datetime.now():%Y-%m-%d_%H-%M-%S.%f}_{os.getpid()}",
         replace=True,
         use_cache=True,
     )
+    OmegaConf.register_new_resolver("polyak.point", point, replace=True)
+
+
+def point(swept: str, number: int) -> str:
+    """The directory's name of a sweep's point: its swept values, or its number without any.
+
+    `swept` is Hydra's override_dirname, "averaging.start=10,optimizer.lr=0.05". What can't be in a
+    file name is replaced, and a hash keeps such names, and shortened ones, apart.
+    """
+    name = re.sub(r"[^\w.=,+-]", "_", str(swept))
+    if name != swept or len(name) > 150:
+        name = f"{name[:150]},{hashlib.sha256(str(swept).encode()).hexdigest()[:8]}"
+    return name if swept else str(number)

@@ -20,6 +20,10 @@ class CheckpointError(PolyakError):
     """A file of weights that is missing, damaged, or does not fit the others."""
 
 
+class StoreError(PolyakError):
+    """A store of trajectories that cannot be used or written, or does not hold what it says."""
+
+
 class DivergedError(PolyakError):
     """A training whose loss or weights stopped being finite.
 

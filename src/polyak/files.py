@@ -4,6 +4,7 @@ with files.atomic(directory / "summary.json") as path:
     path.write_text(text)
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -21,19 +22,48 @@ def atomic(path: Path, *, read_only: bool = False) -> Iterator[Path]:
     On an exception, `path` is as it was and the temporary file is gone; after a kill the dot file
     may be left.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
-    # Left by a killed process of the same id, it may be a link into the store: never write to it.
-    temporary.unlink(missing_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Left by a killed process of the same id, it may be a link into the store: don't write it.
+        temporary.unlink(missing_ok=True)
         yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
+        _flush(temporary)
         if read_only:
             temporary.chmod(0o444)
         temporary.replace(path)
+        _flush(path.parent)  # the name, too, survives a power cut
+    except OSError as error:
+        if error.filename is None:  # a full disk's error names no file
+            raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_temporary(directory: Path) -> None:
+    """Remove what killed processes left half written below `directory`."""
+    for path in directory.rglob(".*.tmp*"):
+        path.unlink(missing_ok=True)
+
+
+def epoch_file(folder: Path, epoch: int) -> Path:
+    """The file of zero-based `epoch` in a folder with one file an epoch."""
+    return folder / f"epoch_{epoch:03d}.safetensors"
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 (hex) of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_json(path: Path, value: Any) -> None:

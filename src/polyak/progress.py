@@ -63,7 +63,12 @@ class Progress:
         self._bar.update()
 
     def epoch(self, record: EpochRecord) -> None:
-        """Log the epoch's numbers."""
+        """Log the epoch's numbers, or once that there are epochs in the store."""
+        if record.stored:
+            if record.training.epoch == 0:
+                log.info("epochs that are in the store are not trained again")
+            self._bar.update(self._steps)
+            return
         scores = "".join(
             f"  {split} {100 * score.accuracy:.2f} % (loss {score.loss:.3f})"
             for split, score in record.scores.items()

@@ -30,14 +30,14 @@ COLUMNS = [
 
 
 class Metrics:
-    """metrics.csv: one row an epoch, on disk whole as soon as it is added."""
+    """metrics.csv: one row an epoch."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._rows: dict[int, dict[str, float]] = {}
 
     def add(self, record: EpochRecord) -> None:
-        """Add an epoch's row."""
+        """Add an epoch's row; on disk at once where it was trained now."""
         trained = record.training
         self._rows[trained.epoch] = {
             "epoch": trained.epoch,
@@ -47,14 +47,16 @@ class Metrics:
             "seconds": trained.seconds,
             **_columns("", record.scores),
         }
-        self._write()
+        if not record.stored:
+            self.write()
 
     def add_average(self, epoch: int, count: int, scores: Mapping[str, Scores]) -> None:
         """Fill in the average of the `count` checkpoints up to and including `epoch`."""
         self._rows[epoch] |= {"average_count": count, **_columns("average_", scores)}
-        self._write()
+        self.write()
 
-    def _write(self) -> None:
+    def write(self) -> None:
+        """Write all rows."""
         with files.atomic(self._path) as temporary, temporary.open("w", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
             writer.writeheader()
@@ -71,7 +73,7 @@ def _columns(prefix: str, scores: Mapping[str, Scores]) -> dict[str, float]:
 
 def checkpoint_file(directory: Path, epoch: int) -> Path:
     """Where a run has the weights after zero-based `epoch`."""
-    return directory / "checkpoints" / f"epoch_{epoch:03d}.safetensors"
+    return files.epoch_file(directory / "checkpoints", epoch)
 
 
 def link_epoch(

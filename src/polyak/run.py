@@ -1,6 +1,8 @@
-"""A run's directory: claimed once, timed by stage, ended by summary.json or failure.json.
+"""A run's directory: held by one process, timed by stage, ended by summary.json or failure.json.
 
 with Run(directory) as run:
+    if run.finished(config):
+        return
     with run.stage("training"):
         ...
     run.finish(summary)
@@ -9,17 +11,23 @@ with Run(directory) as run:
 import json
 import logging
 import os
+import platform
+import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from filelock import FileLock, Timeout
 
 from polyak import files
 from polyak.errors import DivergedError, PolyakError
 
 log = logging.getLogger(__name__)
+
+_RESULTS = ("checkpoints", "predictions", "figures")
 
 
 class Run:
@@ -30,10 +38,36 @@ class Run:
         self.seconds: dict[str, float] = {}
         self.epoch: int | None = None  # the one being trained, for failure.json
         self._stage = "start"
+        self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         self._claim()
         return self
+
+    def finished(self, config: Mapping[str, Any]) -> bool:
+        """Whether this run was finished before with the same configuration, wherever its outputs
+        are and however many threads it had. What an unfinished one left is removed.
+
+        Raises PolyakError where a run of another configuration was finished here.
+        """
+        summary = self.directory / "summary.json"
+        if not summary.exists():
+            for name in _RESULTS:
+                shutil.rmtree(self.directory / name, ignore_errors=True)
+            for name in ("failure.json", "metrics.csv", "averaged.safetensors"):
+                (self.directory / name).unlink(missing_ok=True)
+            return False
+        before = _flat(json.loads(summary.read_text(encoding="utf-8"))["config"])
+        now = _flat(json.loads(json.dumps(config)))
+        differing = [key for key in before | now if before.get(key) != now.get(key)]
+        differing = [key for key in differing if not key.startswith(_ELSEWHERE)]
+        if differing:
+            raise PolyakError(
+                f"{self.directory}: a run with another {', '.join(sorted(differing))} was finished "
+                "here; give another name. (Hydra has overwritten its .hydra/; the config in its "
+                "summary.json is what ran)"
+            )
+        return True
 
     def __exit__(
         self,
@@ -41,13 +75,15 @@ class Run:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._stack.close()
         if error is None:
             return
         reason = str(error) or type(error).__name__
         if isinstance(error, KeyboardInterrupt | SystemExit):
-            reason = f"interrupted in stage {self._stage}: the same command starts again"
+            done = "" if self.epoch is None else f", in epoch {self.epoch}, which is dropped"
+            reason = f"interrupted in stage {self._stage}{done}: the same command continues"
         # A PolyakError's message says it all; anything unforeseen needs its traceback.
-        foreseen = isinstance(error, PolyakError | KeyboardInterrupt | SystemExit)
+        foreseen = isinstance(error, PolyakError | OSError | KeyboardInterrupt | SystemExit)
         log.error("%s", reason, exc_info=None if foreseen else error)
         failure = {
             "stage": self._stage,
@@ -55,6 +91,8 @@ class Run:
             "kind": type(error).__name__,
             "reason": reason,
         }
+        if (self.directory / "summary.json").exists():
+            return  # what was finished here stays so
         try:
             files.write_json(self.directory / "failure.json", failure)
         except OSError as unwritten:
@@ -68,23 +106,36 @@ class Run:
         yield
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
 
+    def log_finished(self) -> None:
+        """Log that there is nothing to do."""
+        log.info("%s: finished before, with the same configuration", self.directory)
+
     def finish(self, summary: Mapping[str, Any], message: str) -> None:
         """Write summary.json, which marks the run complete, and then log `message`."""
         files.write_json(self.directory / "summary.json", summary)
         log.info("%s\n\n%s\n", self.directory, message)
 
     def _claim(self) -> None:
-        """Take the directory for this process by a file that only one can create."""
+        """Hold the directory as long as this process lives, and say in claim.json which it is."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        claim = self.directory / "claim.json"
+        lock = FileLock(self.directory / ".lock")
         try:
-            with claim.open("x") as file:
-                json.dump({"process": os.getpid(), "began": time.time()}, file)
-        except FileExistsError:
-            message = (
-                f"{self.directory}: another run has this directory ({claim.name}); "
-                "leave hydra.run.dir alone, or name one that is new. (Hydra has overwritten its "
-                ".hydra/; the config in its summary.json is what ran)"
-            )
+            self._stack.enter_context(lock.acquire(timeout=0))
+        except Timeout:
+            message = f"{self.directory}: another run is working in this directory; name another"
             log.error("%s", message)
             raise PolyakError(message) from None
+        claim = {"process": os.getpid(), "host": platform.node(), "began": time.time()}
+        files.write_json(self.directory / "claim.json", claim)
+
+
+_ELSEWHERE = ("paths.", "name", "training.threads", "training.device", "dataset.datasets")
+"""Where a run had its files and what it ran on: not what it computed."""
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        inner = _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {}
+        flat |= inner if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat

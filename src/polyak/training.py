@@ -1,8 +1,8 @@
-"""The step loop: a model on images that are in memory, epoch after epoch.
+"""The step loop: one epoch of a model on images that are in memory.
 
-    for result in train(model, optimizer, Constant(), images, labels, epochs=20, seed=0,
-                        batch_size=128):
-        print(result.epoch, result.loss)
+    for epoch in range(20):
+        set_learning_rate(optimizer, schedule.factor(epoch, 20))
+        result = train_epoch(model, optimizer, images, labels, epoch=epoch, seed=0, batch_size=128)
 
 It knows nothing of averaging. The order of the batches, and all other randomness in an epoch,
 depend on the seed and the epoch alone, so any epoch can be the first after a restart.
@@ -10,7 +10,7 @@ depend on the seed and the epoch alone, so any epoch can be the first after a re
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -69,42 +69,6 @@ def epoch_order(count: int, seed: int, epoch: int) -> Tensor:
     """The order in which an epoch takes `count` images: a permutation, int64 [count], on CPU."""
     generator = torch.Generator().manual_seed(epoch_seed(seed, epoch))
     return torch.randperm(count, generator=generator)
-
-
-def train(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    schedule: Schedule,
-    images: Tensor,
-    labels: Tensor,
-    *,
-    epochs: int,
-    seed: int,
-    batch_size: int,
-    precision: str = "fp32",
-    compiled: bool = False,
-    on_step: Callable[[], object] = lambda: None,
-) -> Iterator[EpochResult]:
-    """Train epoch by epoch; at each result, the model has the weights after that epoch.
-
-    `compiled` has torch.compile make the model's forward and backward. The other arguments and the
-    errors are `train_epoch`'s.
-    """
-    forward = torch.compile(model) if compiled else model
-    for epoch in range(epochs):
-        set_learning_rate(optimizer, schedule.factor(epoch, epochs))
-        yield train_epoch(
-            model,
-            optimizer,
-            images,
-            labels,
-            epoch=epoch,
-            seed=seed,
-            batch_size=batch_size,
-            precision=precision,
-            forward=forward,
-            on_step=on_step,
-        )
 
 
 def train_epoch(

@@ -1,83 +1,46 @@
-"""One training: its checkpoints, its records, and what each checkpoint says of the images.
+"""One training on disk: trained once, continued, and read by every run that needs it.
 
     trajectory = Trajectory(store, recipe.ingredients(dataset, epochs=20))
-    for record in trajectory.train(recipe, dataset, epochs=20, device=device, keys=keys):
+    for record in trajectory.epochs(recipe, dataset, count=20, device=device, keys=keys):
         print(record.training.epoch, record.scores["test"].accuracy)
+    print(trajectory.origin)  # trained, resumed or reused
 
 A trajectory's directory is named by its fingerprint, so runs that differ only in averaging or
-evaluation have the same one:
-
-    trajectory.json                       what decides the weights, where it ran, its epochs
-    checkpoints/epoch_000.safetensors     weights after each epoch
-    evaluations/<key>/epoch_000.safetensors    float32 logits [N, classes], by evaluation key
+evaluation have the same one; docs/files.md describes its files. It changes only under a lock, and
+`manifest.py` lists what is whole: an epoch counts once its files are on disk and listed there.
 """
 
 import logging
 import math
-import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
 from torch import nn
-from torch.optim import Optimizer
 
-from polyak import checkpoint, environment, evaluation, files, training
+from polyak import checkpoint, environment, evaluation, files, optimizer_state, training
 from polyak.data.dataset import Dataset
-from polyak.errors import DivergedError
+from polyak.errors import DivergedError, StoreError
 from polyak.evaluation import Scores
-from polyak.fingerprint import code_digest, fingerprint
-from polyak.training import Schedule
+from polyak.fingerprint import fingerprint
+from polyak.manifest import Manifest
+from polyak.recipe import Recipe
 
 log = logging.getLogger(__name__)
-
-FORMAT = 1
-"""Of the directory. Raise it when files written before can no longer be read."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """All that decides a training's weights, apart from the images.
-
-    `described` says in JSON values what the three factories make.
-    """
-
-    model: Callable[[], nn.Module]
-    optimizer: Callable[[Iterable[nn.Parameter]], Optimizer]
-    schedule: Schedule
-    batch_size: int
-    precision: str
-    compiled: bool
-    seed: int
-    described: Mapping[str, Any]
-
-    def ingredients(self, dataset: Dataset, epochs: int) -> dict[str, Any]:
-        """What goes into the fingerprint. `epochs` does so only where the schedule needs it."""
-        model = training.initial_model(self.model, self.seed)
-        optimizer = self.optimizer(model.parameters())
-        code = [type(part).__module__ for part in (model, optimizer, self.schedule)]
-        return {
-            "training_split": dataset.train.digest(),
-            **self.described,
-            "planned_epochs": epochs if self.schedule.depends_on_epochs else None,
-            "batch_size": self.batch_size,
-            "precision": self.precision,
-            "compiled": self.compiled,
-            "seed": self.seed,
-            "code": code_digest([training.__name__, *code]),
-        }
 
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """One epoch: how its training went, and the checkpoint's scores by split."""
+    """One epoch: how its training went, the checkpoint's scores by split, and whether the training
+    was found in the store."""
 
     training: training.EpochResult
     scores: Mapping[str, Scores]
+    stored: bool = False
 
 
 class Trajectory:
@@ -87,85 +50,249 @@ class Trajectory:
         self.ingredients = dict(ingredients)
         self.fingerprint = fingerprint(ingredients)
         self.directory = store / self.fingerprint
+        self._stored: set[bool] = set()
+
+    @property
+    def origin(self) -> str:
+        """How `epochs` came by its records: "trained", "reused", or "resumed" for some of each."""
+        if len(self._stored) == 2:
+            return "resumed"
+        return "reused" if True in self._stored else "trained"
 
     def checkpoint(self, epoch: int) -> Path:
         """The file of the weights after zero-based `epoch`."""
-        return self.directory / "checkpoints" / f"epoch_{epoch:03d}.safetensors"
+        return files.epoch_file(self.directory / "checkpoints", epoch)
 
     def logits(self, key: str, epoch: int) -> Path:
         """The file of what that checkpoint says of the split with that evaluation key."""
-        return self.directory / "evaluations" / key / f"epoch_{epoch:03d}.safetensors"
+        return files.epoch_file(self.directory / "evaluations" / key, epoch)
 
-    def train(
+    def state(self, epoch: int) -> Path:
+        """The file of the optimizer's state after `epoch`; only the latest is kept."""
+        return files.epoch_file(self.directory / "state", epoch)
+
+    def epochs(
         self,
         recipe: Recipe,
         dataset: Dataset,
         *,
-        epochs: int,
+        count: int,
         device: torch.device,
         keys: Mapping[str, str],
+        run: Path | None = None,
         on_step: Callable[[], object] = lambda: None,
     ) -> Iterator[EpochRecord]:
-        """Train from the first epoch on, replacing what was there, and yield each epoch's record
-        when its files are on disk.
+        """Yield the records of epochs 0 to `count` - 1, each when its files are on disk and whole.
 
-        `keys` gives the evaluation key of each split to evaluate. Other processes that want to
-        train the same trajectory wait; the files are safe from them only as links elsewhere.
-        Raises DivergedError as `training.train_epoch` does, and for a loss on a split that is not
-        finite.
+        What the store has is verified and read, what it lacks is trained or evaluated; `keys` gives
+        the evaluation key of each split to evaluate. The trajectory is locked meanwhile: others
+        that need it wait, and then find it. `run` is noted as a directory with links to the files.
+
+        Raises DivergedError as `training.train_epoch` does, or at once where the store has it that
+        the training diverged, or for a loss on a split that is not finite; StoreError for a store
+        of another format, one that would have to be written and can't be, or weights that come out
+        otherwise than recorded.
         """
-        with self._locked():
-            # Runs keep their hard links to the files that are removed here.
-            if self.directory.exists():
-                log.info("trajectory %s is in the store; it is trained anew", self.fingerprint)
-                shutil.rmtree(self.directory)
-            model = training.initial_model(recipe.model, recipe.seed).to(device)
-            pixels = {name: split.images.to(device) for name, split in dataset.evaluated.items()}
-            header = {
-                "format": FORMAT,
-                "fingerprint": self.fingerprint,
-                "ingredients": self.ingredients,
-                "environment": environment.describe(device, recipe.precision),
-            }
-            entries: list[dict[str, Any]] = []
-            for result in training.train(
-                model,
-                recipe.optimizer(model.parameters()),
-                recipe.schedule,
-                dataset.train.images.to(device),
-                dataset.train.labels.to(device),
-                epochs=epochs,
-                seed=recipe.seed,
-                batch_size=recipe.batch_size,
-                precision=recipe.precision,
-                compiled=recipe.compiled,
-                on_step=on_step,
-            ):
-                weights = model.state_dict()
-                checkpoint.save(self.checkpoint(result.epoch), weights, {"epoch": result.epoch})
-                scores = {}
-                for name, images in pixels.items():
-                    answers = evaluation.logits(model, images, precision=recipe.precision)
-                    checkpoint.save(self.logits(keys[name], result.epoch), {"logits": answers})
-                    scores[name] = evaluation.scores(answers, dataset.evaluated[name].labels)
-                    _check_finite(name, scores[name], result)
-                entries.append({**asdict(result), "weights_sha256": checkpoint.digest(weights)})
-                files.write_json(self.directory / "trajectory.json", {**header, "epochs": entries})
-                yield EpochRecord(result, scores)
+        with self._locked() as writable:
+            manifest = Manifest.read(self.directory, self.fingerprint, self.ingredients)
+            if writable:
+                files.remove_temporary(self.directory)
+                manifest.note_run(run)
+            work = _Work(self, manifest, recipe, dataset, device, keys, on_step, writable)
+            work.repair(count)
+            self._stored = set()
+            for epoch in range(count):
+                record = work.epoch(epoch)
+                self._stored.add(record.stored)
+                yield record
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
-        self.directory.parent.mkdir(parents=True, exist_ok=True)
+    def _locked(self) -> Iterator[bool]:
+        """Hold the trajectory's lock. False where the store can't be written: then nothing in it
+        changes, and no lock is needed."""
         lock = FileLock(self.directory.with_suffix(".lock"))
         try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            log.info("waiting for another run, which trains trajectory %s", self.fingerprint)
-            lock.acquire()
+            self.directory.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                log.info("waiting for another run, which has trajectory %s", self.fingerprint)
+                lock.acquire()
+        except OSError as error:
+            log.info("the store is read only: %s", error)
+            yield False
+            return
         try:
-            yield
+            yield True
         finally:
             lock.release()
+
+
+class _Work:
+    """One pass through a trajectory, with a model that has one epoch's weights after the other."""
+
+    def __init__(
+        self,
+        trajectory: Trajectory,
+        manifest: Manifest,
+        recipe: Recipe,
+        dataset: Dataset,
+        device: torch.device,
+        keys: Mapping[str, str],
+        on_step: Callable[[], object],
+        writable: bool,
+    ) -> None:
+        self.trajectory, self.manifest, self.recipe = trajectory, manifest, recipe
+        self.dataset, self.device, self.keys = dataset, device, keys
+        self.on_step, self.writable = on_step, writable
+        self.model = self._make_model()
+        self.next_epoch = -1  # the one that model and optimizer are ready to train
+
+    def epoch(self, epoch: int) -> EpochRecord:
+        """The record of an epoch, from the store or trained now."""
+        stored = epoch < self.manifest.trained
+        if not stored:
+            self._train(epoch)
+        result = self.manifest.result(epoch)
+        scores = {split: self._scores(split, key, epoch) for split, key in self.keys.items()}
+        for split, score in scores.items():
+            _check_finite(split, score, result)
+        return EpochRecord(result, scores, stored)
+
+    def repair(self, count: int) -> None:
+        """Train anew what the first `count` epochs, or continuing after them, need and what is
+        missing or damaged on disk. Every epoch's weights must be those recorded."""
+        manifest, damaged = self.manifest, self.manifest.damaged(count)
+        last = max(damaged, default=-1)
+        continues = 0 < manifest.trained < count and not manifest.diverged
+        if continues and not manifest.whole(self.trajectory.state(manifest.trained - 1)):
+            last = manifest.trained - 1
+        if last < 0:
+            return
+        self._must_write(f"epochs {damaged or [last]} are missing or damaged")
+        log.warning(
+            "trajectory %s: missing or damaged files of epochs %s; training again from epoch 0",
+            self.trajectory.fingerprint,
+            damaged or [last],
+        )
+        self._begin(0)
+        for epoch in range(last + 1):
+            self._train_one(epoch)
+            weights = checkpoint.digest(self.model.state_dict())
+            if weights != manifest.weights(epoch):
+                raise StoreError(
+                    f"{self.trajectory.directory}: training epoch {epoch} again gives other "
+                    f"weights than recorded, under {manifest.environment(epoch)}. Use the same "
+                    "machine and training.threads, or remove the trajectory "
+                    "(python -m polyak.store remove)"
+                )
+            if epoch in damaged:
+                checkpoint.save(
+                    self.trajectory.checkpoint(epoch), self.model.state_dict(), {"epoch": epoch}
+                )
+                manifest.relink(self.trajectory.checkpoint(epoch))
+        if last == manifest.trained - 1:
+            optimizer_state.save(self.trajectory.state(last), self.optimizer)
+            manifest.set_state(self.trajectory.state(last))
+        manifest.write()
+
+    def _must_write(self, why: str) -> None:
+        if not self.writable:
+            raise StoreError(f"{self.trajectory.directory}: {why}, and the store is read only")
+
+    def _begin(self, epoch: int) -> None:
+        """Make model and optimizer ready to train `epoch`."""
+        self.model = self._make_model()
+        self.optimizer = self.recipe.optimizer(self.model.parameters())
+        self.forward = torch.compile(self.model) if self.recipe.compiled else self.model
+        if epoch:
+            weights = checkpoint.load(self.trajectory.checkpoint(epoch - 1))
+            self.model.load_state_dict(weights.tensors)
+            optimizer_state.load(self.trajectory.state(epoch - 1), self.optimizer)
+        self.images = self.dataset.train.images.to(self.device)
+        self.labels = self.dataset.train.labels.to(self.device)
+        self.next_epoch = epoch
+
+    def _make_model(self) -> nn.Module:
+        return training.initial_model(self.recipe.model, self.recipe.seed).to(self.device)
+
+    def _train_one(self, epoch: int) -> training.EpochResult:
+        recipe, schedule = self.recipe, self.recipe.schedule
+        planned = self.trajectory.ingredients["planned_epochs"] or epoch + 1
+        training.set_learning_rate(self.optimizer, schedule.factor(epoch, planned))
+        self.next_epoch = -1  # until it is trained, it is nowhere
+        result = training.train_epoch(
+            self.model,
+            self.optimizer,
+            self.images,
+            self.labels,
+            epoch=epoch,
+            seed=recipe.seed,
+            batch_size=recipe.batch_size,
+            precision=recipe.precision,
+            forward=self.forward,
+            on_step=self.on_step,
+        )
+        self.next_epoch = epoch + 1
+        return result
+
+    def _train(self, epoch: int) -> None:
+        """Train the epoch after the last one of the store, and put it there."""
+        manifest, trajectory = self.manifest, self.trajectory
+        if manifest.diverged:
+            raise DivergedError(manifest.diverged["reason"], epoch=manifest.diverged["epoch"])
+        self._must_write(f"epoch {epoch} is not in it")
+        if self.next_epoch != epoch:
+            self._begin(epoch)
+        try:
+            result = self._train_one(epoch)
+        except DivergedError as error:
+            manifest.set_diverged(epoch, str(error))
+            manifest.write()
+            raise
+        weights = self.model.state_dict()
+        checkpoint.save(trajectory.checkpoint(epoch), weights, {"epoch": epoch})
+        for split, key in self.keys.items():
+            self._evaluate(split, key, epoch)
+        optimizer_state.save(trajectory.state(epoch), self.optimizer)
+        ran_in = environment.describe(self.device, self.recipe.precision)
+        manifest.add(result, checkpoint.digest(weights), trajectory.checkpoint(epoch), ran_in)
+        manifest.set_state(trajectory.state(epoch))
+        manifest.write()
+        if epoch:
+            trajectory.state(epoch - 1).unlink(missing_ok=True)
+
+    def _evaluate(self, split: str, key: str, epoch: int) -> None:
+        """Evaluate the model, which has the epoch's weights."""
+        pixels = self.dataset.evaluated[split].images.to(self.device)
+        answers = evaluation.logits(self.model, pixels, precision=self.recipe.precision)
+        path = self.trajectory.logits(key, epoch)
+        checkpoint.save(path, {"logits": answers})
+        self.manifest.set_logits(path)
+
+    def _scores(self, split: str, key: str, epoch: int) -> Scores:
+        path = self.trajectory.logits(key, epoch)
+        if not self.manifest.whole(path):
+            self._must_write(f"epoch {epoch} is not evaluated on this {split} split")
+            if self.next_epoch != epoch + 1:
+                self.next_epoch = -1  # the optimizer is not that of these weights
+                weights = checkpoint.load(self.trajectory.checkpoint(epoch))
+                self.model.load_state_dict(weights.tensors)
+            self._evaluate(split, key, epoch)
+            self.manifest.relink(path)
+            self.manifest.write()
+        return _scores(path, self.manifest.sha256(path), self.dataset.evaluated[split].labels)
+
+
+_scores_of: dict[str, Scores] = {}
+"""By the logits' SHA-256 and the evaluation key: a sweep's runs score the same logits."""
+
+
+def _scores(path: Path, sha256: str, labels: torch.Tensor) -> Scores:
+    name = f"{path.parent.name} {sha256}"
+    if name not in _scores_of:
+        _scores_of[name] = evaluation.scores(checkpoint.load(path).tensors["logits"], labels)
+    return _scores_of[name]
 
 
 def _check_finite(split: str, scores: Scores, result: training.EpochResult) -> None:
