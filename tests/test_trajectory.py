@@ -11,53 +11,15 @@ from polyak.data import arrays as arrays_module
 from polyak.data.dataset import split
 from polyak.errors import DivergedError
 from polyak.manifest import Manifest
-from polyak.models.small_cnn import SmallCNN
-from polyak.recipe import Recipe
 from polyak.schedules import Constant, Cosine, Step
 from polyak.trajectory import Trajectory
+from tests.trajectories import contents, keys_of, make_recipe, train
 
 
 @pytest.fixture(scope="module")
 def data(arrays):
     source = arrays_module.load(str(arrays / "train.npz"), str(arrays / "test.npz"))
     return split(source, 60)
-
-
-def make_recipe(**changed):
-    values = {
-        "model": lambda: SmallCNN((3, 8, 8), 10, channels=(4, 8), hidden=16),
-        "optimizer": lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.9),
-        "schedule": Constant(),
-        "batch_size": 32,
-        "precision": "fp32",
-        "compiled": False,
-        "seed": 0,
-        "described": {"model": "small", "optimizer": {"lr": 0.1}},
-    }
-    return Recipe(**values | changed)
-
-
-def keys_of(data):
-    return {name: evaluation.evaluation_key(s, "fp32") for name, s in data.evaluated.items()}
-
-
-def train(store, data, recipe=None, epochs=3, **options):
-    recipe = recipe or make_recipe()
-    trajectory = Trajectory(store, recipe.ingredients(data, epochs))
-    records = list(
-        trajectory.epochs(
-            recipe, data, count=epochs, device=torch.device("cpu"), keys=keys_of(data), **options
-        )
-    )
-    return trajectory, records
-
-
-def contents(trajectory):
-    return {
-        path.relative_to(trajectory.directory): path.read_bytes()
-        for path in trajectory.directory.rglob("*.safetensors")
-        if path.parent.name != "state"  # of the latest epoch alone
-    }
 
 
 @pytest.fixture(scope="module")
