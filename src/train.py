@@ -10,6 +10,7 @@ docs/files.md describes the run directory that it leaves.
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import hydra
@@ -66,6 +67,7 @@ def run(
                 comparison,
                 environment,
                 evaluation,
+                greedy,
                 record,
                 training,
             )
@@ -106,30 +108,34 @@ def run(
             this.epoch = None
 
         with this.stage("averaging"):
-            model = training.initial_model(recipe.model, recipe.seed).to(device)
-            # The run's own links: another run may be training this trajectory anew.
+            judge = evaluation.Evaluator(
+                training.initial_model(recipe.model, recipe.seed),
+                data.evaluated,
+                device,
+                recipe.precision,
+            )
+            # The run's own links: another run may be mending this trajectory.
             checkpoints = [record.checkpoint_file(directory, epoch) for epoch in window]
-            counts = range(1 if config.averaging.running else len(window), len(window) + 1)
-            means = averaging.prefix_means(checkpoints, map(scheme.weights, counts))
-            for count, average in zip(counts, means, strict=True):
-                model.load_state_dict(average.tensors)
-                answers = {
-                    name: evaluation.logits(
-                        model, split.images.to(device), precision=recipe.precision
-                    )
-                    for name, split in data.evaluated.items()
-                }
-                scores = {
-                    name: evaluation.scores(answers[name], split.labels)
-                    for name, split in data.evaluated.items()
-                }
-                metrics.add_average(window[count - 1], count, scores)
+            if isinstance(scheme, averaging.Greedy):
+                weightings: list[Sequence[float]] = [
+                    greedy.weights(scheme, checkpoints, judge, records, window)
+                ]
+            else:
+                counts = range(1 if config.averaging.running else len(window), len(window) + 1)
+                weightings = [scheme.weights(window[:count]) for count in counts]
+            for weights, average in zip(
+                weightings, averaging.prefix_means(checkpoints, weightings), strict=True
+            ):
+                answers = judge.answers(average.tensors)
+                scores = judge.scores(answers)
+                metrics.add_average(window[len(weights) - 1], len(weights), scores)
+            ensemble = record.ensemble_scores(directory, data, window, weights)
 
         with this.stage("recording"):
             from polyak import figures  # here: the first step must not wait for matplotlib
 
             record.save_average(directory, average, answers, data, window, scheme.name)
-            compared = comparison.compare(records, window, scores)
+            compared = comparison.compare(records, window, scores, ensemble)
             title = record.title(config, data, window, scheme.name)
             figures.accuracy(
                 directory / "figures" / "accuracy.png",
@@ -138,6 +144,7 @@ def run(
                 checkpoints=[records[epoch].scores["test"].accuracy for epoch in window],
                 average=scores["test"].accuracy,
                 mean=compared["results"]["window_mean"]["test"]["accuracy"],
+                ensemble=ensemble["test"].accuracy,
             )
             figures.samples(
                 directory / "figures" / "samples.png",
@@ -154,6 +161,7 @@ def run(
                 "evaluation_keys": keys,
                 "window": {"start": window.start, "end": window.stop, "count": len(window)},
                 "scheme": scheme.name,
+                "weights": list(weights),
                 **compared,
                 "trajectory": trajectory.origin,
                 "seconds": this.seconds,

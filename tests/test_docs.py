@@ -9,6 +9,8 @@ import pytest
 
 from tests.conftest import ROOT
 
+SCHEMES = "Scheme = Uniform | Latest | Exponential | Power | Ramp | Explicit | Greedy\n"
+
 
 def block(text: str, after: str) -> str:
     """The first code block after those words, without its indentation."""
@@ -33,12 +35,14 @@ def test_the_recipes_for_a_model_and_a_scheme_work_as_written(tmp_path, arrays):
     model, scheme = recipe.index("## A model"), recipe.index("## An averaging scheme")
     for begin, group, before, name in (
         (model, "Config", "    model: SmallCNN\n", "SmallCNN"),
-        (scheme, "Averaging", "    scheme: Uniform\n", "Uniform"),
+        (scheme, "Scheme", SCHEMES, "Uniform"),
     ):
         text = recipe[begin:]
         declared = block(text, "In `src/polyak/config.py`")
         assert before in config
-        config = config.replace(before, block(text, f"and in `{group}`"))
+        config = config.replace(
+            before, block(text, f"`{group}`, in place" if group == "Config" else "union `Scheme`")
+        )
         place = f"@dataclass(config=strict, kw_only=True)\nclass {name}:"
         config = config.replace(place, f"{declared}\n\n{place}")
     (polyak / "config.py").write_text(config)

@@ -1,6 +1,6 @@
 """The average beside the checkpoints it can be compared with.
 
-comparison = compare(records, range(10, 20), average_scores)
+comparison = compare(records, range(10, 20), average_scores, ensemble_scores)
 print(table(comparison, range(10, 20), "uniform"))
 """
 
@@ -14,14 +14,18 @@ from polyak.trajectory import EpochRecord
 
 
 def compare(
-    records: Sequence[EpochRecord], window: range, average: Mapping[str, Scores]
+    records: Sequence[EpochRecord],
+    window: range,
+    average: Mapping[str, Scores],
+    ensemble: Mapping[str, Scores],
 ) -> dict[str, Any]:
     """The average beside the checkpoints it can be compared with, and the gains: fractions.
 
-    `records` are those of all epochs, `window` the epochs averaged. For each of
-    average, last, window_mean, best_by_validation (None without validation; the first of equals)
-    and best_by_test_oracle: {split: {loss, accuracy, calibration_error}}, and the epoch where it
-    is one checkpoint. The last is the window's last; the bests are over all epochs of the run.
+    `records` are those of all epochs, `window` the epochs averaged. For each of average, ensemble
+    (of the window's checkpoints), last, window_mean, best_by_validation (None without validation;
+    the first of equals) and best_by_test_oracle: {split: {loss, accuracy, calibration_error}}, and
+    the epoch where it is one checkpoint. The last is the window's last; the bests are over all
+    epochs of the run.
     """
     by_epoch = {record.training.epoch: record for record in records}
 
@@ -45,6 +49,7 @@ def compare(
         "last": one(window[-1]),
         "best_by_validation": one(best("validation")) if "validation" in average else None,
         "best_by_test_oracle": one(best("test")),
+        "ensemble": {split: asdict(score) for split, score in ensemble.items()},
         "average": {split: asdict(score) for split, score in average.items()},
     }
     gains = {
@@ -52,8 +57,8 @@ def compare(
             split: asdict(average[split])["accuracy"] - results[name][split]["accuracy"]
             for split in average
         }
-        for name in ("window_mean", "last", "best_by_validation", "best_by_test_oracle")
-        if results[name] is not None
+        for name in results
+        if name != "average" and results[name] is not None
     }
     return {"results": results, "gains": gains}
 
@@ -63,6 +68,7 @@ LABELS = {
     "last": "last checkpoint",
     "best_by_validation": "best checkpoint by validation",
     "best_by_test_oracle": "best checkpoint by test (oracle)",
+    "ensemble": "ensemble of the window's checkpoints",
     "average": "average",
 }
 

@@ -10,6 +10,7 @@ quick. To add a choice: one YAML file there, one dataclass here.
 
 import hashlib
 import json
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -64,6 +65,12 @@ def _count_or_fraction(value: Any) -> int | float:
     if type(value) is float and 0 <= value < 1:
         return value
     raise ValueError("allowed: a count of images (0, 1, 2, ...) or a fraction below 1.0")
+
+
+def _sums_to_one(weights: list[float]) -> list[float]:
+    if not math.isclose(math.fsum(weights), 1, rel_tol=0, abs_tol=1e-6):
+        raise ValueError(f"they sum to {math.fsum(weights):g}; allowed: weights that sum to 1")
+    return weights
 
 
 Directory = Annotated[str, AfterValidator(_absolute)]
@@ -157,13 +164,51 @@ class Uniform:
 
 
 @dataclass(config=strict, kw_only=True)
+class Latest:
+    target: Literal["polyak.averaging.Latest"] = Field(alias="_target_")
+    k: Count
+
+
+@dataclass(config=strict, kw_only=True)
+class Exponential:
+    target: Literal["polyak.averaging.Exponential"] = Field(alias="_target_")
+    decay: Annotated[float, Field(gt=0, le=1)]
+
+
+@dataclass(config=strict, kw_only=True)
+class Power:
+    target: Literal["polyak.averaging.Power"] = Field(alias="_target_")
+    gamma: Annotated[float, Field(ge=0, le=100)]
+
+
+@dataclass(config=strict, kw_only=True)
+class Ramp:
+    target: Literal["polyak.averaging.Ramp"] = Field(alias="_target_")
+    decay: Literal["linear", "one_minus_sqrt"]
+
+
+@dataclass(config=strict, kw_only=True)
+class Explicit:
+    target: Literal["polyak.averaging.Explicit"] = Field(alias="_target_")
+    values: Annotated[list[NotNegative], AfterValidator(_sums_to_one)]
+
+
+@dataclass(config=strict, kw_only=True)
+class Greedy:
+    target: Literal["polyak.averaging.Greedy"] = Field(alias="_target_")
+
+
+Scheme = Uniform | Latest | Exponential | Power | Ramp | Explicit | Greedy
+
+
+@dataclass(config=strict, kw_only=True)
 class Averaging:
     """The window [start, end) of zero-based epochs, and how its checkpoints are weighted."""
 
     start: Annotated[int, Field(ge=0)]
     end: Count | None
     running: bool
-    scheme: Uniform
+    scheme: Annotated[Scheme, Field(discriminator="target")]
 
 
 @dataclass(config=strict, kw_only=True)
@@ -256,18 +301,34 @@ def _explain(details: Mapping[str, Any]) -> str:
 
 
 def _check_together(config: Config) -> None:
-    window, epochs = config.averaging, config.training.epochs
-    if window.end is not None and window.end > epochs:
+    averaging, epochs = config.averaging, config.training.epochs
+    if averaging.end is not None and averaging.end > epochs:
         raise ConfigError(
-            f"averaging.end = {window.end}: allowed: at most training.epochs = {epochs}"
+            f"averaging.end = {averaging.end}: allowed: at most training.epochs = {epochs}"
         )
-    if window.end is not None and window.start >= window.end:
+    if averaging.end is not None and averaging.start >= averaging.end:
         raise ConfigError(
-            f"averaging.start = {window.start}: allowed: below averaging.end = {window.end}"
+            f"averaging.start = {averaging.start}: allowed: below averaging.end = {averaging.end}"
         )
-    if window.start >= epochs:
+    if averaging.start >= epochs:
         raise ConfigError(
-            f"averaging.start = {window.start}: allowed: below training.epochs = {epochs}"
+            f"averaging.start = {averaging.start}: allowed: below training.epochs = {epochs}"
+        )
+    scheme, span = averaging.scheme, len(window(config))
+    if isinstance(scheme, Explicit) and len(scheme.values) != span:
+        raise ConfigError(
+            f"averaging.scheme.values: {len(scheme.values)} weights; "
+            f"allowed: {span}, one for each epoch of the window"
+        )
+    if isinstance(scheme, Explicit | Greedy) and averaging.running:
+        raise ConfigError(
+            f"averaging.running = True: allowed: not with {scheme.target}, "
+            "which weights the window as a whole"
+        )
+    if isinstance(scheme, Greedy) and not config.dataset.validation:
+        raise ConfigError(
+            "averaging.scheme = greedy: needs a validation split to choose on; "
+            "allowed: with dataset.validation above 0, say 0.1"
         )
     optimizer = config.optimizer
     if isinstance(optimizer, SGD) and optimizer.nesterov and optimizer.momentum == 0:

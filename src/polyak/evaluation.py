@@ -6,6 +6,8 @@ scores(answers, split.labels).accuracy
 
 import hashlib
 import json
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -50,6 +52,40 @@ def logits(model: nn.Module, images: Tensor, *, precision: str) -> Tensor:
     finally:
         model.train(training)
     return torch.cat(answers).cpu()
+
+
+class Evaluator:
+    """One model on the same images with many weights: nothing is rebuilt between them."""
+
+    def __init__(
+        self, model: nn.Module, splits: Mapping[str, Split], device: torch.device, precision: str
+    ) -> None:
+        self._model, self._splits, self._precision = model.to(device), splits, precision
+        self._pixels = {name: split.images.to(device) for name, split in splits.items()}
+
+    def answers(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Logits [N, classes] of a state dict, by split."""
+        self._model.load_state_dict(state)
+        return {
+            name: logits(self._model, pixels, precision=self._precision)
+            for name, pixels in self._pixels.items()
+        }
+
+    def scores(self, answers: Mapping[str, Tensor]) -> dict[str, Scores]:
+        """Scores of logits, by split."""
+        return {name: scores(given, self._splits[name].labels) for name, given in answers.items()}
+
+
+def ensemble(answers: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
+    """Log probabilities, float64 [N, classes], of the ensemble that averages the probabilities of
+    several logits [N, classes]; as logits, they are scored by `scores`."""
+    total = math.fsum(weights)
+    members = [
+        one.double().log_softmax(1) + math.log(weight / total)
+        for one, weight in zip(answers, weights, strict=True)
+        if weight > 0
+    ]
+    return torch.stack(members).logsumexp(0)
 
 
 def scores(answers: Tensor, labels: Tensor) -> Scores:

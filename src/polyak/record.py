@@ -5,13 +5,13 @@ metrics.add(record)
 """
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from polyak import checkpoint, files
+from polyak import checkpoint, evaluation, files
 from polyak.checkpoint import Checkpoint
 from polyak.config import Config
 from polyak.data.dataset import Dataset
@@ -104,6 +104,27 @@ def save_average(
         checkpoint.save(
             folder / "labels.safetensors", {"labels": split.labels, "image_ids": split.ids}
         )
+
+
+def ensemble_scores(
+    directory: Path, data: Dataset, window: range, weights: Sequence[float]
+) -> dict[str, Scores]:
+    """Scores of the ensemble of the window's checkpoints, from the logits in the run."""
+    return {
+        name: evaluation.scores(
+            evaluation.ensemble(
+                [
+                    checkpoint.load(
+                        files.epoch_file(directory / "predictions" / name, epoch)
+                    ).tensors["logits"]
+                    for epoch in window
+                ],
+                weights,
+            ),
+            split.labels,
+        )
+        for name, split in data.evaluated.items()
+    }
 
 
 def describe(data: Dataset) -> dict[str, Any]:

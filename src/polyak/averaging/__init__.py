@@ -1,6 +1,29 @@
 """Averages of checkpoints: exact means (`mean.py`) and how a window is weighted (`schemes.py`)."""
 
-from polyak.averaging.mean import Mean, mean_of_files, prefix_means, round_once
-from polyak.averaging.schemes import Scheme, Uniform
+from polyak.averaging.mean import Mean, mean_of_files, mean_of_states, prefix_means, round_once
+from polyak.averaging.schemes import (
+    Explicit,
+    Exponential,
+    Greedy,
+    Latest,
+    Power,
+    Ramp,
+    Scheme,
+    Uniform,
+)
 
-__all__ = ["Mean", "Scheme", "Uniform", "mean_of_files", "prefix_means", "round_once"]
+__all__ = [
+    "Explicit",
+    "Exponential",
+    "Greedy",
+    "Latest",
+    "Mean",
+    "Power",
+    "Ramp",
+    "Scheme",
+    "Uniform",
+    "mean_of_files",
+    "mean_of_states",
+    "prefix_means",
+    "round_once",
+]

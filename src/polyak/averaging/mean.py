@@ -10,7 +10,7 @@ stay tied. The mean of iterates: Polyak and Juditsky 1992; of networks: Izmailov
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -131,6 +131,24 @@ def mean_of_files(paths: Sequence[Path], weights: Sequence[float] | None = None)
     """
     *_, last = prefix_means(paths, [weights if weights is not None else [1] * len(paths)])
     return last
+
+
+def mean_of_states(
+    states: Iterable[Mapping[str, Tensor]], weights: Iterable[float] | None = None
+) -> dict[str, Tensor]:
+    """The weighted mean (by default uniform) of state dicts, as a new state dict on CPU.
+
+    Entries that are one tensor stay one. The states may be made one after the other. Raises
+    CheckpointError and ValueError as `Mean` does.
+    """
+    mean = Mean()
+    pairs = (
+        ((state, 1) for state in states) if weights is None else zip(states, weights, strict=True)
+    )
+    for place, (state, weight) in enumerate(pairs):
+        whole = Checkpoint(dict(state), checkpoint.ties(state))
+        mean.add(whole, weight, source=f"state dict {place}")
+    return mean.result().tensors
 
 
 def prefix_means(

@@ -1,0 +1,133 @@
+"""The mean of files of any size: one tensor in memory at a time, whatever their number.
+
+    average_files(Path("mean.safetensors"), [Path("a.safetensors"), Path("b.pt")], weights=[1, 3])
+
+By the rules of `mean.Mean`, with the same additions in the same order, so the same bits.
+"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+from torch import Tensor
+
+from polyak import checkpoint, files
+from polyak.averaging.mean import Mean
+from polyak.averaging.sources import Source, open_source
+from polyak.checkpoint import Checkpoint
+from polyak.errors import CheckpointError
+
+# safetensors' names of torch's dtypes (https://github.com/huggingface/safetensors#format).
+DTYPES = {
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.int64: "I64",
+    torch.int32: "I32",
+    torch.int16: "I16",
+    torch.int8: "I8",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+}
+
+
+def average_files(
+    output: Path,
+    paths: Sequence[Path],
+    weights: Sequence[float] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> None:
+    """Write the weighted mean (by default uniform) of `paths` to `output`, a safetensors file.
+
+    Its metadata (JSON under "polyak") are `metadata`, and "sources": each path, the SHA-256 of the
+    file's bytes and its weight; of shards, those of their index. Mixed precisions are refused, as
+    any checkpoints that don't fit each other.
+
+    Raises CheckpointError naming file and tensor, ValueError for weights that don't fit, and
+    FileExistsError where `output` exists; there is no output then.
+    """
+    if output.exists():
+        raise FileExistsError(f"{output}: exists already; name another file, or remove it")
+    if not paths:
+        raise ValueError("an average needs at least one file")
+    given = [1.0] * len(paths) if weights is None else list(weights)
+    if len(given) != len(paths):
+        raise ValueError(f"{len(given)} weights for {len(paths)} files")
+    with ExitStack() as stack:
+        sources = [stack.enter_context(open_source(path)) for path in paths]
+        _check_names(sources, paths)
+        tied = sources[0].tied
+        copies = {name for group in tied for name in group[1:]}
+        names = [name for name in sources[0].names if name not in copies]
+        described = {
+            **(metadata or {}),
+            "tied": tied,
+            "sources": [
+                {"path": str(path), "sha256": files.sha256(path), "weight": weight}
+                for path, weight in zip(paths, given, strict=True)
+            ],
+        }
+        layout = {name: sources[0].tensor(name) for name in names}
+        aliases = {name: group[0] for group in tied for name in group[1:]}
+        with files.atomic(output) as temporary, temporary.open("wb") as file:
+            order = [*names, *aliases]
+            like = {name: layout[aliases.get(name, name)] for name in order}
+            _write_header(file, order, like, described)
+            for name in order:
+                _write(file, _mean(aliases.get(name, name), sources, paths, given))
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _mean(
+    name: str, sources: Sequence[Source], paths: Sequence[Path], weights: Sequence[float]
+) -> Tensor:
+    mean = Mean()
+    for source, path, weight in zip(sources, paths, weights, strict=True):
+        mean.add(Checkpoint({name: source.tensor(name)}), weight, source=str(path))
+    return mean.result().tensors[name]
+
+
+def _check_names(sources: Sequence[Source], paths: Sequence[Path]) -> None:
+    first = set(sources[0].names)
+    for source, path in zip(sources, paths, strict=True):
+        for name in sorted(first ^ set(source.names)):
+            missing = path if name in first else paths[0]
+            raise CheckpointError(
+                f"{missing}: tensor {name!r} is missing; only checkpoints of one model can be "
+                "averaged"
+            )
+        if source.tied != sources[0].tied:
+            raise CheckpointError(f"{path}: other tensors are tied than in {paths[0]}")
+
+
+def _write_header(
+    file: BinaryIO, order: Sequence[str], like: Mapping[str, Tensor], metadata: Mapping[str, Any]
+) -> None:
+    """safetensors' header: 8 bytes of length, then JSON padded to a multiple of 8."""
+    text = json.dumps(metadata, sort_keys=True)
+    header: dict[str, Any] = {"__metadata__": {checkpoint.METADATA_KEY: text}}
+    place = 0
+    for name in order:
+        tensor = like[name]
+        if tensor.dtype not in DTYPES:
+            raise CheckpointError(f"tensor {name!r} is {tensor.dtype}; it can't be written")
+        size = tensor.numel() * tensor.element_size()
+        header[name] = {
+            "dtype": DTYPES[tensor.dtype],
+            "shape": list(tensor.shape),
+            "data_offsets": [place, place + size],
+        }
+        place += size
+    encoded = json.dumps(header).encode()
+    encoded += b" " * (-len(encoded) % 8)
+    file.write(len(encoded).to_bytes(8, "little") + encoded)
+
+
+def _write(file: BinaryIO, tensor: Tensor) -> None:
+    file.write(tensor.contiguous().flatten().view(torch.uint8).numpy().data)

@@ -1,0 +1,95 @@
+import math
+
+import pytest
+import torch
+
+from polyak.averaging import Explicit, Exponential, Greedy, Latest, Power, Ramp, Uniform
+
+WINDOW = range(10, 20)
+
+
+def normalised(weights):
+    return [weight / math.fsum(weights) for weight in weights]
+
+
+def test_uniform_and_latest_count_whole_checkpoints():
+    assert Uniform().weights(WINDOW) == [1] * 10
+    assert Latest(k=4).weights(WINDOW) == [0] * 6 + [1] * 4  # four, not five
+    assert Latest(k=99).weights(WINDOW) == [1] * 10
+
+
+@pytest.mark.parametrize("decay", [0.5, 0.9, 1.0])
+def test_exponential_is_the_recursion_corrected_for_its_beginning(decay):
+    """Against mean = decay * mean + (1 - decay) * theta from zero, over its total weight (as Adam
+    does)."""
+    values = torch.randn(10, dtype=torch.float64)
+    mean = total = torch.zeros((), dtype=torch.float64)
+    for value in values:
+        kept, new = (decay, 1 - decay) if decay < 1 else (1, 1)
+        mean, total = kept * mean + new * value, kept * total + new
+    weights = torch.tensor(normalised(Exponential(decay).weights(WINDOW)), dtype=torch.float64)
+    torch.testing.assert_close(weights @ values, mean / total)
+
+
+@pytest.mark.parametrize("gamma", [0, 0.5, 2.0, 16.97])
+def test_power_is_the_papers_recursion(gamma):
+    """mean_t = beta_t mean_(t-1) + (1 - beta_t) theta_t, beta_t = (1 - 1/t) ** (gamma + 1)."""
+    values = torch.randn(12, dtype=torch.float64)
+    mean = torch.zeros((), dtype=torch.float64)
+    for t, value in enumerate(values, start=1):
+        beta = (1 - 1 / t) ** (gamma + 1)
+        mean = beta * mean + (1 - beta) * value
+    weights = torch.tensor(normalised(Power(gamma).weights(range(12))), dtype=torch.float64)
+    torch.testing.assert_close(weights @ values, mean)
+
+
+def test_power_of_a_window_is_that_part_of_the_whole():
+    whole, part = Power(2.0).weights(range(20)), Power(2.0).weights(WINDOW)
+    assert part == pytest.approx(whole[10:])
+
+
+@pytest.mark.parametrize(
+    ("decay", "factor"),
+    [("linear", lambda x: 1 - x), ("one_minus_sqrt", lambda x: 1 - math.sqrt(x))],
+)
+def test_ramp_makes_the_average_what_decayed_updates_would_give(decay, factor):
+    count = 8
+    updates = torch.randn(count, dtype=torch.float64)  # the first is the first checkpoint itself
+    checkpoints = updates.cumsum(0)
+    weights = torch.tensor(normalised(Ramp(decay).weights(range(count))), dtype=torch.float64)
+    decayed = torch.tensor([factor(i / count) for i in range(count)], dtype=torch.float64)
+    torch.testing.assert_close(weights @ checkpoints, decayed @ updates)
+
+
+def test_linear_ramp_is_the_uniform_average_exactly():
+    assert Ramp("linear").weights(WINDOW) == Uniform().weights(WINDOW)
+
+
+@pytest.mark.parametrize(
+    "scheme", [Exponential(0.8), Power(3.0), Ramp("one_minus_sqrt"), Latest(2), Uniform()]
+)
+@pytest.mark.parametrize("epochs", [range(1), range(7, 8), range(3, 9), range(1000)])
+def test_weights_are_finite_not_negative_and_not_all_zero(scheme, epochs):
+    weights = scheme.weights(epochs)
+    assert len(weights) == len(epochs)
+    assert all(math.isfinite(weight) and weight >= 0 for weight in weights)
+    assert math.fsum(weights) > 0
+
+
+def test_explicit_weights_must_be_as_many_as_epochs():
+    assert Explicit([0.2, 0.8]).weights(range(2)) == [0.2, 0.8]
+    with pytest.raises(ValueError, match="2 weights for 3 checkpoints"):
+        Explicit([0.2, 0.8]).weights(range(3))
+
+
+def test_greedy_keeps_what_does_not_harm():
+    """An average's accuracy by what is in it: 1 harms, 2 helps, 0 makes no difference."""
+    tried = []
+
+    def accuracy_of(weights):
+        tried.append(weights)
+        return 0.5 + 0.1 * weights[2] - 0.2 * weights[1]
+
+    chosen = Greedy().choose([0.4, 0.6, 0.7, 0.4], accuracy_of)
+    assert chosen == [1, 0, 1, 1]
+    assert tried == [[0, 0, 1, 0], [0, 1, 1, 0], [1, 0, 1, 0], [1, 0, 1, 1]]

@@ -1,0 +1,154 @@
+import subprocess
+import sys
+
+import pytest
+import safetensors.torch
+import torch
+
+from polyak import checkpoint, files
+from polyak.averaging import mean_of_states
+from polyak.averaging.stream import DTYPES, average_files
+from polyak.errors import CheckpointError
+from tests.conftest import ROOT
+
+
+def state(seed):
+    generator = torch.Generator().manual_seed(seed)
+    made = {
+        f"x{place}": torch.randn(3, 4, generator=generator).to(dtype)
+        for place, dtype in enumerate(DTYPES)
+        if dtype.is_floating_point
+    }
+    made |= {"empty": torch.zeros(0, 5), "scalar": torch.randn((), generator=generator)}
+    made |= {"count": torch.tensor(seed), "mask": torch.tensor([True, seed % 2 == 0])}
+    made["odd"] = torch.randn(7, generator=generator).to(torch.bfloat16)
+    return made
+
+
+@pytest.fixture
+def paths(tmp_path):
+    found = [tmp_path / "a.safetensors", tmp_path / "b.pt", tmp_path / "c.pth"]
+    safetensors.torch.save_file(state(0), found[0])
+    torch.save(state(1), found[1])
+    torch.save({"state_dict": state(2)}, found[2])
+    return found
+
+
+@pytest.mark.parametrize("weights", [None, [0.25, 0.5, 0.25], [1, 0, 3]])
+def test_has_the_bits_of_the_mean_in_memory(tmp_path, paths, weights):
+    average_files(tmp_path / "out.safetensors", paths, weights)
+    found = safetensors.torch.load_file(tmp_path / "out.safetensors")
+    wanted = mean_of_states([state(seed) for seed in range(3)], weights)
+    assert found.keys() == wanted.keys()
+    for name, tensor in wanted.items():
+        assert found[name].dtype == tensor.dtype, name
+        assert torch.equal(found[name], tensor), name
+
+
+def test_the_output_says_what_it_was_made_of(tmp_path, paths):
+    average_files(tmp_path / "out.safetensors", paths, [0.25, 0.25, 0.5], {"scheme": "explicit"})
+    metadata = checkpoint.load(tmp_path / "out.safetensors").metadata
+    assert metadata["scheme"] == "explicit"
+    assert metadata["sources"] == [
+        {"path": str(path), "sha256": files.sha256(path), "weight": weight}
+        for path, weight in zip(paths, [0.25, 0.25, 0.5], strict=True)
+    ]
+
+
+def test_tied_tensors_are_averaged_once_and_stay_tied(tmp_path):
+    for seed in range(2):
+        shared = torch.full((3,), float(seed))
+        torch.save({"head": shared, "embed": shared}, tmp_path / f"{seed}.pt")
+    average_files(tmp_path / "out.safetensors", [tmp_path / "0.pt", tmp_path / "1.pt"])
+    found = checkpoint.load(tmp_path / "out.safetensors")
+    assert found.tied == (("embed", "head"),)
+    assert found.tensors["head"].tolist() == [0.5] * 3
+    assert found.tensors["head"].data_ptr() == found.tensors["embed"].data_ptr()
+
+
+def other(**changed):
+    return state(1) | changed
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (other(x1=torch.zeros(4, 4)), "b.pt: tensor 'x1' is"),
+        (other(x1=torch.zeros(3, 4, dtype=torch.float64)), "b.pt: tensor 'x1' is"),
+        (other(more=torch.zeros(1)), "a.safetensors: tensor 'more' is missing"),
+        ({k: v for k, v in state(1).items() if k != "odd"}, "b.pt: tensor 'odd' is missing"),
+        (other(scalar=torch.tensor(float("nan"))), "b.pt: tensor 'scalar' has values that are"),
+    ],
+)
+def test_files_that_do_not_fit_are_named_and_leave_no_output(tmp_path, paths, content, message):
+    torch.save(content, paths[1])
+    with pytest.raises(CheckpointError, match=message):
+        average_files(tmp_path / "out.safetensors", paths)
+    assert not list(tmp_path.glob("*out*"))
+
+
+def test_an_output_that_exists_is_kept(tmp_path, paths):
+    (tmp_path / "out.safetensors").write_text("mine")
+    with pytest.raises(FileExistsError, match="exists already"):
+        average_files(tmp_path / "out.safetensors", paths)
+    assert (tmp_path / "out.safetensors").read_text() == "mine"
+
+
+@pytest.mark.parametrize("weights", [[1], [1, 1, -1], [1, 1, float("nan")], [0, 0, 0]])
+def test_weights_that_do_not_fit_leave_no_output(tmp_path, paths, weights):
+    with pytest.raises(ValueError, match="weight"):
+        average_files(tmp_path / "out.safetensors", paths, weights)
+    assert not list(tmp_path.glob("*out*"))
+
+
+MEASURED = """
+import sys, threading
+from pathlib import Path
+import torch
+from polyak.averaging.stream import average_files
+
+def own_memory():  # without pages of files, which the system takes back as it likes
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("RssAnon")).split()[1]) * 1024
+
+torch.set_num_threads(1)
+torch.ones(1 << 20).double().sum()
+before, most, done = own_memory(), [0], threading.Event()
+
+def watch():
+    while not done.wait(0.0005):
+        most[0] = max(most[0], own_memory())
+
+thread = threading.Thread(target=watch)
+thread.start()
+folder = Path(sys.argv[1])
+average_files(folder / "out.safetensors", sorted(folder.glob("in*.safetensors")))
+done.set()
+thread.join()
+print(most[0] - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for the memory")
+@pytest.mark.parametrize("count", [5, 50])
+def test_memory_is_that_of_some_tensors_whatever_the_number_and_size_of_files(tmp_path, count):
+    """Files of 64 MB in tensors of 1 MB: less than a third of one file, however many there are."""
+    for place in range(count):
+        target = tmp_path / f"in{place:02d}.safetensors"
+        if place < 2:
+            tensors = {f"t{i}": torch.full((1 << 18,), float(place)) for i in range(64)}
+            safetensors.torch.save_file(tensors, target)
+        else:
+            target.hardlink_to(tmp_path / f"in{place % 2:02d}.safetensors")
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURED, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT / "src",
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 20 << 20
+    found = safetensors.torch.load_file(tmp_path / "out.safetensors")
+    assert len(found) == 64
+    wanted = (count // 2) / count
+    assert all(tensor[0].item() == pytest.approx(wanted) for tensor in found.values())
