@@ -65,7 +65,9 @@ def _settings(config: dict[str, Any]) -> str:
     """All that was configured but seed, window, learning rate and where it ran: runs are pooled
     only where it is the same."""
     kept = {
-        key: value for key, value in config.items() if key not in ("seed", "averaging", "paths")
+        key: value
+        for key, value in config.items()
+        if key not in ("seed", "averaging", "paths", "name")
     }
     kept["optimizer"] = {key: value for key, value in config["optimizer"].items() if key != "lr"}
     kept["training"] = {

@@ -79,6 +79,7 @@ def run(
             data = build.dataset(config, sweep=in_sweep)
             recipe = build.recipe(config, data)
             scheme = build.scheme(config)
+            described = averaging.described(scheme)
             trajectory = build.trajectory(config, recipe, data)
             keys = {
                 name: evaluation.evaluation_key(split, recipe.precision)
@@ -134,9 +135,9 @@ def run(
         with this.stage("recording"):
             from polyak import figures  # here: the first step must not wait for matplotlib
 
-            record.save_average(directory, average, answers, data, window, scheme.name)
+            record.save_average(directory, average, answers, data, window, described)
             compared = comparison.compare(records, window, scores, ensemble)
-            title = record.title(config, data, window, scheme.name)
+            title = record.title(config, data, window, described)
             figures.accuracy(
                 directory / "figures" / "accuracy.png",
                 title=title,
@@ -160,14 +161,14 @@ def run(
                 "fingerprint": trajectory.fingerprint,
                 "evaluation_keys": keys,
                 "window": {"start": window.start, "end": window.stop, "count": len(window)},
-                "scheme": scheme.name,
+                "scheme": described,
                 "weights": list(weights),
                 **compared,
                 "trajectory": trajectory.origin,
                 "seconds": this.seconds,
                 "environment": environment.describe(device, recipe.precision),
             },
-            message=comparison.table(compared, window, scheme.name),
+            message=comparison.table(compared, window, described),
         )
 
 

@@ -60,7 +60,9 @@ def test_the_recipes_for_a_model_and_a_scheme_work_as_written(tmp_path, arrays):
     assert "average of epochs 1..2 (linear)" in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("name", ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))])
+@pytest.mark.parametrize(
+    "name", ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
+)
 def test_links_lead_somewhere_and_nothing_is_left_open(name):
     path = ROOT / name
     text = path.read_text()

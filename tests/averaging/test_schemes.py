@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from polyak.averaging import Explicit, Exponential, Greedy, Latest, Power, Ramp, Uniform
+from polyak.averaging import Explicit, Exponential, Greedy, Latest, Power, Ramp, Uniform, described
 
 WINDOW = range(10, 20)
 
@@ -74,6 +74,11 @@ def test_weights_are_finite_not_negative_and_not_all_zero(scheme, epochs):
     assert len(weights) == len(epochs)
     assert all(math.isfinite(weight) and weight >= 0 for weight in weights)
     assert math.fsum(weights) > 0
+
+
+def test_a_scheme_is_described_by_its_parameters():
+    assert described(Uniform()) == "uniform"
+    assert described(Exponential(0.8)) == "exponential, decay 0.8"
 
 
 def test_explicit_weights_must_be_as_many_as_epochs():

@@ -10,6 +10,7 @@ from polyak.averaging.schemes import (
     Ramp,
     Scheme,
     Uniform,
+    described,
 )
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Ramp",
     "Scheme",
     "Uniform",
+    "described",
     "mean_of_files",
     "mean_of_states",
     "prefix_means",

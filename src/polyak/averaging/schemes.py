@@ -23,6 +23,12 @@ class Scheme(Protocol):
         """Weights of the checkpoints of zero-based `epochs`: not negative, not all zero."""
 
 
+def described(scheme: Scheme) -> str:
+    """The scheme's name and parameters: "uniform", "exponential, decay 0.8"."""
+    values = {key: value for key, value in vars(scheme).items() if key != "name"}
+    return ", ".join([scheme.name, *(f"{key} {value}" for key, value in values.items())])
+
+
 @dataclass(frozen=True)
 class Uniform:
     """Every checkpoint counts the same (SWA: Izmailov et al. 2018, arXiv:1803.05407)."""
