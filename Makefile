@@ -1,5 +1,5 @@
 # make demo   install, then the article's protocol on synthetic digits
-# make test   install, then all tests
+# make test   install, then all tests but those that take minutes; make test-slow: those
 # make bench  install, then measure speed and write docs/performance.md; bench-quick takes minutes
 VENV ?= .venv
 PYTHON ?= python3
@@ -17,13 +17,13 @@ export MALLOC_TOP_PAD_ ?= 268435456
 # torch asks the system for huge pages for its large tensors (Linux).
 export THP_MEM_ALLOC_ENABLE ?= 1
 
-.PHONY: install demo test check bench bench-quick clean
+.PHONY: install demo test test-slow check bench bench-quick clean
 
 install: $(installed)
 
 $(installed): pyproject.toml $(CONSTRAINTS)
 	test -x $(python) || $(PYTHON) -m venv $(VENV)
-	$(python) -m pip install --quiet $(addprefix --constraint ,$(CONSTRAINTS)) --editable '.[dev]'
+	$(python) -m pip install --quiet $(addprefix --constraint ,$(CONSTRAINTS)) --editable '.[dev,launchers]'
 	touch $@
 
 demo: install
@@ -31,6 +31,9 @@ demo: install
 
 test: install
 	$(python) -m pytest
+
+test-slow: install
+	$(python) -m pytest -m slow
 
 check: install
 	$(python) -m ruff format --check .

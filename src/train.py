@@ -10,6 +10,7 @@ docs/files.md describes the run directory that it leaves.
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -176,23 +177,27 @@ def command() -> None:
     """Run `main`; where it fails, say why once, without Hydra's traceback, and exit non-zero."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra raises, and leaves the printing to us
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # conf/hydra/launcher/ has the plugins' names on purpose, and their schemas.
+    warnings.filterwarnings("ignore", r"(?s).*validated against ConfigStore schema")
+    stopped: Exception | None = None
     try:
         sys.argv[1:] = again.expand(sys.argv[1:])
         main()
     except KeyboardInterrupt:
         sys.exit(130)
-    except (HydraException, OmegaConfBaseException, PolyakError, OSError, ValueError) as error:
-        if not failures and sweep.Points.directory is None:  # no job had begun: nothing is logged
-            causes = [error, error.__cause__] if error.__cause__ else [error]
-            sys.exit("error: " + "\n".join(str(cause).splitlines()[0] for cause in causes))
-    except Exception:
-        if not failures and sweep.Points.directory is None:
-            raise
+    except Exception as error:
+        stopped = error
     # A sweep's points may have run in other processes: their directories tell.
-    of_sweep = sweep.failures(sweep.Points.directory) if sweep.Points.directory else []
-    if failed := of_sweep or failures:
-        where = f" in {sweep.Points.directory}" if of_sweep else ""
-        sys.exit("\n".join([f"failed: {len(failed)}{where}", *failed]))
+    failed = sweep.Points.failures() or failures
+    lines = [f"failed: {len(failed)}", *failed] if failed else []
+    if stopped and not any(str(stopped) in line for line in failed):  # no point's own error
+        known = (HydraException, OmegaConfBaseException, PolyakError, OSError, ValueError)
+        if not isinstance(stopped, known):
+            raise stopped
+        causes = [stopped, stopped.__cause__] if stopped.__cause__ else [stopped]
+        lines.append("error: " + "\n".join(str(cause).splitlines()[0] for cause in causes))
+    if lines:
+        sys.exit("\n".join(lines))
 
 
 if __name__ == "__main__":

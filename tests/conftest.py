@@ -1,14 +1,14 @@
 """Fixtures: small images that a small network can learn, and a way to run the real commands."""
 
-import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+
+from tests import forked
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -46,9 +46,11 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def train(tmp_path: Path, arrays: Path) -> Command:
-    """Run `python src/train.py` on the small images, all outputs below `tmp_path`/outputs.
+    """Run train.py's command on the small images, all outputs below `tmp_path`/outputs.
 
-    Called with overrides; those given come after, and so win over, the small defaults.
+    Called with overrides; those given come after, and so win over, the small defaults. Each run is
+    a process of its own, forked from one that has done the imports; tests of what a person's very
+    process does start that instead.
     """
 
     def command(*overrides: str, small: bool = True) -> subprocess.CompletedProcess[str]:
@@ -68,13 +70,6 @@ def train(tmp_path: Path, arrays: Path) -> Command:
             ]
         flags = [one for one in overrides if one.startswith("--")]
         values = [one for one in overrides if not one.startswith("--")]
-        return subprocess.run(
-            [sys.executable, str(ROOT / "src" / "train.py"), *flags, *defaults, *values],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            cwd=tmp_path,
-            env={name: value for name, value in os.environ.items() if name != "HYDRA_FULL_ERROR"},
-        )
+        return forked.run([*flags, *defaults, *values], tmp_path)
 
     return command

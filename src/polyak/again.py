@@ -29,7 +29,10 @@ def expand(arguments: list[str]) -> list[str]:
         raise ConfigError(f"{OPTION} {arguments[place + 1]}: there is no {path}")
     given = {_key(one) for one in rest} | {"name"}
     before = [str(one) for one in OmegaConf.load(path)]
-    return [one for one in before if _key(one) not in given] + rest
+    # An experiment may be a named sweep: this is one run of it, unless a sweep is asked for.
+    single = [] if {"-m", "--multirun"} & set(rest) else ["hydra.mode=RUN"]
+    kept = [one for one in before if _key(one) not in given]
+    return [*kept, *([] if "name" in map(_key, rest) else ["name=null"]), *single, *rest]
 
 
 def _key(override: str) -> str:

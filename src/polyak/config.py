@@ -357,6 +357,6 @@ def point(swept: str, number: int) -> str:
     file name is replaced, and a hash keeps such names, and shortened ones, apart.
     """
     name = re.sub(r"[^\w.=,+-]", "_", str(swept))
-    if name != swept or len(name) > 150:
-        name = f"{name[:150]},{hashlib.sha256(str(swept).encode()).hexdigest()[:8]}"
+    if name != swept or len(name.encode()) > 150:
+        name = f"{name.encode()[:150].decode(errors='ignore')},{hashlib.sha256(str(swept).encode()).hexdigest()[:8]}"
     return name if swept else str(number)

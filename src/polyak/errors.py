@@ -3,6 +3,9 @@
 `train.py` prints them as one line; any other exception is a bug and keeps its traceback.
 """
 
+from functools import partial
+from typing import Any
+
 
 class PolyakError(Exception):
     """Base of all errors that this project raises on purpose."""
@@ -33,3 +36,7 @@ class DivergedError(PolyakError):
     def __init__(self, message: str, *, epoch: int) -> None:
         super().__init__(message)
         self.epoch = epoch
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Parallel launchers send it from process to process."""
+        return partial(DivergedError, epoch=self.epoch), self.args

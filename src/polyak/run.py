@@ -56,6 +56,7 @@ class Run:
                 shutil.rmtree(self.directory / name, ignore_errors=True)
             for name in ("failure.json", "metrics.csv", "averaged.safetensors"):
                 (self.directory / name).unlink(missing_ok=True)
+            files.remove_temporary(self.directory)
             return False
         before = _flat(json.loads(summary.read_text(encoding="utf-8"))["config"])
         now = _flat(json.loads(json.dumps(config)))

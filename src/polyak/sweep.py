@@ -7,6 +7,7 @@ resolvers that `conf/` uses, as a parallel launcher's workers do when they recei
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,13 @@ class Points(Callback):
 
     directory: Path | None = None
     """Of the sweep that this process has begun."""
+    began: float = 0.0
+    """When it has begun, in seconds since the epoch."""
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Leave what isn't swept out of the names; values given take the place of an experiment's
         axis of the same key, where Hydra would run each combination of both."""
-        Points.directory = Path(config.hydra.sweep.dir)
+        Points.directory, Points.began = Path(config.hydra.sweep.dir), time.time()
         given = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
         keys = {one.key_or_group for one in given}
         swept = {one.key_or_group for one in given if one.is_sweep_override()}
@@ -39,6 +42,24 @@ class Points(Callback):
             config.hydra.overrides.hydra.append(
                 f"hydra.job.config.override_dirname.exclude_keys=[{excluded}]"
             )
+
+    @classmethod
+    def failures(cls) -> list[str]:
+        """One line for each point of the sweep that this process has begun and that failed now, or
+        was killed: its name, and why."""
+        found = []
+        for claim in sorted(cls.directory.glob("*/claim.json")) if cls.directory else []:
+            point, failure = claim.parent, claim.parent / "failure.json"
+            if claim.stat().st_mtime < cls.began - 1 or (point / "summary.json").exists():
+                continue
+            try:
+                reason = json.loads(failure.read_text(encoding="utf-8"))["reason"]
+            except FileNotFoundError:
+                reason = "ended without a word: it was killed, or the machine failed"
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                reason = f"its failure.json can't be read ({error})"
+            found.append(f"{point.name}: {reason}")
+        return found
 
 
 def threads(launcher: DictConfig) -> int | None:
@@ -53,15 +74,3 @@ def threads(launcher: DictConfig) -> int | None:
     if kind == "RayLauncher":
         return max(1, int(OmegaConf.select(launcher, "ray.remote.num_cpus") or 1))
     return None
-
-
-def failures(directory: Path) -> list[str]:
-    """One line for each point below `directory` that failed: where, and why."""
-    found = []
-    for path in sorted(directory.glob("*/failure.json")):
-        try:
-            reason = json.loads(path.read_text(encoding="utf-8"))["reason"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            reason = f"its failure.json can't be read ({error})"
-        found.append(f"{path.parent.name}: {reason}")
-    return found

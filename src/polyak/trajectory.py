@@ -10,6 +10,7 @@ evaluation have the same one; docs/files.md describes its files. It changes only
 `manifest.py` lists what is whole: an epoch counts once its files are on disk and listed there.
 """
 
+import errno
 import logging
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -119,6 +120,8 @@ class Trajectory:
                 log.info("waiting for another run, which has trajectory %s", self.fingerprint)
                 lock.acquire()
         except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise
             log.info("the store is read only: %s", error)
             yield False
             return
@@ -259,8 +262,9 @@ class _Work:
         manifest.add(result, checkpoint.digest(weights), trajectory.checkpoint(epoch), ran_in)
         manifest.set_state(trajectory.state(epoch))
         manifest.write()
-        if epoch:
-            trajectory.state(epoch - 1).unlink(missing_ok=True)
+        for path in trajectory.state(epoch).parent.iterdir():  # a killed process may leave several
+            if path != trajectory.state(epoch):
+                path.unlink()
 
     def _evaluate(self, split: str, key: str, epoch: int) -> None:
         """Evaluate the model, which has the epoch's weights."""

@@ -1,0 +1,94 @@
+"""Sweeps whose points run at the same time, in other processes: the same results, trained once."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from polyak import sweep
+from tests.conftest import ROOT
+from tests.test_sweeps import assert_same_results, small, summary_of
+
+AXES = ("averaging.start=0,1", "optimizer.lr=0.02,0.05,1e25")
+"""Two windows of three trainings; one of these diverges at once."""
+
+FINISHED = {f"averaging.start={start},optimizer.lr={lr}" for start in "01" for lr in (0.02, 0.05)}
+DIVERGED = [f"averaging.start={start},optimizer.lr=1e+25" for start in "01"]
+
+
+def run_sweep(arrays: Path, outputs: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [
+            *(sys.executable, str(ROOT / "src" / "train.py"), "--multirun", "name=s"),
+            *small(arrays, outputs),
+            *("training.epochs=2", "training.threads=null", *AXES, *overrides),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+
+
+@pytest.fixture(scope="module")
+def one_by_one(tmp_path_factory, arrays):
+    """The same sweep under Hydra's own launcher, in one process, with one thread."""
+    outputs = tmp_path_factory.mktemp("one_by_one")
+    done = run_sweep(arrays, outputs, "training.threads=1")
+    assert done.returncode == 1
+    return outputs / "sweeps" / "s"
+
+
+@pytest.mark.parametrize(
+    "launcher",
+    ["joblib", "submitit_local", pytest.param("ray", marks=pytest.mark.slow)],
+)
+def test_points_in_parallel_train_each_trajectory_once_and_give_the_same_bits(
+    one_by_one, tmp_path, arrays, monkeypatch, launcher
+):
+    pytest.importorskip(f"hydra_plugins.hydra_{launcher.partition('_')[0]}_launcher")
+    # An installed package needs no path; the tests' Python may not have it installed.
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "src"))
+    done = run_sweep(arrays, tmp_path, f"hydra/launcher={launcher}")
+    directory = tmp_path / "sweeps" / "s"
+    runs = {path.parent.name: path.parent for path in directory.glob("*/summary.json")}
+    assert set(runs) == FINISHED, done.stdout + done.stderr
+    origins = sorted(summary_of(run)["trajectory"] for run in runs.values())
+    assert origins == ["reused", "reused", "trained", "trained"]
+    for name, run in runs.items():
+        assert summary_of(run)["environment"]["threads"] == 1
+        assert_same_results(run, one_by_one / name)
+    assert done.returncode == 1
+    assert f"failed: 2 in {directory}\n" in done.stderr
+    for name in DIVERGED:
+        assert f"\n{name}: training diverged: the loss became nan in epoch 0" in done.stderr
+
+
+def test_a_launcher_that_can_not_begin_says_why(arrays, tmp_path):
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    done = run_sweep(arrays, tmp_path, "hydra/launcher=joblib", "hydra.launcher.n_jobs=0")
+    assert done.returncode == 1
+    assert "n_jobs == 0" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("launcher", "changed", "threads"),
+    [
+        ("joblib", {}, 1),
+        ("joblib", {"n_jobs": 1}, 8),
+        ("joblib", {"n_jobs": 3}, 2),
+        ("joblib", {"n_jobs": 100}, 1),
+        ("submitit_local", {}, 1),
+        ("submitit_slurm", {}, 4),
+        ("submitit_slurm", {"cpus_per_task": 6}, 6),
+        ("ray", {}, 1),
+        ("ray", {"ray": {"remote": {"num_cpus": 3}}}, 3),
+    ],
+)
+def test_a_parallel_run_has_its_share_of_the_cores(monkeypatch, launcher, changed, threads):
+    monkeypatch.setattr(sweep.os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(sweep.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    config = OmegaConf.load(ROOT / "conf" / "hydra" / "launcher" / f"{launcher}.yaml")
+    assert sweep.threads(OmegaConf.merge(config, changed)) == threads

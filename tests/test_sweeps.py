@@ -1,0 +1,259 @@
+"""Sweeps are named, continue where they stopped, and train each trajectory once."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from polyak import again, sweep
+from polyak.config import point
+from polyak.errors import ConfigError
+from tests.conftest import ROOT
+
+STARTS, RATES = (0, 1, 2), ("0.02", "0.05")
+AXES = ("averaging.start=0,1,2", "optimizer.lr=0.02,0.05")
+POINTS = {f"averaging.start={start},optimizer.lr={lr}" for start in STARTS for lr in RATES}
+
+
+def small(arrays: Path, outputs: Path) -> list[str]:
+    """What the `train` fixture gives, for fixtures that serve a whole module."""
+    return [
+        *("dataset=arrays", f"dataset.train={arrays}/train.npz", f"dataset.test={arrays}/test.npz"),
+        *("model.channels=[4,8]", "model.hidden=16", "training.batch_size=32"),
+        *("training.epochs=4", "training.threads=2", "training.device=cpu", "averaging.start=2"),
+        f"paths.outputs={outputs}",
+    ]
+
+
+def summary_of(directory: Path) -> dict:
+    return json.loads((directory / "summary.json").read_text())
+
+
+def weights_and_logits(directory: Path) -> dict[str, bytes]:
+    """Every file of tensors below a run's directory; none of them tells the time or the place."""
+    return {
+        str(path.relative_to(directory)): path.read_bytes()
+        for path in sorted(directory.rglob("*.safetensors"))
+    }
+
+
+def metrics_of(directory: Path) -> pd.DataFrame:
+    return pd.read_csv(directory / "metrics.csv").drop(columns="seconds")
+
+
+def assert_same_results(one: Path, two: Path) -> None:
+    assert weights_and_logits(one) == weights_and_logits(two)
+    pd.testing.assert_frame_equal(metrics_of(one), metrics_of(two), check_exact=True)
+    for key in ("results", "gains", "fingerprint", "evaluation_keys", "window"):
+        assert summary_of(one)[key] == summary_of(two)[key], key
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory, arrays):
+    """The outputs of one sweep of 3 windows by 2 learning rates. Tests don't change them."""
+    outputs = tmp_path_factory.mktemp("swept") / "outputs"
+    command = [sys.executable, str(ROOT / "src" / "train.py"), "--multirun", "name=s"]
+    done = subprocess.run(
+        [*command, *small(arrays, outputs), *AXES],
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr
+    return outputs
+
+
+@pytest.fixture
+def copied(swept, tmp_path):
+    """A copy of the sweep's directory, in the outputs that the `train` fixture uses."""
+    shutil.copytree(swept, tmp_path / "outputs")
+    return tmp_path / "outputs" / "sweeps" / "s"
+
+
+def test_points_are_named_by_what_is_swept_and_each_is_complete(swept):
+    directories = [path for path in (swept / "sweeps" / "s").iterdir() if path.is_dir()]
+    assert {path.name for path in directories} == POINTS
+    epochs = {f"epoch_{epoch:03d}.safetensors" for epoch in range(4)}
+    for directory in directories:
+        files = {path.name for path in directory.iterdir() if path.is_file()} - {".lock"}
+        assert files == {
+            *("summary.json", "metrics.csv", "averaged.safetensors", "claim.json", "train.log")
+        }
+        assert {path.name for path in (directory / "checkpoints").iterdir()} == epochs
+        predictions = {path.name for path in (directory / "predictions" / "test").iterdir()}
+        assert predictions == epochs | {"average.safetensors", "labels.safetensors"}
+        start = int(directory.name.partition(",")[0].removeprefix("averaging.start="))
+        assert summary_of(directory)["window"] == {"start": start, "end": 4, "count": 4 - start}
+
+
+def test_each_trajectory_is_trained_once_and_is_on_disk_once(swept):
+    directories = [path.parent for path in swept.glob("sweeps/s/*/summary.json")]
+    summaries = [summary_of(directory) for directory in directories]
+    assert (
+        sorted(summary["trajectory"] for summary in summaries) == ["reused"] * 4 + ["trained"] * 2
+    )
+    trained = {one["fingerprint"] for one in summaries if one["trajectory"] == "trained"}
+    assert trained == {path.name for path in (swept / "trajectories").iterdir() if path.is_dir()}
+    inodes = set()
+    for directory, summary in zip(directories, summaries, strict=True):
+        for path in (directory / "checkpoints").iterdir():
+            store = swept / "trajectories" / summary["fingerprint"] / "checkpoints" / path.name
+            assert path.stat().st_ino == store.stat().st_ino
+            inodes.add(path.stat().st_ino)
+    assert len(inodes) == 2 * 4
+
+
+def test_a_run_that_reused_a_trajectory_is_that_which_trained_it_alone(swept, train, tmp_path):
+    assert train("name=alone", "averaging.start=1", "optimizer.lr=0.05").returncode == 0
+    alone = tmp_path / "outputs" / "runs" / "alone"
+    shared = swept / "sweeps" / "s" / "averaging.start=1,optimizer.lr=0.05"
+    assert [summary_of(one)["trajectory"] for one in (alone, shared)] == ["trained", "reused"]
+    assert_same_results(alone, shared)
+
+
+def state(directory: Path) -> dict[str, int]:
+    """When each result below `directory` was last written."""
+    return {
+        str(path.relative_to(directory)): path.stat().st_mtime_ns
+        for path in directory.rglob("*")
+        if path.suffix in (".safetensors", ".csv", ".png") or path.name == "summary.json"
+    }
+
+
+def test_the_same_sweep_again_runs_nothing(train, copied):
+    before = state(copied.parents[1])
+    done = train("--multirun", "name=s", *AXES)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("finished before, with the same configuration") == 6
+    assert state(copied.parents[1]) == before
+
+
+def test_only_points_that_are_missing_or_failed_are_run(train, swept, copied):
+    missing, failed, *finished = sorted(POINTS)
+    shutil.rmtree(copied / missing)
+    (copied / failed / "summary.json").unlink()
+    (copied / failed / "failure.json").write_text('{"reason": "an earlier failure"}')
+    before = {name: state(copied / name) for name in finished}
+    done = train("--multirun", "name=s", "averaging.start=0,1,2,9", AXES[1])
+    assert done.returncode == 1
+    assert {name: state(copied / name) for name in finished} == before
+    for name in (missing, failed):
+        assert_same_results(copied / name, swept / "sweeps" / "s" / name)
+        assert summary_of(copied / name)["trajectory"] == "reused"
+        assert not (copied / name / "failure.json").exists()
+    reason = "averaging.start = 9: allowed: below training.epochs = 4"
+    wrong = [f"averaging.start=9,optimizer.lr={lr}" for lr in RATES]
+    assert done.stderr.splitlines()[-3:] == [
+        f"failed: 2 in {copied}",
+        *(f"{name}: {reason}" for name in wrong),
+    ]
+    for name in wrong:
+        assert reason in (copied / name / "train.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "named"),
+    [
+        (["averaging.strt=0,1"], "strt"),
+        (["averaging=nothing,uniform"], "averaging/nothing"),
+    ],
+)
+def test_a_sweep_that_can_not_begin_says_why(train, overrides, named):
+    done = train("--multirun", "name=s", *overrides)
+    assert done.returncode == 1
+    assert named in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_run_once_more_needs_only_what_changes(train, copied, tmp_path):
+    run = copied / "averaging.start=0,optimizer.lr=0.05"
+    command = [sys.executable, str(ROOT / "src" / "train.py"), "--again", str(run)]
+    done = subprocess.run(
+        [*command, "averaging.start=1", "name=later", f"paths.outputs={tmp_path}/outputs"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    later = tmp_path / "outputs" / "runs" / "later"
+    assert summary_of(later)["trajectory"] == "reused"
+    assert_same_results(later, copied / "averaging.start=1,optimizer.lr=0.05")
+
+
+def test_a_run_once_more_needs_a_runs_directory(tmp_path):
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "src" / "train.py"), "--again", str(tmp_path)],
+        capture_output=True,
+        text=True,
+    )
+    wanted = tmp_path / ".hydra" / "overrides.yaml"
+    assert done.returncode == 1
+    assert done.stderr == f"error: --again {tmp_path}: there is no {wanted}\n"
+
+
+def test_what_is_given_anew_wins_over_what_the_run_had(tmp_path):
+    overrides = ["name=first", "optimizer=adam", "+seed=1", "averaging.start=1"]
+    (tmp_path / ".hydra").mkdir()
+    OmegaConf.save(OmegaConf.create(overrides), tmp_path / ".hydra" / "overrides.yaml")
+    given = ["--multirun", "--again", str(tmp_path), "optimizer=sgd", "seed=2,3"]
+    expanded = ["averaging.start=1", "--multirun", "optimizer=sgd", "seed=2,3"]
+    assert again.expand(given) == expanded
+    assert again.expand(["averaging.start=1"]) == ["averaging.start=1"]
+    with pytest.raises(ConfigError, match="--again: give it a run's directory"):
+        again.expand(["averaging.start=1", "--again"])
+
+
+def begun(*overrides: str) -> DictConfig:
+    """Hydra's configuration as a sweep of those overrides begins."""
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        config = GlobalHydra.instance().hydra.compose_config(
+            "config", list(overrides), run_mode=RunMode.MULTIRUN, with_log_configuration=False
+        )
+        sweep.Points().on_multirun_start(config)
+    return config
+
+
+@pytest.fixture(autouse=True)
+def _no_sweep(monkeypatch):
+    monkeypatch.setattr(sweep.Points, "directory", None)
+
+
+def test_an_experiment_has_axes_and_a_name():
+    hydra = begun("experiment=start_by_lr_demo").hydra
+    assert hydra.mode == RunMode.MULTIRUN
+    assert hydra.sweeper.params == {
+        "averaging.start": "0,2,4,6",
+        "optimizer.lr": "0.02,0.05,0.1",
+        "seed": "0,1,2",
+    }
+    assert sweep.Points.directory == ROOT / "outputs" / "sweeps" / "start_by_lr_demo"
+
+
+def test_an_axis_or_value_given_takes_the_place_of_the_experiments():
+    hydra = begun("experiment=start_by_lr_demo", "averaging.start=1,2", "seed=7").hydra
+    assert hydra.sweeper.params == {"optimizer.lr": "0.02,0.05,0.1"}
+    (excluded,) = hydra.overrides.hydra
+    assert excluded == "hydra.job.config.override_dirname.exclude_keys=['experiment','seed']"
+
+
+def test_a_points_name_is_what_is_swept_and_always_a_file_name():
+    assert point("averaging.start=1,optimizer.lr=0.05", 3) == "averaging.start=1,optimizer.lr=0.05"
+    assert point("", 3) == "3"
+    paths = [point(f"dataset.train=a{separator}b", 0) for separator in "/: "]
+    assert all(name.startswith("dataset.train=a_b,") for name in paths)
+    assert len(set(paths)) == 3
+    long = [point("dataset.name=" + "x" * 300 + end, 0) for end in "ab"]
+    assert len(set(long)) == 2
+    assert max(len(name) for name in long) < 255
+
+
+def test_one_run_at_a_time_has_as_many_threads_as_torch_takes():
+    hydra = begun("averaging.start=0,1").hydra
+    assert sweep.threads(hydra.launcher) is None
