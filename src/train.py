@@ -189,7 +189,8 @@ def command() -> None:
         stopped = error
     # A sweep's points may have run in other processes: their directories tell.
     failed = sweep.Points.failures() or failures
-    lines = [f"failed: {len(failed)}", *failed] if failed else []
+    where = f" in {sweep.Points.directory}" if sweep.Points.directory else ""
+    lines = [f"failed: {len(failed)}{where}", *failed] if failed else []
     if stopped and not any(str(stopped) in line for line in failed):  # no point's own error
         known = (HydraException, OmegaConfBaseException, PolyakError, OSError, ValueError)
         if not isinstance(stopped, known):

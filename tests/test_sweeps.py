@@ -202,9 +202,12 @@ def test_what_is_given_anew_wins_over_what_the_run_had(tmp_path):
     overrides = ["name=first", "optimizer=adam", "+seed=1", "averaging.start=1"]
     (tmp_path / ".hydra").mkdir()
     OmegaConf.save(OmegaConf.create(overrides), tmp_path / ".hydra" / "overrides.yaml")
-    given = ["--multirun", "--again", str(tmp_path), "optimizer=sgd", "seed=2,3"]
-    expanded = ["averaging.start=1", "--multirun", "optimizer=sgd", "seed=2,3"]
-    assert again.expand(given) == expanded
+    given = ["optimizer=sgd", "--again", str(tmp_path), "--multirun", "seed=2,3"]
+    anew = ["averaging.start=1", "name=null", "optimizer=sgd", "seed=2,3"]
+    assert again.expand(given) == ["--multirun", *anew]
+    once = ["--again", str(tmp_path), "name=second"]
+    kept = ["optimizer=adam", "+seed=1", "averaging.start=1"]
+    assert again.expand(once) == [*kept, "hydra.mode=RUN", "name=second"]
     assert again.expand(["averaging.start=1"]) == ["averaging.start=1"]
     with pytest.raises(ConfigError, match="--again: give it a run's directory"):
         again.expand(["averaging.start=1", "--again"])

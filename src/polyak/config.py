@@ -358,5 +358,6 @@ def point(swept: str, number: int) -> str:
     """
     name = re.sub(r"[^\w.=,+-]", "_", str(swept))
     if name != swept or len(name.encode()) > 150:
-        name = f"{name.encode()[:150].decode(errors='ignore')},{hashlib.sha256(str(swept).encode()).hexdigest()[:8]}"
+        digest = hashlib.sha256(str(swept).encode()).hexdigest()
+        name = f"{name.encode()[:150].decode(errors='ignore')},{digest[:8]}"
     return name if swept else str(number)

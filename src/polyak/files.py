@@ -43,7 +43,7 @@ def atomic(path: Path, *, read_only: bool = False) -> Iterator[Path]:
 
 def remove_temporary(directory: Path) -> None:
     """Remove what killed processes left half written below `directory`."""
-    for path in directory.rglob(".*.tmp*"):
+    for path in directory.rglob(".*tmp*"):
         path.unlink(missing_ok=True)
 
 
