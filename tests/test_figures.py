@@ -37,7 +37,7 @@ def test_the_articles_figure(drawn, tmp_path):
     assert average.get_ydata()[0] == pytest.approx(86)
     assert mean.get_ydata()[0] == pytest.approx(82)
     assert ensemble.get_ydata()[0] == pytest.approx(87)
-    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    labels = [text.get_text() for text in drawn[0].legends[0].get_texts()]
     assert any("86.00 %" in label for label in labels)
     assert any("82.00 %" in label for label in labels)
     assert "%" in axes.get_ylabel()

@@ -36,7 +36,7 @@ def accuracy(
 ) -> None:
     """The article's figure: each checkpoint of the window as a connected point, the average as a
     dashed line, the checkpoints' mean dash-dotted, their ensemble dotted. Accuracies: fractions."""
-    figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
+    figure, axes = plt.subplots(figsize=(7, 5), layout="constrained")
     axes.plot(epochs, [100 * value for value in checkpoints], "o-", color=BLUE, label="checkpoints")
     axes.axhline(
         100 * average,
@@ -60,7 +60,7 @@ def accuracy(
     axes.set_title(title, fontsize="medium", parse_math=False)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
-    axes.legend(loc="best")
+    figure.legend(loc="outside lower center", ncols=2)
     _save(figure, path)
 
 
@@ -132,7 +132,12 @@ def windows(
         lower.plot(
             single["start"], 100 * single["accuracy"], ".:", color=BLUE, label="checkpoint alone"
         )
-        lower.set(xlabel="first epoch", ylabel=f"{split} accuracy (%)", ylim=(low - 1, None))
+        shown = 100 * pd.concat([curve["accuracy"], single["accuracy"].nlargest(len(single) // 2)])
+        lower.set(
+            xlabel="first epoch",
+            ylabel=f"{split} accuracy (%)",
+            ylim=(shown.min() - 0.5, shown.max() + 0.5),  # not the first epochs alone
+        )
         lower.grid(alpha=0.3)
         for label, (window, marker) in marks.items():
             if window is not None:
