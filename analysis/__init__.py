@@ -1,4 +1,4 @@
-"""What a sweep says, from the files its runs left: tables and figures. Never trains or evaluates.
+"""What sweeps say, from the files that their runs left. Never trains or evaluates.
 
 python -m analysis outputs/sweeps/NAME
 """

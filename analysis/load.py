@@ -1,106 +1,192 @@
-"""From run directories to one table: a row a run.
+"""From directories of runs to tables: a row a run, a row an epoch. Files are read, nothing else.
 
-runs = load([Path("outputs/sweeps/NAME")])
-runs[["optimizer_lr", "seed", "start", "gain_over_window_mean_test"]]
+    loaded = load([Path("outputs/sweeps/NAME")])
+    loaded.runs[["learning_rate", "seed", "start", "average_test_accuracy"]]
+    loaded.epochs[["run", "epoch", "test_accuracy"]]
+
+docs/files.md describes the files that runs leave; docs/analysis.md the tables.
 """
 
 import json
-from collections.abc import Iterable
+import os
+import platform
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import yaml
+
+from analysis import epochs, summary
+from polyak import sweep
+
+STATUSES = ("finished", "failed", "unfinished", "missing", "unusable")
+"""What a run can be. Missing: a point of the sweep that has no directory yet. Unusable: it ended,
+but its numbers are not there or not finite."""
+
+
+WHOLE_NUMBERS = (
+    *("seed", "epochs", "start", "end", "count"),
+    *("train_images", "validation_images", "test_images"),
+    *("last_epoch", "best_by_validation_epoch", "best_by_test_oracle_epoch"),
+)
 
 
 class AnalysisError(Exception):
     """Directories that cannot be analysed; the message says why."""
 
 
-def load(directories: Iterable[Path]) -> pd.DataFrame:
-    """One row for each run found below `directories`.
+@dataclass(frozen=True)
+class Loaded:
+    """All runs (docs/analysis.md has the columns), their epochs, the commands that started them,
+    and what a reader of any result must know about the files."""
 
-    Columns: directory, status (finished, failed, unfinished), reason; and for finished runs
-    dataset, model, optimizer_lr, seed, start, end, count, scheme, fingerprint, test_key, accuracies
-    (fractions) `<what>_<split>` and gains (fractions) `gain_over_<what>_<split>`.
-    Raises AnalysisError where a directory is missing or has no runs.
+    runs: pd.DataFrame
+    epochs: pd.DataFrame
+    commands: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...]
+
+
+def load(directories: Iterable[Path]) -> Loaded:
+    """Read all runs in or below `directories`, each once.
+
+    Raises AnalysisError where a directory is missing, can't be read or has no run in it.
     """
-    rows = []
+    rows: dict[Path, dict[str, Any]] = {}
+    commands: list[tuple[str, ...]] = []
+    notes: list[str] = []
     for directory in directories:
         if not directory.is_dir():
             raise AnalysisError(f"{directory}: there is no such directory")
-        found = sorted({path.parent for path in directory.rglob("claim.json")})
-        if not found:
-            raise AnalysisError(f"{directory}: no run of train.py is in here")
-        rows += [_row(run) for run in found]
-    return pd.DataFrame(rows).drop_duplicates("directory")
+        sweeps, runs = _find(directory)
+        for path in runs:
+            place = path.resolve()
+            if place not in rows:
+                name = path.name if path == directory else str(path.relative_to(directory))
+                rows[place] = {"run": name, "directory": str(path), **_row(path)}
+        for path in sweeps:
+            expected, begun, problem = _expected(path)
+            commands += [begun] if begun else []
+            notes += [problem] if problem else []
+            for name in expected:
+                place = (path / name).resolve()
+                relative = str((path / name).relative_to(directory))
+                rows.setdefault(
+                    place,
+                    {
+                        "run": relative,
+                        "directory": str(path / name),
+                        "status": "missing",
+                        "reason": "not begun",
+                        "sweep": str(path),
+                    },
+                )
+        if not runs:
+            empty = "it is empty" if not any(directory.iterdir()) else "no run of train.py is in it"
+            waiting = f"; {len(rows)} points of a sweep are not begun" if rows else ""
+            raise AnalysisError(
+                f"{directory}: {empty}{waiting}; give a directory that train.py has made, "
+                "say outputs/sweeps/NAME"
+            )
+    table = pd.DataFrame(rows.values())
+    whole = {name: "Int64" for name in WHOLE_NUMBERS if name in table}
+    table = table.astype(whole)
+    stacked, problems = epochs.stack(table)
+    commands += _commands_of_runs(table)
+    return Loaded(
+        table.drop(columns="metrics"),
+        stacked,
+        tuple(dict.fromkeys(commands)),
+        tuple(dict.fromkeys([*notes, *problems])),
+    )
 
 
-def measurements(runs: pd.DataFrame) -> pd.DataFrame:
-    """The finished runs, each measurement once: runs that share trajectory, evaluation, window and
-    scheme are one."""
-    finished = runs[runs["status"] == "finished"]
-    if finished.empty:
-        return finished
-    return finished.drop_duplicates(["fingerprint", "test_key", "start", "end", "scheme"])
+def _find(directory: Path) -> tuple[list[Path], list[Path]]:
+    """Sweeps and runs in or below a directory, sorted. A run's own folders are not searched."""
+    sweeps, runs = [], []
+    for folder, folders, names in os.walk(directory, onerror=_unreadable):
+        folders.sort()
+        if "multirun.yaml" in names:
+            sweeps.append(Path(folder))
+        if "claim.json" in names or "summary.json" in names:
+            runs.append(Path(folder))
+            folders.clear()
+    return sweeps, runs
+
+
+def _unreadable(error: OSError) -> None:
+    raise AnalysisError(f"{error.filename}: can't be read ({error.strerror})")
+
+
+def _expected(path: Path) -> tuple[list[str], tuple[str, ...], str]:
+    """Names of the points of a sweep's latest command, that command's overrides, and what is wrong
+    with its multirun.yaml."""
+    try:
+        return *sweep.expected(path), ""
+    except Exception as error:  # whatever a damaged file makes Hydra's parser say
+        return [], (), f"{path / 'multirun.yaml'}: can't be read ({_first_line(error)})"
+
+
+def _commands_of_runs(table: pd.DataFrame) -> Iterator[tuple[str, ...]]:
+    """The overrides of runs that are no sweep's points."""
+    for directory in table.loc[table["sweep"].isna(), "directory"]:
+        try:
+            text = (Path(directory) / ".hydra" / "overrides.yaml").read_text(encoding="utf-8")
+            yield tuple(str(one) for one in yaml.safe_load(text))
+        except (OSError, ValueError, TypeError, yaml.YAMLError):
+            continue  # the summary's configuration still says what ran
 
 
 def _row(run: Path) -> dict[str, Any]:
-    row: dict[str, Any] = {"directory": str(run), "status": "unfinished", "reason": ""}
+    metrics = run / "metrics.csv"
+    row: dict[str, Any] = {
+        "status": "unfinished",
+        "reason": "",
+        "sweep": str(run.parent) if (run.parent / "multirun.yaml").exists() else None,
+        "metrics": epochs.read(metrics),
+    }
     try:
         if (run / "summary.json").exists():
-            return row | {"status": "finished"} | _finished(_read(run / "summary.json"))
+            return row | summary.finished(_json(run / "summary.json"))
+        row |= _planned(run)
         if (run / "failure.json").exists():
-            failure = _read(run / "failure.json")
-            return row | {"status": "failed", "reason": failure["reason"]}
-    except (ValueError, KeyError, TypeError) as error:
-        return row | {"status": "failed", "reason": f"unreadable: {error!r}"}
-    return row
+            failure = _json(run / "failure.json")
+            reason = f"{failure['stage']}: {failure['reason']}"
+            return row | {"status": "failed", "reason": reason}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return row | {"status": "unusable", "reason": f"unreadable: {_first_line(error)}"}
+    return row | {"reason": _unfinished(run, len(row["metrics"].rows))}
 
 
-def _read(path: Path) -> Any:
+def _unfinished(run: Path, done: int) -> str:
+    try:
+        claim = _json(run / "claim.json")
+        here = claim["host"] == platform.node()
+        gone = here and not Path(f"/proc/{int(claim['process'])}").exists() and _has_proc()
+    except (OSError, ValueError, KeyError, TypeError):
+        gone = False
+    state = "its process has ended without a word" if gone else "running, or killed"
+    return f"{state}; {done} epochs so far"
+
+
+def _has_proc() -> bool:
+    return Path("/proc/self").exists()
+
+
+def _json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def _settings(config: dict[str, Any]) -> str:
-    """All that was configured but seed, window, learning rate and where it ran: runs are pooled
-    only where it is the same."""
-    kept = {
-        key: value
-        for key, value in config.items()
-        if key not in ("seed", "averaging", "paths", "name")
-    }
-    kept["optimizer"] = {key: value for key, value in config["optimizer"].items() if key != "lr"}
-    kept["training"] = {
-        key: value
-        for key, value in config.get("training", {}).items()
-        if key not in ("device", "threads")
-    }
-    return json.dumps(kept, sort_keys=True)
+def _first_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
-def _finished(summary: dict[str, Any]) -> dict[str, Any]:
-    config, window = summary["config"], summary["window"]
-    row = {
-        "dataset": summary["dataset"]["name"],
-        "synthetic": summary["dataset"]["synthetic"],
-        "training_images": summary["dataset"]["sizes"]["train"],
-        "test_images": summary["dataset"]["sizes"]["test"],
-        "model": config["model"]["_target_"].rpartition(".")[2],
-        "optimizer": config["optimizer"]["_target_"].rpartition(".")[2],
-        "optimizer_lr": config["optimizer"]["lr"],
-        "seed": config["seed"],
-        "settings": _settings(config),
-        "start": window["start"],
-        "end": window["end"],
-        "count": window["count"],
-        "scheme": summary["scheme"],
-        "fingerprint": summary["fingerprint"],
-        "test_key": summary["evaluation_keys"]["test"],
-    }
-    for what, by_split in summary["results"].items():
-        for split in ("validation", "test"):
-            if by_split and split in by_split:
-                row[f"{what}_{split}"] = by_split[split]["accuracy"]
-    for what, gains in summary["gains"].items():
-        row |= {f"gain_{what}_{split}": gain for split, gain in gains.items()}
-    return row
+def _planned(run: Path) -> dict[str, Any]:
+    """What can be said of a run without a summary, from its composed configuration."""
+    path = run / ".hydra" / "config.yaml"
+    if not path.exists():
+        return {}
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    config = yaml.load(path.read_text(encoding="utf-8"), loader)
+    return summary.configured(config)

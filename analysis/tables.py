@@ -1,42 +1,167 @@
-"""What the runs say together: mean and spread over seeds for each point of a sweep."""
+"""What the runs say, as tables for a person: accuracies in %, gains in points.
+
+Each function gives a frame of texts and numbers, which the report and the command line both show.
+"""
 
 import pandas as pd
 
-POINT = ["dataset", "model", "optimizer", "scheme", "settings", "optimizer_lr", "start", "end"]
+from analysis import statistics
+from analysis.answer import AGAINST, Answer
+from analysis.facets import Facet
+from analysis.load import STATUSES
+from analysis.sentences import epochs, p_value, points
+from analysis.statistics import Interval
 
 
-def over_seeds(measured: pd.DataFrame, column: str) -> pd.DataFrame:
-    """n, mean and sample standard deviation (NaN for one run) of `column` at each point, in its
-    own unit; n counts trajectories."""
-    grouped = measured.groupby(POINT)[column]
-    return grouped.agg(n="count", mean="mean", sd="std").reset_index()
+def beside(facet: Facet, answer: Answer) -> pd.DataFrame:
+    """The reported candidate: test accuracy of each thing the average is compared with, and the
+    average's gain over it."""
+    runs = answer.runs(facet)
+    rows = []
+    for what, label in (AGAINST | {"average": "the average"}).items():
+        column = f"{what}_test_accuracy"
+        if column not in runs or runs[column].isna().any():
+            continue
+        gain = answer.contrast if what == "window_mean" else answer.others.get(what)
+        rows.append(
+            {
+                "": label,
+                "test accuracy, %": _spread(runs[column]),
+                "gain of the average, points": _gain(gain) if gain else "",
+                "n": len(runs),
+                "kind": {"window_mean": "the answer", "average": ""}.get(what, "exploratory"),
+            }
+        )
+    return pd.DataFrame(rows)
 
 
-def text(runs: pd.DataFrame, measured: pd.DataFrame) -> str:
-    """The table for a person: the averaged model's test accuracy in %, and its gain in points over
-    the mean of the window's checkpoints, mean ± sd over seeds; then what failed or is missing."""
-    counts = runs["status"].value_counts().to_dict()
-    lines = [", ".join(f"{count} {status}" for status, count in counts.items())]
-    repeated = int((runs["status"] == "finished").sum()) - len(measured)
-    if repeated:
-        lines.append(f"{repeated} runs repeat a measurement and count once")
-    if not measured.empty:
-        accuracy = over_seeds(measured, "average_test")
-        gain = over_seeds(measured, "gain_over_window_mean_test")
-        shown = accuracy[POINT].copy()
-        numbers = {settings: n for n, settings in enumerate(shown["settings"].unique(), start=1)}
-        shown["settings"] = shown["settings"].map(numbers)
-        if len(numbers) > 1:
-            lines += ["", "settings:", *(f"  {n}: {s}" for s, n in numbers.items())]
-        shown["n"] = accuracy["n"]
-        shown["average, test %"] = [_shown(row) for row in accuracy.itertuples()]
-        shown["gain over window mean, points"] = [_shown(row) for row in gain.itertuples()]
-        lines += ["", shown.to_string(index=False)]
-    for run in runs[runs["status"] != "finished"].itertuples():
-        lines.append(f"{run.status}: {run.directory} {run.reason}")
-    return "\n".join(lines)
+def candidates(answer: Answer, most: int = 60) -> pd.DataFrame:
+    """The candidates, best on validation first (without validation, in the order of their values):
+    mean accuracies, gain over the mean checkpoint, Holm-adjusted p. At most `most` of them, but
+    always the reported one and the oracle."""
+    table = answer.candidates
+    if table["validation"].notna().all():
+        table = table.sort_values(
+            ["complete", "validation", "validation_loss"], ascending=[False, False, True]
+        )
+    special = {answer.focus.name: "chosen" if answer.chosen else "reported"}
+    special[answer.oracle.name] = ", ".join(
+        filter(None, [special.get(answer.oracle.name), "best on test (oracle)"])
+    )
+    kept = [place for rank, place in enumerate(table.index) if rank < most or place in special]
+    rows = []
+    for place in kept:
+        row = table.loc[place]
+        rows.append(
+            {
+                "learning rate": f"{row['learning_rate']:g}",
+                "averaged": epochs(row["start"], row["end"]),
+                "scheme": row["scheme"],
+                "n": row["n"],
+                "validation, %": _percent(row["validation"]),
+                "test, %": _percent(row["test"]),
+                "mean checkpoint, %": _percent(row["window_mean_test"]),
+                "gain over it, points": _gain(
+                    Interval(
+                        row["n"],
+                        row["gain"],
+                        *(_none(row[k]) for k in ("gain_sd", "gain_low", "gain_high")),
+                    )
+                ),
+                "p (Holm)": p_value(row["p_holm"]).removeprefix("p ").removeprefix("= "),
+                "": special.get(place, ""),
+            }
+        )
+    return pd.DataFrame(rows)
 
 
-def _shown(row: object) -> str:
-    mean, sd = 100 * row.mean, 100 * row.sd  # type: ignore[attr-defined]
-    return f"{mean:.2f}" + ("" if pd.isna(sd) else f" ± {sd:.2f}")
+def trainings(
+    facet: Facet,
+    answer: Answer,
+    tests: pd.DataFrame | None,
+    saved: list[tuple[int, int | None]],
+) -> pd.DataFrame:
+    """The reported candidate's runs, one a training."""
+    runs = answer.runs(facet)
+    table = pd.DataFrame(
+        {
+            "seed": runs["seed"].tolist(),
+            "training": runs["fingerprint"].tolist(),
+            "average, %": [_percent(value) for value in runs["average_test_accuracy"]],
+            "mean checkpoint, %": [_percent(value) for value in runs["window_mean_test_accuracy"]],
+            "last, %": [_percent(value) for value in runs["last_test_accuracy"]],
+            "gain over mean, points": [
+                points(value) for value in runs["gain_over_window_mean_test"]
+            ],
+        }
+    )
+    if tests is not None:
+        table["right: average only"] = tests["only_average"].tolist()
+        table["right: last only"] = tests["only_last"].tolist()
+        table["McNemar p (Holm)"] = [
+            p_value(p).removeprefix("p ").removeprefix("= ") for p in tests["p_holm"]
+        ]
+    if saved and len(saved) == len(table):
+        table["epochs saved"] = ["none" if number is None else str(number) for _, number in saved]
+    return table
+
+
+def lacking(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs without numbers, and why."""
+    others = runs[runs["status"] != "finished"]
+    order = others["status"].map({status: place for place, status in enumerate(STATUSES)})
+    return others.loc[order.sort_values(kind="stable").index, ["run", "status", "reason"]]
+
+
+def ran(facet: Facet) -> pd.DataFrame:
+    """What was configured for all runs of a facet, what it ran on, and the values of the axes."""
+    runs = facet.runs
+    rows = {
+        "data": facet.title,
+        "trainings, runs": facet.population,
+        "learning rates": ", ".join(f"{rate:g}" for rate in sorted(runs["learning_rate"].unique())),
+        "seeds": ", ".join(map(str, sorted(runs["seed"].unique()))),
+        "windows start with epoch": ", ".join(map(str, sorted(runs["start"].unique()))),
+        "windows end with epoch": ", ".join(map(str, sorted(runs["end"].unique() - 1))),
+        "schemes": ", ".join(sorted(runs["scheme"].unique())),
+        **{
+            what: ", ".join(sorted(map(str, runs[column].dropna().unique())))
+            for what, column in {
+                "device": "device",
+                "threads": "threads",
+                "precision": "precision",
+                "commit": "commit",
+                "Python": "python",
+                "torch": "torch",
+            }.items()
+        },
+        "configuration": ", ".join(
+            f"{key}={_setting(value)}"
+            for key, value in facet.settings.items()
+            if not key.startswith("content.")
+        ),
+    }
+    return pd.DataFrame({"": rows.keys(), "value": rows.values()})
+
+
+def _setting(value: object) -> str:
+    return "null" if value is None else str(value)
+
+
+def _percent(value: float) -> str:
+    return "" if pd.isna(value) else f"{100 * value:.2f}"
+
+
+def _spread(values: pd.Series) -> str:
+    found = statistics.t_interval(values.to_numpy())
+    return _percent(found.mean) + (f" ± {100 * found.sd:.2f}" if found.sd is not None else "")
+
+
+def _gain(found: Interval) -> str:
+    if found.low is None or found.high is None:
+        return points(found.mean)
+    return f"{points(found.mean)} [{points(found.low)}, {points(found.high)}]"
+
+
+def _none(value: float | None) -> float | None:
+    return None if value is None or pd.isna(value) else float(value)

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -60,6 +61,25 @@ class Points(Callback):
                 reason = f"its failure.json can't be read ({error})"
             found.append(f"{point.name}: {reason}")
         return found
+
+
+def expected(directory: Path) -> tuple[list[str], tuple[str, ...]]:
+    """Names of the points that a sweep's latest command was to run, and that command's overrides.
+
+    Read from the multirun.yaml in its `directory`. Raises what OmegaConf and Hydra raise where that
+    is not one.
+    """
+    hydra = OmegaConf.load(directory / "multirun.yaml").hydra
+    command = tuple(str(one) for one in hydra.overrides.task)
+    axes = [f"{key}={value}" for key, value in (hydra.sweeper.get("params") or {}).items()]
+    overrides = OverridesParser.create().parse_overrides([*axes, *command])
+    # Of a key that is given twice, Hydra takes the last value, at the first one's place.
+    swept = {one.get_key_element(): one.is_sweep_override() for one in overrides}
+    names = []
+    for number, job in enumerate(BasicSweeper.split_arguments(overrides, None)[0]):
+        given = sorted(one for one, axis in zip(job, swept.values(), strict=True) if axis)
+        names.append(configuration.point(",".join(given), number))
+    return names, command
 
 
 def threads(launcher: DictConfig) -> int | None:

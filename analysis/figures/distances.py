@@ -1,0 +1,75 @@
+"""Distances and cosine similarity between checkpoints, and to the average."""
+
+import shlex
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis.figures.style import BLUE, VERMILLION, grid, whole_numbers
+from analysis.subject import NotDrawnError, Subject
+from analysis.windows import distances as read_distances
+
+
+def distances(subject: Subject) -> tuple[Figure, str]:
+    """For the reported candidate: distance and cosine between all checkpoints, and each one's
+    distance to the average and to the epoch before. From distances.csv, which a command writes."""
+    runs, focus = subject.answer.runs(subject.facet), subject.answer.focus
+    tables = [read_distances(Path(run)) for run in runs["directory"]]
+    found = [table for table in tables if table is not None]
+    if not found:
+        raise NotDrawnError(
+            "no distances.csv in the reported runs: "
+            f"python src/distances.py {shlex.quote(runs['directory'].iloc[0])}"
+        )
+    mean = pd.concat(found).groupby(["first", "second"], as_index=False).mean()
+    between = mean[mean["second"] != "average"].astype({"first": int, "second": int})
+    to_average = mean[mean["second"] == "average"].astype({"first": int}).sort_values("first")
+    figure, panels = grid(3, height=2.2)
+    for axes, column, title in zip(
+        panels,
+        ("distance", "displacement_cosine"),
+        ("distance between checkpoints", "cosine, seen from the average"),
+        strict=False,
+    ):
+        mirrored = between.rename(columns={"first": "second", "second": "first"})
+        table = pd.concat([between, mirrored]).pivot(index="first", columns="second", values=column)
+        limits = (
+            {"cmap": "cividis"} if column == "distance" else {"cmap": "PuOr", "vmin": -1, "vmax": 1}
+        )
+        mesh = axes.pcolormesh(table.columns, table.index, table.to_numpy(), **limits)
+        figure.colorbar(mesh, ax=axes)
+        axes.set(xlabel="epoch", ylabel="epoch", title=title)
+        axes.set_aspect("equal")
+        axes.grid(visible=False)
+        axes.yaxis.set_major_locator(axes.xaxis.get_major_locator())
+    lines = panels[2]
+    lines.plot(
+        to_average["first"],
+        to_average["distance"],
+        "D-",
+        color=VERMILLION,
+        markersize=3,
+        label="to the average",
+    )
+    step = between[between["second"] - between["first"] == 1]
+    lines.plot(
+        step["second"],
+        step["distance"],
+        "o-",
+        color=BLUE,
+        markersize=3,
+        label="from the epoch before",
+    )
+    lines.axvspan(focus["start"] - 0.5, focus["end"] - 0.5, color="grey", alpha=0.08, linewidth=0)
+    lines.set(xlabel="epoch", title="distance of each checkpoint")
+    lines.set_ylim(bottom=0)
+    lines.legend()
+    whole_numbers(panels)
+    return figure, (
+        f"Euclidean distance of all weights; mean of n = {len(found)} "
+        f"training{'s' * (len(found) > 1)}; learning rate {focus['learning_rate']:g}. Average: "
+        f"{focus['scheme']}, epochs {focus['start']}..{focus['end'] - 1} (grey). Cosine, seen from "
+        "the average: of the two checkpoints' differences from it; 1: on the same side of it, -1: "
+        "on opposite sides."
+    )

@@ -1,0 +1,137 @@
+"""Figures over epochs: each checkpoint with the average on top, and the map of windows."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from analysis.answer import of_candidate
+from analysis.figures.style import BLUE, COLOURS, VERMILLION, WIDTH, band, grid, whole_numbers
+from analysis.subject import NotDrawnError, Subject
+
+
+def accuracy_by_epoch(subject: Subject) -> tuple[Figure, str]:
+    """Test accuracy of every checkpoint against its epoch, a panel for each learning rate, with the
+    average of the reported window on top."""
+    facet, focus = subject.facet, subject.answer.focus
+    epochs = facet.epochs.drop_duplicates(["fingerprint", "epoch"])
+    epochs = epochs[epochs["test_accuracy"].notna()]
+    rates = sorted(epochs["learning_rate"].unique())
+    if not rates:
+        raise NotDrawnError("no run has a metrics.csv with test accuracies")
+    figure, panels = grid(len(rates), sharey=True)
+    grown = False
+    for axes, rate in zip(panels, rates, strict=True):
+        of_rate = epochs[epochs["learning_rate"] == rate]
+        for _, training in of_rate.groupby("fingerprint"):
+            axes.plot(
+                training["epoch"],
+                100 * training["test_accuracy"],
+                color=BLUE,
+                alpha=0.35,
+                linewidth=0.7,
+            )
+        mean = of_rate.groupby("epoch")["test_accuracy"].mean()
+        axes.plot(mean.index, 100 * mean, color=BLUE, label="checkpoints")
+        candidate = focus.copy()
+        candidate["learning_rate"] = rate
+        table = subject.windows
+        running = table[
+            (table["learning_rate"] == rate)
+            & (table["start"] == focus["start"])
+            & (table["scheme"] == focus["scheme"])
+            & (table["split"] == "test")
+        ].assign(epoch=lambda rows: rows["end"] - 1)
+        if running["end"].nunique() > 1:
+            grown = True
+            band(axes, running, "epoch", "accuracy", color=VERMILLION, label="average so far")
+        else:
+            own = of_candidate(facet.runs, candidate)
+            if len(own):
+                value = 100 * own["average_test_accuracy"].mean()
+                axes.plot(
+                    [focus["start"], focus["end"] - 1],
+                    [value] * 2,
+                    "--",
+                    color=VERMILLION,
+                    label="average of the window",
+                )
+        axes.axvspan(
+            focus["start"] - 0.5, focus["end"] - 0.5, color="grey", alpha=0.08, linewidth=0
+        )
+        axes.set(title=f"learning rate {rate:g}", xlabel="epoch (zero-based)")
+    shown = 100 * epochs["test_accuracy"]
+    low = float(np.nanquantile(shown, 0.25)) - 1
+    top = 100 * max(epochs["test_accuracy"].max(), facet.runs["average_test_accuracy"].max())
+    panels[0].set(ylabel="test accuracy (%)", ylim=(min(low, top - 5), top + 1))
+    panels[0].legend(loc="lower right")
+    whole_numbers(panels)
+    counts = epochs.groupby("learning_rate")["fingerprint"].nunique()
+    n = f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
+    over = (
+        "the average of the checkpoints from the window's first epoch up to each epoch (mean, and "
+        "95 % t interval)"
+        if grown
+        else "the average of the whole window (mean)"
+    )
+    return figure, (
+        f"Thin lines: one training each (n = {n} a panel); thick blue line: their mean. Red: "
+        f"{over}. Grey: the window, epochs {focus['start']}..{focus['end'] - 1}. Epochs under the "
+        "axis are cut off."
+    )
+
+
+def windows(subject: Subject) -> tuple[Figure, str]:
+    """Accuracy of the average of every window that was evaluated, by its first and last epoch, on
+    validation and test, at the reported learning rate."""
+    focus, table = subject.answer.focus, subject.windows
+    table = table[table["scheme"] == "uniform"]
+    rates = table.groupby("learning_rate")["end"].nunique()
+    rich = rates[rates > 1].index
+    if table["start"].nunique() < 2 or rich.empty:
+        raise NotDrawnError("no map of windows: python src/windows.py RUN")
+    rate = focus["learning_rate"] if focus["learning_rate"] in rich else rich[0]
+    table = table[table["learning_rate"] == rate]
+    splits = [split for split in ("validation", "test") if split in set(table["split"])]
+    figure, panels = grid(len(splits), columns=2, height=2.7)
+    figure.set_size_inches(WIDTH * (1 if len(splits) > 1 else 0.6), figure.get_size_inches()[1])
+    cells = set()
+    for axes, split in zip(panels, splits, strict=True):
+        rows = table[table["split"] == split].assign(last=lambda rows: rows["end"] - 1)
+        grouped = rows.groupby(["start", "last"])["accuracy"]
+        cells |= set(grouped.size())
+        map_ = 100 * grouped.mean().unstack("last")
+        map_ = map_.reindex(
+            index=range(map_.index.min(), map_.index.max() + 1),
+            columns=range(map_.columns.min(), map_.columns.max() + 1),
+        )
+        low = float(np.nanquantile(map_.to_numpy(), 0.25))
+        mesh = axes.pcolormesh(map_.columns, map_.index, map_.to_numpy(), cmap="cividis", vmin=low)
+        figure.colorbar(mesh, ax=axes, label=f"{split} accuracy (%)", extend="min")
+        best = grouped.mean().idxmax()
+        marks = (
+            {"best on validation": ("s", best)}
+            if split == "validation"
+            else {"best on test, an oracle": ("^", best)}
+        )
+        if rate == focus["learning_rate"]:
+            marks["reported"] = ("o", (focus["start"], focus["end"] - 1))
+        for label, (marker, (start, last)) in marks.items():
+            axes.plot(
+                last,
+                start,
+                marker,
+                color=COLOURS["average"],
+                markersize=8,
+                fillstyle="none",
+                markeredgewidth=1.5,
+                linestyle="none",
+                label=f"{label}: {start}..{last}",
+            )
+        axes.legend(loc="upper left")
+        axes.set(xlabel="last epoch of the window", ylabel="first epoch", title=split)
+        axes.grid(visible=False)
+    whole_numbers(panels)
+    n = f"{min(cells)}" if len(cells) == 1 else f"{min(cells)} to {max(cells)}"
+    return figure, (
+        f"Uniform average of every window that was evaluated; learning rate {rate:g}; mean over "
+        f"trainings that differ in the seed (n = {n} a cell). The lowest quarter has one colour."
+    )

@@ -1,0 +1,152 @@
+"""How every figure looks and is saved: for a page of a paper, and for colour-blind readers."""
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from analysis import statistics
+from analysis.subject import Drawn, Subject
+from polyak import files
+
+WIDTH = 7.0
+"""Inches: two columns of a paper, or a page with margins."""
+
+# Okabe and Ito's palette, which colour-blind readers can tell apart.
+BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY = (
+    *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"),
+)
+COLOURS = {"average": VERMILLION, "window_mean": GREEN, "last": BLUE, "ensemble": PURPLE}
+LABELS = {
+    "average": "average",
+    "window_mean": "mean checkpoint",
+    "last": "last checkpoint",
+    "ensemble": "ensemble",
+}
+MARKERS = "osD^vPX*"
+
+_STYLE: Any = {
+    **{"font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8, "legend.fontsize": 7},
+    **{"xtick.labelsize": 7, "ytick.labelsize": 7, "figure.titlesize": 8.5},
+    **{"axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.25},
+    **{"lines.linewidth": 1.3, "lines.markersize": 4, "legend.frameon": False},
+    **{"text.parse_math": False, "pdf.fonttype": 42, "savefig.dpi": 200},
+}
+
+
+def style() -> Any:
+    """A context in which figures have this project's look."""
+    return plt.rc_context(_STYLE)
+
+
+def save(figure: Figure, subject: Subject, caption: str, name: str, folder: Path) -> Drawn:
+    """Put title, caption and the number of runs into the figure; write it as PNG and PDF."""
+    facet = subject.facet
+    title = textwrap.fill(f"{facet.title} ({facet.population})", 120)
+    figure.suptitle(title, x=0.01, ha="left")
+    width = int(figure.get_size_inches()[0] * 21.5)
+    figure.supxlabel(
+        textwrap.fill(caption, width), x=0.01, ha="left", fontsize=6.5, color="#333333"
+    )
+    paths = {suffix: folder / f"{name}.{suffix}" for suffix in ("png", "pdf")}
+    for suffix, path in paths.items():
+        with files.atomic(path) as temporary:
+            # Without the date, the same numbers give the same bytes.
+            figure.savefig(temporary, metadata={"CreationDate": None} if suffix == "pdf" else None)
+    plt.close(figure)
+    return Drawn(name, caption, paths["png"], paths["pdf"])
+
+
+def grid(
+    panels: int, *, columns: int = 3, height: float = 2.3, **options: Any
+) -> tuple[Figure, list[Axes]]:
+    """A figure with so many panels, at most `columns` beside each other."""
+    columns = min(columns, panels)
+    rows = -(-panels // columns)
+    figure, axes = plt.subplots(
+        rows,
+        columns,
+        figsize=(WIDTH * max(columns, 2) / 3 if columns < 3 else WIDTH, height * rows + 0.7),
+        layout="constrained",
+        squeeze=False,
+        **options,
+    )
+    found = list(axes.flat)
+    for unused in found[panels:]:
+        unused.set_axis_off()
+    return figure, found[:panels]
+
+
+def rates_style(rates: Sequence[float]) -> dict[float, dict[str, Any]]:
+    """Colour and marker of each learning rate: darker is smaller."""
+    ordered = sorted(rates)
+    shades = sns.color_palette("viridis", as_cmap=True)(np.linspace(0.05, 0.8, len(ordered)))
+    return {
+        rate: {"color": tuple(shade), "marker": MARKERS[place % len(MARKERS)]}
+        for place, (rate, shade) in enumerate(zip(ordered, shades, strict=True))
+    }
+
+
+def band(
+    axes: Axes, runs: pd.DataFrame, x: str, y: str, *, label: str | None = None, **line: Any
+) -> None:
+    """The mean of 100 * `y` at each `x` as a line, its 95 % t interval as a band; where there is no
+    interval, no band."""
+    rows = []
+    for place, values in runs.groupby(x)[y]:
+        interval = statistics.t_interval(values.to_numpy())
+        rows.append((place, interval.mean, interval.low, interval.high))
+    table = 100 * pd.DataFrame(rows, columns=["x", "mean", "low", "high"]).astype(float)
+    table["x"] /= 100
+    axes.plot(table["x"], table["mean"], label=label, **line)
+    axes.fill_between(
+        table["x"], table["low"], table["high"], color=line.get("color"), alpha=0.15, linewidth=0
+    )
+
+
+def whole_numbers(axes: Iterable[Axes]) -> None:
+    """Epochs are whole numbers on the axis."""
+    for one in axes:
+        one.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+
+
+def band_caption(runs: pd.DataFrame, by: Sequence[str]) -> str:
+    """What lines and bands mean, with n."""
+    counts = runs.groupby(list(by)).size()
+    low, high = counts.min(), counts.max()
+    n = f"n = {low}" if low == high else f"n = {low} to {high}"
+    if high == 1:
+        return "Points: one training each (n = 1), so there is no interval."
+    return (
+        f"Lines: mean over trainings that differ in the seed ({n} a point); "
+        "bands: 95 % t interval of that mean, each point by itself."
+    )
+
+
+def reaching_last(subject: Subject, *, scheme: bool = True) -> tuple[pd.DataFrame, str]:
+    """The runs whose window ends last, of the focus's scheme (all schemes: scheme=False), and a
+    sentence for the caption where others are left out."""
+    runs, focus = subject.facet.runs, subject.answer.focus
+    kept = runs[runs["end"] == runs["end"].max()]
+    if scheme:
+        if focus["scheme"] in set(kept["scheme"]):
+            kept = kept[kept["scheme"] == focus["scheme"]]
+        else:
+            kept = kept[kept["scheme"] == kept["scheme"].iloc[0]]
+    left_out = len(runs) - len(kept)
+    first = kept.iloc[0]
+    what = f"windows that end with epoch {first['end'] - 1}"
+    what += f", {first['scheme']} average" if scheme else ""
+    text = f"Only {what}; {left_out} runs of other windows or schemes are not in it."
+    return kept, text if left_out else ""

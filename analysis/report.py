@@ -1,0 +1,99 @@
+"""One self-contained HTML file: what was run, the answer, tables, figures, failures, commands.
+
+write(Path("analysis/report.html"), loaded, sections, arguments)
+"""
+
+import base64
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from analysis import tables
+from analysis.answer import Answer
+from analysis.load import STATUSES, Loaded
+from analysis.section import Section
+from analysis.sentences import points
+from polyak import files
+
+MOST_COMMANDS = 20
+
+
+def write(
+    path: Path, loaded: Loaded, sections: Sequence[Section], arguments: Sequence[str]
+) -> None:
+    """Write the report. `arguments`: those of the command that made it."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("analysis", ""),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=False,
+    )
+    commands = [shlex.join(["python", "src/train.py", *command]) for command in loaded.commands]
+    page = environment.get_template("report.html.j2").render(
+        title=", ".join(dict.fromkeys(section.facet.title for section in sections)),
+        counts=counts(loaded),
+        notes=loaded.notes,
+        sections=[_shown(section) for section in sections],
+        lacking=tables.lacking(loaded.runs),
+        commits=sorted({commit for s in sections for commit in s.facet.runs["commit"].dropna()}),
+        commands=[
+            *commands[:MOST_COMMANDS],
+            shlex.join(["python", "-m", "analysis", *arguments]),
+        ],
+        more_commands=max(0, len(commands) - MOST_COMMANDS),
+    )
+    with files.atomic(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def counts(loaded: Loaded) -> str:
+    """How many runs there are of each status."""
+    found = loaded.runs["status"].value_counts().to_dict()
+    return ", ".join(f"{found[status]:,} {status}" for status in STATUSES if status in found)
+
+
+def _shown(section: Section) -> dict[str, Any]:
+    facet, answer = section.facet, section.answer
+    return {
+        "facet": facet,
+        "verdict": section.verdict,
+        "sentences": section.sentences,
+        "notes": [*facet.notes, *section.notes],
+        "beside": tables.beside(facet, answer),
+        "trainings": tables.trainings(facet, answer, section.tests, section.saved),
+        "candidates": tables.candidates(answer),
+        "candidate_count": len(answer.candidates),
+        "figures": [
+            {
+                "caption": figure.caption,
+                "data": base64.b64encode(figure.png.read_bytes()).decode(),
+            }
+            for figure in section.drawn
+        ],
+        "not_drawn": section.not_drawn,
+        "ran": tables.ran(facet),
+        "bootstrap": _bootstrap(answer),
+        "saved": _saved(section.saved),
+    }
+
+
+def _bootstrap(answer: Answer) -> str:
+    if answer.bootstrap is None:
+        return ""
+    low, high = answer.bootstrap
+    return f"BCa bootstrap interval of the answer: {points(low)} to {points(high)} points."
+
+
+def _saved(saved: list[tuple[int, int | None]]) -> str:
+    if not saved:
+        return (
+            "Epochs saved are not known: they need the average after every epoch of the window "
+            "(averaging.running=true, or python src/windows.py RUN)."
+        )
+    return (
+        "Epochs saved: how many epochs before the last one the average was already as accurate on "
+        "test as the last checkpoint, and stayed so; none: it ended below."
+    )

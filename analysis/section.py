@@ -1,0 +1,90 @@
+"""All that is said and drawn of one facet: what the report, the terminal and answer.json show.
+
+for facet in found:
+    shown = section_of(facet, folder_of(facet, found, out), ["gain_by_start"])
+    print(shown.verdict, *shown.sentences, sep="\n")
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.answer import Answer, answer_of
+from analysis.facets import Facet
+from analysis.images import image_tests
+from analysis.load import AnalysisError
+from analysis.sentences import points, sentences
+from analysis.subject import Drawn, NotDrawnError, Subject
+from analysis.windows import epochs_saved, windows
+
+
+@dataclass(frozen=True)
+class Section:
+    """A facet with all that is said and drawn of it. `tests`: McNemar's for each training, or None;
+    `saved`: seed and epochs saved; `not_drawn`: figure and reason."""
+
+    facet: Facet
+    answer: Answer
+    tests: pd.DataFrame | None
+    saved: list[tuple[int, int | None]]
+    drawn: tuple[Drawn, ...]
+    not_drawn: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...]
+
+    @property
+    def sentences(self) -> list[str]:
+        """The answer."""
+        return sentences(self.facet, self.answer, self.tests)
+
+    @property
+    def verdict(self) -> str:
+        """The answer in a few words."""
+        words = {
+            "gain": "A gain",
+            "loss": "A loss",
+            "no gain detected": "No gain detected",
+            "undecided": "Undecided",
+        }[self.answer.verdict]
+        if not self.answer.chosen:
+            return f"Nothing was chosen (exploratory: {words.lower()})"
+        return f"{words}: {points(self.answer.contrast.mean)} points"
+
+
+def section_of(facet: Facet, folder: Path, drawing: Sequence[str]) -> Section:
+    """All that is said of a facet, with these figures written into `folder`."""
+    answer = answer_of(facet)
+    table, notes = windows(facet)
+    try:
+        tests = image_tests(answer.runs(facet))
+    except (AnalysisError, ValueError) as error:
+        tests, notes = None, [*notes, f"no test by images: {error}"]
+    drawn, not_drawn = [], []
+    if drawing:
+        from analysis import figures  # here: tables must not wait for matplotlib
+
+        subject = Subject(facet, answer, table)
+        for name in drawing:
+            try:
+                drawn.append(figures.draw(name, subject, folder))
+            except NotDrawnError as error:
+                not_drawn.append((name, str(error)))
+    return Section(
+        facet=facet,
+        answer=answer,
+        tests=tests,
+        saved=epochs_saved(table, answer.runs(facet)),
+        drawn=tuple(drawn),
+        not_drawn=tuple(not_drawn),
+        notes=tuple(notes),
+    )
+
+
+def folder_of(facet: Facet, found: Sequence[Facet], out: Path) -> Path:
+    """Where a facet's figures go: with several facets, each has a folder."""
+    if len(found) == 1:
+        return out / "figures"
+    name = re.sub(r"[^\w.=,+-]", "_", facet.name)[:100]
+    return out / "figures" / f"{found.index(facet) + 1}_{name}"

@@ -1,0 +1,106 @@
+"""A facet's answer in three sentences, made from the numbers: what, against what else, how sure."""
+
+import pandas as pd
+
+from analysis import images
+from analysis.answer import AGAINST, Answer
+from analysis.facets import Facet
+from analysis.statistics import Interval
+
+
+def sentences(facet: Facet, answer: Answer, tests: pd.DataFrame | None) -> list[str]:
+    """Three sentences; `tests` are `images.image_tests` of the focus, or None."""
+    return [_what(facet, answer), _against(answer, tests), _how_sure(answer, tests)]
+
+
+def points(value: float) -> str:
+    """A difference of accuracies as points: "+2.64"."""
+    return f"{100 * value:+.2f}"
+
+
+def interval(found: Interval, *, n: bool = False) -> str:
+    """ "+2.64 points (95 % t interval +1.90 to +3.38)"; it says why there is none."""
+    text = f"{points(found.mean)} points"
+    if found.low is not None and found.high is not None:
+        span = f"95 % t interval {points(found.low)} to {points(found.high)}"
+    elif found.n == 1:
+        span = "no interval"
+    else:
+        span = "identical in all trainings: no interval"
+    return f"{text} ({span}{f', n = {found.n}' if n else ''})"
+
+
+def p_value(p: float | None) -> str:
+    """ "p = 0.0123", or "p < 0.0001"; "" for None."""
+    if p is None or p != p:
+        return ""
+    return "p < 0.0001" if p < 0.0001 else f"p = {p:.2g}"
+
+
+def epochs(start: int, end: int) -> str:
+    """A window in words."""
+    return f"epochs {start}..{end - 1}" if end - start > 1 else f"epoch {start} alone"
+
+
+def _what(facet: Facet, answer: Answer) -> str:
+    focus, contrast = answer.focus, answer.contrast
+    n = contrast.n
+    verdict = {
+        "gain": "a gain",
+        "loss": "a loss",
+        "no gain detected": "no gain detected",
+        "undecided": (
+            "with one training, nobody can say whether that is more than chance"
+            if n == 1
+            else "without spread between the trainings, nobody can say how sure that is"
+        ),
+    }[answer.verdict]
+    if focus["end"] - focus["start"] == 1:
+        verdict = "one checkpoint was chosen, so nothing was averaged"
+    prefix = "" if answer.chosen else "Exploratory, since "
+    how = answer.how if prefix else answer.how[0].upper() + answer.how[1:]
+    tested = ", ".join(
+        part for part in (f"n = {n} training{'s' * (n > 1)}", p_value(answer.p)) if part
+    )
+    return (
+        f"{prefix}{how}: learning rate {focus['learning_rate']:g}, {focus['scheme']} average of "
+        f"{epochs(focus['start'], focus['end'])}, which reaches {100 * focus['test']:.2f} % on the "
+        f"{facet.runs['test_images'].iloc[0]:,} test images of {facet.runs['dataset'].iloc[0]}, "
+        f"{interval(contrast)} over {AGAINST['window_mean']} ({tested}): {verdict}."
+    )
+
+
+def _against(answer: Answer, tests: pd.DataFrame | None) -> str:
+    parts = [f"{interval(found)} over {AGAINST[what]}" for what, found in answer.others.items()]
+    text = "Beside it (exploratory): " + ", ".join(parts)
+    if tests is not None and len(tests) == 1:
+        test = tests.iloc[0]
+        text += (
+            f"; of {test['images']:,} test images, only the average gets {test['only_average']} "
+            f"right and only the last checkpoint {test['only_last']} (McNemar's exact test, "
+            f"{p_value(test['p'])})"
+        )
+    return text + "."
+
+
+def _how_sure(answer: Answer, tests: pd.DataFrame | None) -> str:
+    parts = []
+    if answer.detectable is not None:
+        parts.append(
+            f"{answer.contrast.n} trainings that spread like these would have shown a gain of "
+            f"{100 * answer.detectable:.2f} points or more with 80 % power"
+        )
+    else:
+        parts.append("what gain could have been detected needs the spread of several trainings")
+    if tests is not None and (smallest := images.detectable(tests)) is not None:
+        parts.append(
+            f"{tests['images'].iloc[0]:,} test images a difference of {100 * smallest:.2f} points "
+            "between average and last checkpoint of one training"
+        )
+    if curse := answer.curse:
+        parts.append(
+            f"the chosen candidate stands {points(curse['validation'])} points above the mean "
+            f"candidate on validation, where it was chosen, and {points(curse['test'])} on test, "
+            f"where the best by test (an oracle) stands {points(curse['oracle'])}"
+        )
+    return "; ".join(parts)[0].upper() + "; ".join(parts)[1:] + "."
