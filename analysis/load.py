@@ -123,7 +123,8 @@ def _expected(path: Path) -> tuple[list[str], tuple[str, ...], str]:
     """Names of the points of a sweep's latest command, that command's overrides, and what is wrong
     with its multirun.yaml."""
     try:
-        return *sweep.expected(path), ""
+        names, command = sweep.expected(path)
+        return names, ("--multirun", *command), ""
     except Exception as error:  # whatever a damaged file makes Hydra's parser say
         return [], (), f"{path / 'multirun.yaml'}: can't be read ({_first_line(error)})"
 

@@ -42,13 +42,17 @@ def gain_by_start(subject: Subject) -> tuple[Figure, str]:
         for rate, look in looks.items():
             of_rate = runs[runs["learning_rate"] == rate]
             band(axes, of_rate, "start", f"gain_over_{what}_test", label=f"{rate:g}", **look)
-        words = AGAINST[what].replace("checkpoint by validation", "checkpoint\nby validation")
+        words = AGAINST[what].removesuffix(" by validation")
+        words = words.replace("mean of the window's checkpoints", "mean checkpoint")
         axes.set(xlabel="first epoch of the window", title=f"over {words}")
     panels[0].set_ylabel("gain of the average\n(points of test accuracy)")
     panels[0].legend(title="learning rate", title_fontsize=7)
     whole_numbers(panels)
     lowest = min(100 * runs[f"gain_over_{what}_test"].min() for what in wanted)
-    caption = band_caption(runs, ["learning_rate", "start"])
+    caption = (
+        "Gain over the mean of the window's checkpoints, over its last one, and over the best by "
+        f"validation. {band_caption(runs, ['learning_rate', 'start'])}"
+    )
     if lowest < -10:  # an average with the first epochs may be at chance
         for axes in panels:
             axes.set_ylim(bottom=max(axes.get_ylim()[0], -10))
@@ -85,11 +89,11 @@ def heat_map(subject: Subject) -> tuple[Figure, str]:
             annot=table.size <= 150,
             fmt=".1f",
             annot_kws={"fontsize": 7},
-            cbar_kws={"label": label, "extend": "both"},
+            cbar_kws={"extend": "both"},
             linewidths=0.5,
             yticklabels=[f"{rate:g}" for rate in table.index],
         )
-        axes.set(xlabel="first epoch of the window", ylabel="learning rate")
+        axes.set(xlabel="first epoch of the window", ylabel="learning rate", title=label)
         axes.tick_params(axis="y", rotation=0)
         axes.grid(visible=False)
         _mark(axes, table, subject.answer.oracle, linestyle=":")
@@ -132,6 +136,7 @@ def ensemble(subject: Subject) -> tuple[Figure, str]:
     runs, left_out = reaching_last(subject)
     rates = sorted(runs["learning_rate"].unique())
     figure, panels = grid(len(rates), sharey=True)
+    bands = ("average", "ensemble")  # four of them would hide each other
     for axes, rate in zip(panels, rates, strict=True):
         of_rate = runs[runs["learning_rate"] == rate]
         for what, marker in zip(COLOURS, "osD^", strict=True):
@@ -143,16 +148,20 @@ def ensemble(subject: Subject) -> tuple[Figure, str]:
                 label=LABELS[what],
                 color=COLOURS[what],
                 marker=marker,
-                linestyle="-" if what == "average" else "--",
+                linestyle="-" if what in bands else "--",
+                alpha=0.15 if what in bands else 0,
             )
         axes.set(title=f"learning rate {rate:g}", xlabel="first epoch of the window")
     best = 100 * max(runs["average_test_accuracy"].max(), runs["ensemble_test_accuracy"].max())
     low = 100 * runs[["last_test_accuracy", "ensemble_test_accuracy"]].quantile(0.1).min()
     panels[0].set(ylabel="test accuracy (%)", ylim=(min(low, best - 3) - 3, best + 1))
-    panels[-1].legend(loc="lower right")
+    panels[0].legend(loc="lower right", frameon=True, framealpha=0.8, edgecolor="none")
     whole_numbers(panels)
     caption = (
-        band_caption(runs, ["learning_rate", "start"]) + " The ensemble averages the probabilities "
+        band_caption(runs, ["learning_rate", "start"]).replace(
+            "bands:", "bands (average, ensemble):"
+        )
+        + " The ensemble averages the probabilities "
         "of the window's checkpoints, with the average's weights: it costs one evaluation a "
         "checkpoint, the average costs one. Values under the axis are cut off."
     )

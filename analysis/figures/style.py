@@ -53,12 +53,11 @@ def style() -> Any:
 def save(figure: Figure, subject: Subject, caption: str, name: str, folder: Path) -> Drawn:
     """Put title, caption and the number of runs into the figure; write it as PNG and PDF."""
     facet = subject.facet
-    title = textwrap.fill(f"{facet.title} ({facet.population})", 120)
+    inches = figure.get_size_inches()[0]
+    title = textwrap.fill(f"{facet.title}: {facet.population}", int(inches * 16.5))
     figure.suptitle(title, x=0.01, ha="left")
-    width = int(figure.get_size_inches()[0] * 21.5)
-    figure.supxlabel(
-        textwrap.fill(caption, width), x=0.01, ha="left", fontsize=6.5, color="#333333"
-    )
+    wrapped = textwrap.fill(caption, int(inches * 21.5))
+    figure.supxlabel(wrapped, x=0.01, ha="left", fontsize=6.5, color="#333333")
     paths = {suffix: folder / f"{name}.{suffix}" for suffix in ("png", "pdf")}
     for suffix, path in paths.items():
         with files.atomic(path) as temporary:
@@ -99,20 +98,19 @@ def rates_style(rates: Sequence[float]) -> dict[float, dict[str, Any]]:
 
 
 def band(
-    axes: Axes, runs: pd.DataFrame, x: str, y: str, *, label: str | None = None, **line: Any
+    axes: Axes, runs: pd.DataFrame, x: str, y: str, *, alpha: float = 0.15, **line: Any
 ) -> None:
-    """The mean of 100 * `y` at each `x` as a line, its 95 % t interval as a band; where there is no
-    interval, no band."""
+    """The mean of 100 * `y` at each `x` as a line, its 95 % t interval as a band (`alpha` 0: none);
+    where there is no interval, no band."""
     rows = []
     for place, values in runs.groupby(x)[y]:
         interval = statistics.t_interval(values.to_numpy())
         rows.append((place, interval.mean, interval.low, interval.high))
     table = 100 * pd.DataFrame(rows, columns=["x", "mean", "low", "high"]).astype(float)
     table["x"] /= 100
-    axes.plot(table["x"], table["mean"], label=label, **line)
-    axes.fill_between(
-        table["x"], table["low"], table["high"], color=line.get("color"), alpha=0.15, linewidth=0
-    )
+    axes.plot(table["x"], table["mean"], **line)
+    bands: Any = {"color": line.get("color"), "alpha": alpha, "linewidth": 0}
+    axes.fill_between(table["x"], table["low"], table["high"], **bands)
 
 
 def whole_numbers(axes: Iterable[Axes]) -> None:

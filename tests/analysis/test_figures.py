@@ -1,0 +1,193 @@
+"""Figures show the numbers of the tables, say how many runs they are made from, and what isn't."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from analysis import __main__ as command
+from analysis.answer import answer_of
+from analysis.facets import facets
+from analysis.figures import FIGURES, draw
+from analysis.figures.style import style
+from analysis.load import load
+from analysis.subject import NotDrawnError, Subject
+from analysis.windows import windows
+from tests.analysis.made_up import EPOCHS, write_run, write_sweep, write_unfinished
+
+GAINS = {0: 0.021, 1: 0.034, 2: 0.026}
+
+
+def subject_of(folder):
+    facet = facets(load([folder]))[0]
+    return Subject(facet, answer_of(facet), windows(facet)[0])
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    return write_sweep(tmp_path / "s", gain=GAINS.__getitem__, running=True, predictions=True)
+
+
+@pytest.fixture(autouse=True)
+def _closed():
+    yield
+    plt.close("all")
+
+
+def drawn(name, subject):
+    with style():
+        return FIGURES[name](subject)
+
+
+def write_maps(sweep):
+    rows = "".join(
+        f"{start},{end},{end - start},{split},0.5,{0.7 + 0.01 * start + 0.001 * end}\n"
+        for start in range(EPOCHS)
+        for end in range(start + 1, EPOCHS + 1)
+        for split in ("validation", "test")
+    )
+    for run in sweep.iterdir():
+        (run / "windows.csv").write_text("start,end,count,split,loss,accuracy\n" + rows)
+
+
+def write_distances(sweep):
+    pairs = [
+        f"{a},{b},{abs(a - b)},0.9,{0.1 * (a + b)}\n"
+        for a in range(EPOCHS)
+        for b in range(a + 1, EPOCHS)
+    ]
+    pairs += [f"{epoch},average,{epoch + 1},0.9,\n" for epoch in range(EPOCHS)]
+    for run in sweep.iterdir():
+        text = "first,second,distance,cosine,displacement_cosine\n" + "".join(pairs)
+        (run / "distances.csv").write_text(text)
+
+
+def test_every_figure_is_drawn_as_png_and_pdf_with_its_caption(sweep, tmp_path):
+    write_maps(sweep)
+    write_distances(sweep)
+    for run in list(sweep.iterdir()):
+        start, lr, seed = (part.split("=")[1] for part in run.name.split(","))
+        write_run(
+            sweep / f"{run.name},exponential",
+            **{"start": int(start), "lr": float(lr), "seed": int(seed)},
+            scheme="exponential, decay 0.8",
+            gain=GAINS[int(seed)] - 0.01,
+        )
+    subject = subject_of(sweep)
+    for name in FIGURES:
+        found = draw(name, subject, tmp_path / "figures")
+        assert imread(found.png).shape[1] > 900
+        assert found.pdf.read_bytes().startswith(b"%PDF")
+        assert "n = 3" in found.caption, found.caption
+
+
+def test_the_same_numbers_give_the_same_bytes(sweep, tmp_path):
+    subject = subject_of(sweep)
+    once, again = (draw("heat_map", subject, tmp_path / name) for name in ("a", "b"))
+    assert once.png.read_bytes() == again.png.read_bytes()
+    assert once.pdf.read_bytes() == again.pdf.read_bytes()
+
+
+def test_gain_by_start_has_a_line_for_each_learning_rate(sweep):
+    subject = subject_of(sweep)
+    figure, caption = drawn("gain_by_start", subject)
+    over_mean, over_last, over_best = figure.axes
+    lines = {line.get_label(): line for line in over_mean.get_lines() if len(line.get_xdata()) > 2}
+    assert set(lines) == {"0.02", "0.05"}
+    assert list(lines["0.05"].get_xdata()) == [0, 2, 4]
+    assert lines["0.05"].get_ydata().tolist() == pytest.approx(
+        [100 * np.mean(list(GAINS.values()))] * 3
+    )
+    runs = subject.facet.runs
+    wanted = runs[runs["learning_rate"] == 0.02].groupby("start")["gain_over_last_test"].mean()
+    line = next(one for one in over_last.get_lines() if one.get_label() == "0.02")
+    assert line.get_ydata().tolist() == pytest.approx((100 * wanted).tolist())
+    assert "best" in over_best.get_title()
+    assert "95 % t interval" in caption
+
+
+def test_one_training_has_no_band_and_the_caption_says_so(tmp_path):
+    write_sweep(tmp_path / "s", seeds=[0])
+    _, caption = drawn("gain_by_start", subject_of(tmp_path / "s"))
+    assert "n = 1" in caption
+    assert "no interval" in caption
+    assert "band" not in caption
+
+
+def test_without_validation_there_is_no_gain_over_the_best_by_validation(tmp_path):
+    write_sweep(tmp_path / "s", validation=False)
+    figure, _ = drawn("gain_by_start", subject_of(tmp_path / "s"))
+    assert len(figure.axes) == 2
+
+
+def test_the_heat_map_has_the_means_and_leaves_failed_cells_empty(tmp_path):
+    sweep = write_sweep(tmp_path / "s", gain=GAINS.__getitem__)
+    for seed in GAINS:
+        (sweep / f"averaging.start=4,optimizer.lr=0.05,seed={seed}" / "summary.json").unlink()
+    subject = subject_of(sweep)
+    figure, caption = drawn("heat_map", subject)
+    mesh = figure.axes[1].collections[0].get_array().reshape(2, 3)
+    assert mesh[0].tolist() == pytest.approx([2.7, 2.7, 2.7])
+    assert np.ma.getmaskarray(mesh)[1].tolist() == [False, False, True]
+    assert "empty: no finished run" in caption
+
+
+def test_accuracy_by_epoch_has_each_training_and_the_growing_average(sweep):
+    subject = subject_of(sweep)
+    figure, caption = drawn("accuracy_by_epoch", subject)
+    assert [axes.get_title() for axes in figure.axes] == [
+        "learning rate 0.02",
+        "learning rate 0.05",
+    ]
+    lines = {line.get_label(): line for line in figure.axes[0].get_lines()}
+    start = subject.answer.focus["start"]
+    assert lines["average so far"].get_xdata().tolist() == list(range(start, EPOCHS))
+    assert "up to each epoch" in caption
+
+
+def test_without_growing_averages_the_windows_average_is_a_line(tmp_path):
+    write_sweep(tmp_path / "s", starts=[2])
+    figure, caption = drawn("accuracy_by_epoch", subject_of(tmp_path / "s"))
+    lines = {line.get_label(): line for line in figure.axes[0].get_lines()}
+    assert list(lines["average of the window"].get_xdata()) == [2, EPOCHS - 1]
+    assert "average of the whole window" in caption
+
+
+def test_runs_of_other_windows_are_not_mixed_in(tmp_path):
+    write_sweep(tmp_path / "s")
+    for seed in (0, 1, 2):
+        write_run(tmp_path / "s" / f"x{seed}", seed=seed, start=0, end=3, gain=0.9)
+    figure, caption = drawn("gain_by_start", subject_of(tmp_path / "s"))
+    assert figure.axes[0].get_ylim()[1] < 20
+    assert "3 runs of other windows or schemes are not in it" in caption
+
+
+def test_titles_say_how_many_runs_are_in_a_figure(tmp_path):
+    sweep = write_sweep(tmp_path / "s")
+    write_unfinished(sweep / "failed", reason="no")
+    assert "18 runs of 6 trainings; 1 more without numbers" in subject_of(sweep).facet.population
+
+
+def test_signs_in_names_are_drawn_as_they_are(tmp_path):
+    name = "a $x_1$ <b>&lt;"
+    sweep = write_sweep(tmp_path / "s", dataset=name)
+    found = draw("gain_by_start", subject_of(sweep), tmp_path)
+    assert found.png.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("schemes", "one scheme only"),
+        ("windows", "python src/windows.py"),
+        ("distances", "python src/distances.py"),
+        ("calibration", "can't be read"),
+    ],
+)
+def test_what_can_not_be_drawn_says_what_would_help(tmp_path, name, reason):
+    with pytest.raises(NotDrawnError, match=reason):
+        drawn(name, subject_of(write_sweep(tmp_path / "s")))
+
+
+def test_the_command_knows_every_figure():
+    assert tuple(FIGURES) == command.FIGURES
