@@ -35,7 +35,7 @@ def beside(facet: Facet, answer: Answer) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def candidates(answer: Answer, most: int = 60) -> pd.DataFrame:
+def candidates(answer: Answer, most: int = 40) -> pd.DataFrame:
     """The candidates, best on validation first (without validation, in the order of their values):
     mean accuracies, gain over the mean checkpoint, Holm-adjusted p. At most `most` of them, but
     always the reported one and the oracle."""

@@ -29,7 +29,7 @@ def distances(subject: Subject) -> tuple[Figure, str]:
     for axes, column, title in zip(
         panels,
         ("distance", "displacement_cosine"),
-        ("distance between checkpoints", "cosine, seen from the average"),
+        ("distance", "cosine, from the average"),
         strict=False,
     ):
         mirrored = between.rename(columns={"first": "second", "second": "first"})
@@ -38,7 +38,7 @@ def distances(subject: Subject) -> tuple[Figure, str]:
             {"cmap": "cividis"} if column == "distance" else {"cmap": "PuOr", "vmin": -1, "vmax": 1}
         )
         mesh = axes.pcolormesh(table.columns, table.index, table.to_numpy(), **limits)
-        figure.colorbar(mesh, ax=axes)
+        figure.colorbar(mesh, ax=axes, shrink=0.8)
         axes.set(xlabel="epoch", ylabel="epoch", title=title)
         axes.set_aspect("equal")
         axes.grid(visible=False)
@@ -52,7 +52,7 @@ def distances(subject: Subject) -> tuple[Figure, str]:
         markersize=3,
         label="to the average",
     )
-    step = between[between["second"] - between["first"] == 1]
+    step = between[between["second"] - between["first"] == 1].sort_values("first")
     lines.plot(
         step["second"],
         step["distance"],
@@ -62,14 +62,13 @@ def distances(subject: Subject) -> tuple[Figure, str]:
         label="from the epoch before",
     )
     lines.axvspan(focus["start"] - 0.5, focus["end"] - 0.5, color="grey", alpha=0.08, linewidth=0)
-    lines.set(xlabel="epoch", title="distance of each checkpoint")
-    lines.set_ylim(bottom=0)
+    lines.set(xlabel="epoch", title="distance")
+    lines.set_ylim(0, 1.35 * lines.get_ylim()[1])  # room for the legend
     lines.legend()
     whole_numbers(panels)
     return figure, (
-        f"Euclidean distance of all weights; mean of n = {len(found)} "
+        "Left and right: Euclidean distance between checkpoints. Middle: cosine of two checkpoints' "
+        f"differences from the average; -1: on opposite sides of it. Mean of n = {len(found)} "
         f"training{'s' * (len(found) > 1)}; learning rate {focus['learning_rate']:g}. Average: "
-        f"{focus['scheme']}, epochs {focus['start']}..{focus['end'] - 1} (grey). Cosine, seen from "
-        "the average: of the two checkpoints' differences from it; 1: on the same side of it, -1: "
-        "on opposite sides."
+        f"{focus['scheme']}, epochs {focus['start']}..{focus['end'] - 1} (grey)."
     )

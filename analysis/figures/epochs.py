@@ -2,6 +2,7 @@
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from analysis.answer import of_candidate
 from analysis.figures.style import BLUE, COLOURS, VERMILLION, WIDTH, band, grid, whole_numbers
@@ -18,7 +19,7 @@ def accuracy_by_epoch(subject: Subject) -> tuple[Figure, str]:
     if not rates:
         raise NotDrawnError("no run has a metrics.csv with test accuracies")
     figure, panels = grid(len(rates), sharey=True)
-    grown = False
+    drawn = set()
     for axes, rate in zip(panels, rates, strict=True):
         of_rate = epochs[epochs["learning_rate"] == rate]
         for _, training in of_rate.groupby("fingerprint"):
@@ -41,11 +42,12 @@ def accuracy_by_epoch(subject: Subject) -> tuple[Figure, str]:
             & (table["split"] == "test")
         ].assign(epoch=lambda rows: rows["end"] - 1)
         if running["end"].nunique() > 1:
-            grown = True
+            drawn.add("grown")
             band(axes, running, "epoch", "accuracy", color=VERMILLION, label="average so far")
         else:
             own = of_candidate(facet.runs, candidate)
             if len(own):
+                drawn.add("whole")
                 value = 100 * own["average_test_accuracy"].mean()
                 axes.plot(
                     [focus["start"], focus["end"] - 1],
@@ -66,16 +68,16 @@ def accuracy_by_epoch(subject: Subject) -> tuple[Figure, str]:
     whole_numbers(panels)
     counts = epochs.groupby("learning_rate")["fingerprint"].nunique()
     n = f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
-    over = (
-        "the average of the checkpoints from the window's first epoch up to each epoch (mean, and "
-        "95 % t interval)"
-        if grown
-        else "the average of the whole window (mean)"
-    )
+    red = {
+        "grown": "red, solid: the average of the checkpoints from the window's first epoch up to "
+        "each epoch (mean, and 95 % t interval)",
+        "whole": "red, dashed: the average of the whole window (mean)",
+    }
+    average = "; ".join(text for what, text in red.items() if what in drawn)
     return figure, (
-        f"Thin lines: one training each (n = {n} a panel); thick blue line: their mean. Red: "
-        f"{over}. Grey: the window, epochs {focus['start']}..{focus['end'] - 1}. Epochs under the "
-        "axis are cut off."
+        f"Thin lines: one training each (n = {n} a panel); thick blue line: their mean; "
+        f"{average}. Grey: the window, epochs {focus['start']}..{focus['end'] - 1}. Epochs under "
+        "the axis are cut off."
     )
 
 
@@ -99,10 +101,6 @@ def windows(subject: Subject) -> tuple[Figure, str]:
         grouped = rows.groupby(["start", "last"])["accuracy"]
         cells |= set(grouped.size())
         map_ = 100 * grouped.mean().unstack("last")
-        map_ = map_.reindex(
-            index=range(map_.index.min(), map_.index.max() + 1),
-            columns=range(map_.columns.min(), map_.columns.max() + 1),
-        )
         low = float(np.nanquantile(map_.to_numpy(), 0.25))
         mesh = axes.pcolormesh(map_.columns, map_.index, map_.to_numpy(), cmap="cividis", vmin=low)
         figure.colorbar(mesh, ax=axes, label=f"{split} accuracy (%)", extend="min")
@@ -130,6 +128,8 @@ def windows(subject: Subject) -> tuple[Figure, str]:
         axes.set(xlabel="last epoch of the window", ylabel="first epoch", title=split)
         axes.grid(visible=False)
     whole_numbers(panels)
+    for axes in panels:
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     n = f"{min(cells)}" if len(cells) == 1 else f"{min(cells)} to {max(cells)}"
     return figure, (
         f"Uniform average of every window that was evaluated; learning rate {rate:g}; mean over "
