@@ -42,7 +42,6 @@ def distances(subject: Subject) -> tuple[Figure, str]:
         axes.set(xlabel="epoch", ylabel="epoch", title=title)
         axes.set_aspect("equal")
         axes.grid(visible=False)
-        axes.yaxis.set_major_locator(axes.xaxis.get_major_locator())
     lines = panels[2]
     lines.plot(
         to_average["first"],
@@ -65,10 +64,12 @@ def distances(subject: Subject) -> tuple[Figure, str]:
     lines.set(xlabel="epoch", title="distance")
     lines.set_ylim(0, 1.35 * lines.get_ylim()[1])  # room for the legend
     lines.legend()
-    whole_numbers(panels)
+    whole_numbers(panels[:2], both=True)
+    whole_numbers(panels[2:])
     return figure, (
-        "Left and right: Euclidean distance between checkpoints. Middle: cosine of two checkpoints' "
-        f"differences from the average; -1: on opposite sides of it. Mean of n = {len(found)} "
+        "Left and right: Euclidean distance between checkpoints. Middle: cosine of two "
+        "checkpoints' differences from the average; -1: on opposite sides of it. Mean of "
+        f"n = {len(found)} "
         f"training{'s' * (len(found) > 1)}; learning rate {focus['learning_rate']:g}. Average: "
         f"{focus['scheme']}, epochs {focus['start']}..{focus['end'] - 1} (grey)."
     )

@@ -2,7 +2,6 @@
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from analysis.answer import of_candidate
 from analysis.figures.style import BLUE, COLOURS, VERMILLION, WIDTH, band, grid, whole_numbers
@@ -127,9 +126,7 @@ def windows(subject: Subject) -> tuple[Figure, str]:
         axes.legend(loc="upper left")
         axes.set(xlabel="last epoch of the window", ylabel="first epoch", title=split)
         axes.grid(visible=False)
-    whole_numbers(panels)
-    for axes in panels:
-        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    whole_numbers(panels, both=True)
     n = f"{min(cells)}" if len(cells) == 1 else f"{min(cells)} to {max(cells)}"
     return figure, (
         f"Uniform average of every window that was evaluated; learning rate {rate:g}; mean over "

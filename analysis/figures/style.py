@@ -113,10 +113,11 @@ def band(
     axes.fill_between(table["x"], table["low"], table["high"], **bands)
 
 
-def whole_numbers(axes: Iterable[Axes]) -> None:
-    """Epochs are whole numbers on the axis."""
+def whole_numbers(axes: Iterable[Axes], *, both: bool = False) -> None:
+    """Epochs are whole numbers on the x axis, or on `both`."""
     for one in axes:
-        one.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+        for axis in (one.xaxis, one.yaxis) if both else (one.xaxis,):
+            axis.set_major_locator(MaxNLocator(integer=True, nbins=8))
 
 
 def band_caption(runs: pd.DataFrame, by: Sequence[str]) -> str:
