@@ -94,6 +94,12 @@ def test_points_are_named_by_what_is_swept_and_each_is_complete(swept):
         assert summary_of(directory)["window"] == {"start": start, "end": 4, "count": 4 - start}
 
 
+def test_the_points_that_a_sweep_expects_are_those_it_makes(swept):
+    names, command = sweep.expected(swept / "sweeps" / "s")
+    assert set(names) == POINTS
+    assert {*AXES, "name=s"} <= set(command)
+
+
 def test_each_trajectory_is_trained_once_and_is_on_disk_once(swept):
     directories = [path.parent for path in swept.glob("sweeps/s/*/summary.json")]
     summaries = [summary_of(directory) for directory in directories]
