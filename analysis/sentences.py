@@ -92,10 +92,14 @@ def _how_sure(answer: Answer, tests: pd.DataFrame | None) -> str:
         )
     else:
         parts.append("what gain could have been detected needs the spread of several trainings")
-    if tests is not None and (smallest := images.detectable(tests)) is not None:
+    if tests is not None:
+        number, smallest = f"{tests['images'].iloc[0]:,} test images", images.detectable(tests)
         parts.append(
-            f"{tests['images'].iloc[0]:,} test images a difference of {100 * smallest:.2f} points "
-            "between average and last checkpoint of one training"
+            f"{number} are too few to show any difference between average and last checkpoint of "
+            "one training, so rarely do these two differ"
+            if smallest is None
+            else f"{number} would have shown a difference of {100 * smallest:.2f} points between "
+            "average and last checkpoint of one training"
         )
     if curse := answer.curse:
         parts.append(

@@ -101,7 +101,8 @@ def report(
             (row.start, row.end): 100 * row.accuracy for row in rows if row.split == split
         }
         best = max(accuracies, key=lambda window: accuracies[window])
-        for what, window in (named | {"best (an oracle)": best}).items():
+        oracle = {"best (an oracle)": best} if split == "test" else {}
+        for what, window in (named | oracle).items():
             if window in accuracies:
                 epochs = f"epochs {window[0]}..{window[1] - 1}"
                 lines.append(f"{split:>10}  {accuracies[window]:6.2f} %  {epochs}, {what}")

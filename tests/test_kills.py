@@ -30,9 +30,8 @@ HALF_WRITTEN = [
 
 DRIVER = """
 import os, sys
-import train  # and, once for all the children, what a run imports
-from polyak import averaging, build, comparison, environment, evaluation, figures, record, training
-from polyak import progress
+import train
+from tests import preloaded  # once for all the children: what a run imports
 from hydra import compose, initialize_config_dir
 from pathlib import Path
 
@@ -187,7 +186,7 @@ def test_fifty_kills_at_random_moments_change_nothing(tmp_path, arrays, untouche
         stdout=subprocess.PIPE,
         text=True,
         bufsize=1,
-        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+        env=os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"},
     )
 
     def attempt(outputs: Path, moment: float, awaited: str | None = None) -> bool:

@@ -191,3 +191,16 @@ def test_average_refuses_what_makes_no_average(directory, tmp_path, arguments, m
     with pytest.raises(SystemExit, match=message):
         average_command.main([str(out), *(str(run.checkpoint(e)) for e in (0, 1)), *arguments])
     assert not out.exists()
+
+
+def test_only_a_choice_on_test_is_an_oracle():
+    rows = [
+        windows.Row(start, 4, 4 - start, split, 0.5, accuracy)
+        for split in ("test", "validation")
+        for start, accuracy in ((0, 0.6), (1, 0.8), (2, 0.7))
+    ]
+    lines = windows_command.report(rows, windows.Spent(), (2, 4)).splitlines()
+    oracles = [line for line in lines if "oracle" in line]
+    assert len(oracles) == 1
+    assert oracles[0].split()[0] == "test"
+    assert any("validation" in line and "selected on validation" in line for line in lines)
