@@ -9,14 +9,16 @@ docs/analysis.md says what is computed, and how.
 """
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from analysis import exports, tables
+from analysis.directories import AnalysisError
 from analysis.facets import Facet, facets
-from analysis.load import AnalysisError, Loaded, load
+from analysis.load import Loaded, load
 from analysis.report import counts, write
 from analysis.section import Section, folder_of, section_of
 
@@ -35,6 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given.insert(0, "report")
     options = _parser().parse_args(given)
     out = options.out or options.directories[0] / "analysis"
+    for stream in (sys.stdout, sys.stderr):  # names may hold what a terminal can't show
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         loaded = load(options.directories)
         found = facets(loaded)

@@ -49,7 +49,7 @@ def read(path: Path) -> Metrics:
     rows, wrong = [], 0
     for found in reader:
         row = {name: _number(found.get(name)) for name in COLUMNS}
-        if math.isnan(row["epoch"]):
+        if not math.isfinite(row["epoch"]):
             wrong += 1
         else:
             rows.append(row)

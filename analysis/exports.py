@@ -29,7 +29,7 @@ def tables(loaded: Loaded, found: Sequence[Facet], out: Path) -> None:
         "epochs.csv": loaded.epochs,
     }.items():
         with files.atomic(out / name) as temporary:
-            table.to_csv(temporary, index=False)
+            table.to_csv(temporary, index=False, errors="backslashreplace")
 
 
 def answers(sections: Sequence[Section], out: Path) -> None:
@@ -55,9 +55,7 @@ def answers(sections: Sequence[Section], out: Path) -> None:
                 **{f"gain_over_{k}": asdict(v) for k, v in section.answer.others.items()},
                 "detectable_by_trainings": section.answer.detectable,
                 "winners_curse": section.answer.curse,
-                "mcnemar": None
-                if section.tests is None
-                else [_json(row) for _, row in section.tests.iterrows()],
+                "mcnemar": section.tests.to_dict("records"),
                 "epochs_saved": [{"seed": seed, "epochs": n} for seed, n in section.saved],
                 "sentences": section.sentences,
             }

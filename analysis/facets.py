@@ -18,16 +18,23 @@ from analysis.load import Loaded
 MEASUREMENT = ["fingerprint", "test_key", "validation_key", "start", "end", "scheme"]
 """Runs that agree in these measured the same thing."""
 
-_FREE = ("seed", "name", "optimizer.lr", "training.device", "training.threads", "dataset.datasets")
-_FREE_GROUPS = ("averaging.", "paths.")
-_WHOLE = dict.fromkeys(("seed", "epochs", "start", "end", "count"), int)
-"""Configuration keys that may differ within a facet: the axes of a sweep, and where it ran."""
+CONTENT = (
+    *("dataset", "train_images", "validation_images", "test_images"),
+    *("training_key", "test_key", "validation_key"),
+)
+"""What the images were: names, sizes and hashes of the content. Paths don't count."""
+
+_FREE = ("seed", "name", "optimizer.lr", "training.device", "training.threads")
+_FREE_GROUPS = ("averaging.", "paths.", "dataset.")
+"""Configuration keys that may differ within a facet: the axes of a sweep, where it ran, and how the
+images were named."""
+_WHOLE = dict.fromkeys(("seed", "epochs", "start", "end", "count", "train_images"), int)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Facet:
-    """Runs that may be compared. `settings`: what was configured for all of them. `unmeasured`: the
-    runs of this facet, as far as can be told, that have no numbers."""
+    """Runs that may be compared. `settings`: the configuration of the first of them. `unmeasured`:
+    the runs of this facet, as far as can be told, that have no numbers."""
 
     name: str
     runs: pd.DataFrame
@@ -81,25 +88,46 @@ def facets(loaded: Loaded) -> list[Facet]:
     if usable.empty:
         return []
     groups: dict[Any, list[Any]] = {}
-    settings = {index: _settings(row) for index, row in usable.iterrows()}
-    for index, values in settings.items():
-        groups.setdefault(tuple(sorted(values.items(), key=lambda item: item[0])), []).append(index)
-    names = _names([dict(key) for key in groups])
+    for index, row in usable.iterrows():
+        groups.setdefault(tuple(sorted(_settings(row).items())), []).append(index)
+    firsts = [usable.loc[members[0]] for members in groups.values()]
     found = []
-    for (key, members), name in zip(groups.items(), names, strict=True):
-        measured = usable.loc[members].drop_duplicates(MEASUREMENT).astype(_WHOLE)
-        unmeasured = _unmeasured(runs, dict(key), alone=len(groups) == 1)
+    for (key, members), name, first in zip(groups.items(), _names(firsts), firsts, strict=True):
+        members_runs = usable.loc[members].astype(_WHOLE)
+        measured = members_runs.drop_duplicates(MEASUREMENT)
+        counted, left_out = one_training_a_seed(measured)
         found.append(
             Facet(
                 name=name,
-                runs=measured,
-                settings=dict(key),
-                epochs=loaded.epochs[loaded.epochs["run"].isin(usable.loc[members, "run"])],
-                unmeasured=unmeasured,
-                notes=tuple(_notes(measured, repeated=len(members) - len(measured))),
+                runs=counted,
+                settings=first["config"],
+                epochs=loaded.epochs[
+                    loaded.epochs["run"].isin(members_runs["run"])
+                    & loaded.epochs["fingerprint"].isin(counted["fingerprint"])
+                ],
+                unmeasured=_unmeasured(runs, dict(key), first["config"], alone=len(groups) == 1),
+                notes=(*_repeats(members_runs), *left_out, *_mixed(counted)),
             )
         )
     return sorted(found, key=lambda facet: -len(facet.runs))
+
+
+def one_training_a_seed(measured: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """The runs of one training for each learning rate and seed, and a note where others are left
+    out: the same seed trained again by other code is no independent evidence. Of several, the one
+    with the most runs counts, then the first."""
+    axes = ["learning_rate", "seed"]
+    sizes = measured.groupby([*axes, "fingerprint"], sort=False).size().reset_index(name="runs")
+    kept = sizes.sort_values("runs", ascending=False, kind="stable").drop_duplicates(axes)
+    if len(kept) == len(sizes):
+        return measured, []
+    counted = measured[measured["fingerprint"].isin(kept["fingerprint"])]
+    return counted, [
+        f"{_count(len(sizes) - len(kept), 'training')} of a seed and learning rate that another "
+        "one has too, by other code or on other images, "
+        f"{'are' if len(sizes) - len(kept) > 1 else 'is'} left out "
+        f"({_count(len(measured) - len(counted), 'run')}): they are no independent evidence"
+    ]
 
 
 def swept_columns(loaded: Loaded) -> pd.DataFrame:
@@ -121,39 +149,51 @@ def swept_columns(loaded: Loaded) -> pd.DataFrame:
     )
 
 
-def _settings(row: pd.Series) -> dict[str, Any]:
-    """All that must agree: the configuration but for its free keys, and the content of the data."""
-    config = {
-        key: value
-        for key, value in row["config"].items()
-        if key not in _FREE and not key.startswith(_FREE_GROUPS)
-    }
-    content = {
-        key: row[key]
-        for key in ("dataset", "train_images", "test_images", "test_key", "validation_key")
-    }
-    return config | {f"content.{key}": _plain(value) for key, value in content.items()}
+def _settings(row: pd.Series) -> dict[str, str]:
+    """All that must agree: the configuration but for its free keys, and the content of the data. A
+    key that is null and one that isn't there are the same."""
+    values = {f"content.{key}": row[key] for key in CONTENT}
+    values |= {key: value for key, value in row["config"].items() if not _is_free(key)}
+    return {key: str(value) for key, value in values.items() if _is_there(value)}
 
 
-def _plain(value: Any) -> Any:
-    return None if value is None or value != value else value
+def _is_free(key: str) -> bool:
+    return key in _FREE or key.startswith(_FREE_GROUPS)
 
 
-def _names(settings: list[dict[str, Any]]) -> list[str]:
-    """What sets each apart, as short as it can be."""
-    if len(settings) == 1:
+def _is_there(value: Any) -> bool:
+    return value is not None and value is not pd.NA and value == value
+
+
+def _names(firsts: list[pd.Series]) -> list[str]:
+    """What sets each facet apart, by its first run, as short as it can be."""
+    if len(firsts) == 1:
         return [""]
+    settings = [
+        {
+            **{key: value for key, value in row["config"].items() if _names_a_facet(key)},
+            **{f"content.{key}": row[key] for key in CONTENT},
+        }
+        for row in firsts
+    ]
     keys = dict.fromkeys(key for values in settings for key in values)
     differing = [key for key in keys if len({str(values.get(key)) for values in settings}) > 1]
     # The content follows from the configuration, most of the time: then it needs no name.
     configured = [key for key in differing if not key.startswith("content.")]
     for chosen in ([k for k in configured if k.endswith("_target_")], configured, differing):
         names = [
-            ", ".join(f"{key}={_short(values.get(key))}" for key in chosen) for values in settings
+            ", ".join(
+                f"{key}={_short(values[key])}" for key in chosen if _is_there(values.get(key))
+            )
+            for values in settings
         ]
         if len(set(names)) == len(names):
             return names
-    return names
+    return [f"{name} ({number})" for number, name in enumerate(names, start=1)]
+
+
+def _names_a_facet(key: str) -> bool:
+    return not _is_free(key) or key.startswith("dataset.")
 
 
 def _short(value: Any) -> str:
@@ -161,41 +201,47 @@ def _short(value: Any) -> str:
     return text.rpartition(".")[2] if text.startswith(("polyak.", "torch.")) else text
 
 
-def _unmeasured(runs: pd.DataFrame, settings: Mapping[str, Any], *, alone: bool) -> pd.DataFrame:
-    """Runs without numbers that would be in a facet: all of them where there is one facet, else
-    those whose composed configuration agrees as far as it has the same keys resolved."""
+def _unmeasured(
+    runs: pd.DataFrame, settings: Mapping[str, str], config: Mapping[str, Any], *, alone: bool
+) -> pd.DataFrame:
+    """Runs without numbers that would be in a facet, as far as their composed configuration says:
+    those without one only where the facet is alone."""
     others = runs[runs["status"] != "finished"]
-    if alone or others.empty:
-        return others
-    keys = [key for key in settings if not key.startswith(("content.", "dataset."))]
+    keys = [key for key in settings if not key.startswith("content.")]
+    splits = [f"dataset.{key}" for key in ("validation", "limit_train", "limit_test")]
 
-    def agrees(config: Any) -> bool:
-        return isinstance(config, dict) and all(
-            key in config and str(config[key]) == str(settings[key]) for key in keys
+    def agrees(found: Any) -> bool:
+        if not isinstance(found, dict):
+            return alone
+        return all(str(found.get(key)) == settings[key] for key in keys) and all(
+            str(found.get(key)) == str(config.get(key)) for key in splits
         )
 
-    if "config" not in others:
-        return others.iloc[:0]
-    return others[[agrees(config) for config in others["config"]]]
+    known = others["config"] if "config" in others else [None] * len(others)
+    return others[[agrees(one) for one in known]]
 
 
-def _notes(measured: pd.DataFrame, repeated: int) -> Iterable[str]:
-    if repeated:
-        yield (
-            f"{_count(repeated, 'run')} repeat a measurement (same weights, images, window and "
-            "scheme) and count once"
-        )
-    trainings = measured.groupby(["learning_rate", "seed"])["fingerprint"].nunique().reset_index()
-    for row in trainings[trainings["fingerprint"] > 1].to_dict("records"):
-        yield (
-            f"seed {row['seed']} at learning rate {row['learning_rate']:g} was trained "
-            f"{row['fingerprint']} times, by other code or on other images: these count as so many "
-            "trainings, but are not independent seeds"
-        )
+def _repeats(runs: pd.DataFrame) -> list[str]:
+    """Runs that measured the same, and whether they agree."""
+    repeated = len(runs) - len(runs.drop_duplicates(MEASUREMENT))
+    if not repeated:
+        return []
+    notes = [
+        f"{_count(repeated, 'run')} repeat{'s' * (repeated == 1)} a measurement (same weights, "
+        "images, window and scheme) and count once"
+    ]
+    spread = runs.groupby(MEASUREMENT, dropna=False)["average_test_accuracy"].agg(["min", "max"])
+    if (spread["max"] - spread["min"] > 1e-9).any():
+        notes.append("runs that should have measured the same differ: the first one counts")
+    return notes
+
+
+def _mixed(runs: pd.DataFrame) -> Iterable[str]:
+    """What differs between the runs beside the axes."""
     for column, what in (("commit", "commits of this project"), ("torch", "versions of torch")):
-        values = measured[column].dropna().unique()
+        values = runs[column].dropna().unique()
         if len(values) > 1:
             yield f"the runs are of {len(values)} {what}: {', '.join(map(str, values))}"
-    unclean = measured["commit"].dropna().astype(str).str.endswith("-dirty").sum()
+    unclean = runs["commit"].dropna().astype(str).str.endswith("-dirty").sum()
     if unclean:
         yield f"{_count(int(unclean), 'run')} ran with code that differs from its commit (-dirty)"

@@ -1,6 +1,6 @@
 """The average against the last checkpoint, image by image.
 
-tests = image_tests(answer.runs(facet))   # a row a training, or AnalysisError
+tests, problems = image_tests(answer.runs(facet))   # a row a training
 """
 
 from pathlib import Path
@@ -8,18 +8,23 @@ from pathlib import Path
 import pandas as pd
 
 from analysis import statistics
+from analysis.directories import AnalysisError
 from analysis.predictions import Predictions
 
 
-def image_tests(runs: pd.DataFrame) -> pd.DataFrame:
+def image_tests(runs: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """McNemar's exact test for each run, on its test images: seed, images, how many of them only
     the average and only the window's last checkpoint gets right, p, and p adjusted for all the runs
-    (Holm). Raises AnalysisError where predictions can't be read."""
-    rows = []
+    (Holm). And what can't be read: such runs are left out."""
+    rows, problems = [], []
     for run in runs.to_dict("records"):
-        found = Predictions(Path(run["directory"]), "test")
-        average = found.right(found.log_probabilities("average"))
-        last = found.right(found.log_probabilities(str(run["end"] - 1)))
+        try:
+            found = Predictions(Path(run["directory"]), "test")
+            average = found.right(found.log_probabilities("average"))
+            last = found.right(found.log_probabilities(str(run["end"] - 1)))
+        except AnalysisError as error:
+            problems.append(f"no test by images: {error}")
+            continue
         test = statistics.mcnemar(average, last)
         rows.append(
             {
@@ -30,9 +35,9 @@ def image_tests(runs: pd.DataFrame) -> pd.DataFrame:
                 "p": test.p,
             }
         )
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows, columns=["seed", "images", "only_average", "only_last", "p"])
     table["p_holm"] = statistics.holm(table["p"].tolist())
-    return table
+    return table, problems
 
 
 def detectable(tests: pd.DataFrame) -> float | None:

@@ -8,9 +8,8 @@ docs/files.md describes the files that runs leave; docs/analysis.md the tables.
 """
 
 import json
-import os
 import platform
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,22 +18,11 @@ import pandas as pd
 import yaml
 
 from analysis import epochs, summary
-from polyak import sweep
+from analysis.directories import expected, find, first_line
 
 STATUSES = ("finished", "failed", "unfinished", "missing", "unusable")
 """What a run can be. Missing: a point of the sweep that has no directory yet. Unusable: it ended,
 but its numbers are not there or not finite."""
-
-
-WHOLE_NUMBERS = (
-    *("seed", "epochs", "start", "end", "count"),
-    *("train_images", "validation_images", "test_images"),
-    *("last_epoch", "best_by_validation_epoch", "best_by_test_oracle_epoch"),
-)
-
-
-class AnalysisError(Exception):
-    """Directories that cannot be analysed; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +36,7 @@ class Loaded:
     notes: tuple[str, ...]
 
 
-def load(directories: Iterable[Path]) -> Loaded:
+def load(directories: Sequence[Path]) -> Loaded:
     """Read all runs in or below `directories`, each once.
 
     Raises AnalysisError where a directory is missing, can't be read or has no run in it.
@@ -57,41 +45,32 @@ def load(directories: Iterable[Path]) -> Loaded:
     commands: list[tuple[str, ...]] = []
     notes: list[str] = []
     for directory in directories:
-        if not directory.is_dir():
-            raise AnalysisError(f"{directory}: there is no such directory")
-        sweeps, runs = _find(directory)
-        for path in runs:
-            place = path.resolve()
-            if place not in rows:
-                name = path.name if path == directory else str(path.relative_to(directory))
-                rows[place] = {"run": name, "directory": str(path), **_row(path)}
-        for path in sweeps:
-            expected, begun, problem = _expected(path)
-            commands += [begun] if begun else []
+        found = find(directory)
+        notes += found.problems
+
+        def name(path: Path, above: Path = directory) -> dict[str, str]:
+            shown = path.relative_to(above) if path != above else path.name
+            if len(directories) > 1:
+                shown = path  # other directories may have a run of that name
+            return {"run": summary.text(shown), "directory": str(path)}
+
+        for path in found.runs:
+            if path.resolve() not in rows:
+                rows[path.resolve()] = {**name(path), **_row(path)}
+        for path in found.sweeps:
+            points, command, problem = expected(path)
+            commands += [command] if command else []
             notes += [problem] if problem else []
-            for name in expected:
-                place = (path / name).resolve()
-                relative = str((path / name).relative_to(directory))
+            for point in points:
                 rows.setdefault(
-                    place,
+                    (path / point).resolve(),
                     {
-                        "run": relative,
-                        "directory": str(path / name),
-                        "status": "missing",
-                        "reason": "not begun",
-                        "sweep": str(path),
+                        **name(path / point),
+                        **{"status": "missing", "reason": "not begun", "sweep": str(path)},
                     },
                 )
-        if not runs:
-            empty = "it is empty" if not any(directory.iterdir()) else "no run of train.py is in it"
-            waiting = f"; {len(rows)} points of a sweep are not begun" if rows else ""
-            raise AnalysisError(
-                f"{directory}: {empty}{waiting}; give a directory that train.py has made, "
-                "say outputs/sweeps/NAME"
-            )
     table = pd.DataFrame(rows.values())
-    whole = {name: "Int64" for name in WHOLE_NUMBERS if name in table}
-    table = table.astype(whole)
+    table = table.astype({name: "Int64" for name in summary.WHOLE_NUMBERS if name in table})
     stacked, problems = epochs.stack(table)
     commands += _commands_of_runs(table)
     return Loaded(
@@ -102,33 +81,6 @@ def load(directories: Iterable[Path]) -> Loaded:
     )
 
 
-def _find(directory: Path) -> tuple[list[Path], list[Path]]:
-    """Sweeps and runs in or below a directory, sorted. A run's own folders are not searched."""
-    sweeps, runs = [], []
-    for folder, folders, names in os.walk(directory, onerror=_unreadable):
-        folders.sort()
-        if "multirun.yaml" in names:
-            sweeps.append(Path(folder))
-        if "claim.json" in names or "summary.json" in names:
-            runs.append(Path(folder))
-            folders.clear()
-    return sweeps, runs
-
-
-def _unreadable(error: OSError) -> None:
-    raise AnalysisError(f"{error.filename}: can't be read ({error.strerror})")
-
-
-def _expected(path: Path) -> tuple[list[str], tuple[str, ...], str]:
-    """Names of the points of a sweep's latest command, that command's overrides, and what is wrong
-    with its multirun.yaml."""
-    try:
-        names, command = sweep.expected(path)
-        return names, ("--multirun", *command), ""
-    except Exception as error:  # whatever a damaged file makes Hydra's parser say
-        return [], (), f"{path / 'multirun.yaml'}: can't be read ({_first_line(error)})"
-
-
 def _commands_of_runs(table: pd.DataFrame) -> Iterator[tuple[str, ...]]:
     """The overrides of runs that are no sweep's points."""
     for directory in table.loc[table["sweep"].isna(), "directory"]:
@@ -137,6 +89,10 @@ def _commands_of_runs(table: pd.DataFrame) -> Iterator[tuple[str, ...]]:
             yield tuple(str(one) for one in yaml.safe_load(text))
         except (OSError, ValueError, TypeError, yaml.YAMLError):
             continue  # the summary's configuration still says what ran
+
+
+_DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError)
+"""What reading a damaged file raises."""
 
 
 def _row(run: Path) -> dict[str, Any]:
@@ -153,10 +109,10 @@ def _row(run: Path) -> dict[str, Any]:
         row |= _planned(run)
         if (run / "failure.json").exists():
             failure = _json(run / "failure.json")
-            reason = f"{failure['stage']}: {failure['reason']}"
+            reason = summary.text(f"{failure['stage']}: {failure['reason']}")
             return row | {"status": "failed", "reason": reason}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        return row | {"status": "unusable", "reason": f"unreadable: {_first_line(error)}"}
+    except _DAMAGED as error:
+        return row | {"status": "unusable", "reason": f"unreadable: {first_line(error)}"}
     return row | {"reason": _unfinished(run, len(row["metrics"].rows))}
 
 
@@ -179,15 +135,11 @@ def _json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def _first_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0]
-
-
 def _planned(run: Path) -> dict[str, Any]:
-    """What can be said of a run without a summary, from its composed configuration."""
-    path = run / ".hydra" / "config.yaml"
-    if not path.exists():
+    """What can be said of a run without a summary, from its composed configuration: nothing where
+    that is damaged, as a kill may leave it."""
+    try:
+        text = (run / ".hydra" / "config.yaml").read_text(encoding="utf-8")
+        return summary.configured(yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+    except _DAMAGED:
         return {}
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    config = yaml.load(path.read_text(encoding="utf-8"), loader)
-    return summary.configured(config)

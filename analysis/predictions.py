@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 from scipy.special import log_softmax, logsumexp
 
-from analysis.load import AnalysisError
+from analysis.directories import AnalysisError
 
 Array = NDArray[Any]
 

@@ -33,7 +33,7 @@ def write(
     )
     commands = [shlex.join(["python", "src/train.py", *command]) for command in loaded.commands]
     page = environment.get_template("report.html.j2").render(
-        title=", ".join(dict.fromkeys(section.facet.title for section in sections)),
+        title=_title(sections),
         counts=counts(loaded),
         notes=loaded.notes,
         sections=[_shown(section) for section in sections],
@@ -47,6 +47,13 @@ def write(
     )
     with files.atomic(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
+
+
+def _title(sections: Sequence[Section]) -> str:
+    if len(sections) == 1:
+        return sections[0].facet.title
+    names = dict.fromkeys(section.facet.runs["dataset"].iloc[0] for section in sections)
+    return f"{', '.join(names)}: {len(sections)} settings, each by itself"
 
 
 def counts(loaded: Loaded) -> str:

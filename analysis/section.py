@@ -15,7 +15,6 @@ import pandas as pd
 from analysis.answer import Answer, answer_of
 from analysis.facets import Facet
 from analysis.images import image_tests
-from analysis.load import AnalysisError
 from analysis.sentences import points, sentences
 from analysis.subject import Drawn, NotDrawnError, Subject
 from analysis.windows import epochs_saved, windows
@@ -23,12 +22,12 @@ from analysis.windows import epochs_saved, windows
 
 @dataclass(frozen=True)
 class Section:
-    """A facet with all that is said and drawn of it. `tests`: McNemar's for each training, or None;
+    """A facet with all that is said and drawn of it. `tests`: McNemar's for each training;
     `saved`: seed and epochs saved; `not_drawn`: figure and reason."""
 
     facet: Facet
     answer: Answer
-    tests: pd.DataFrame | None
+    tests: pd.DataFrame
     saved: list[tuple[int, int | None]]
     drawn: tuple[Drawn, ...]
     not_drawn: tuple[tuple[str, str], ...]
@@ -47,6 +46,7 @@ class Section:
             "loss": "A loss",
             "no gain detected": "No gain detected",
             "undecided": "Undecided",
+            "nothing averaged": "One checkpoint was chosen, nothing was averaged",
         }[self.answer.verdict]
         if not self.answer.chosen:
             return f"Nothing was chosen (exploratory: {words.lower()})"
@@ -57,10 +57,8 @@ def section_of(facet: Facet, folder: Path, drawing: Sequence[str]) -> Section:
     """All that is said of a facet, with these figures written into `folder`."""
     answer = answer_of(facet)
     table, notes = windows(facet)
-    try:
-        tests = image_tests(answer.runs(facet))
-    except (AnalysisError, ValueError) as error:
-        tests, notes = None, [*notes, f"no test by images: {error}"]
+    tests, problems = image_tests(answer.runs(facet))
+    notes += problems
     drawn, not_drawn = [], []
     if drawing:
         from analysis import figures  # here: tables must not wait for matplotlib

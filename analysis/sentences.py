@@ -8,8 +8,8 @@ from analysis.facets import Facet
 from analysis.statistics import Interval
 
 
-def sentences(facet: Facet, answer: Answer, tests: pd.DataFrame | None) -> list[str]:
-    """Three sentences; `tests` are `images.image_tests` of the focus, or None."""
+def sentences(facet: Facet, answer: Answer, tests: pd.DataFrame) -> list[str]:
+    """Three sentences; `tests` are `images.image_tests` of the focus."""
     return [_what(facet, answer), _against(answer, tests), _how_sure(answer, tests)]
 
 
@@ -54,9 +54,8 @@ def _what(facet: Facet, answer: Answer) -> str:
             if n == 1
             else "without spread between the trainings, nobody can say how sure that is"
         ),
+        "nothing averaged": "the window is one checkpoint, so nothing was averaged",
     }[answer.verdict]
-    if focus["end"] - focus["start"] == 1:
-        verdict = "one checkpoint was chosen, so nothing was averaged"
     prefix = "" if answer.chosen else "Exploratory, since "
     how = answer.how if prefix else answer.how[0].upper() + answer.how[1:]
     tested = ", ".join(
@@ -70,11 +69,11 @@ def _what(facet: Facet, answer: Answer) -> str:
     )
 
 
-def _against(answer: Answer, tests: pd.DataFrame | None) -> str:
+def _against(answer: Answer, tests: pd.DataFrame) -> str:
     parts = [f"{interval(found)} over {AGAINST[what]}" for what, found in answer.others.items()]
     text = "Beside it (exploratory): " + ", ".join(parts)
-    if tests is not None and len(tests) == 1:
-        test = tests.iloc[0]
+    if answer.contrast.n == 1 and len(tests):
+        test = tests.to_dict("records")[0]
         text += (
             f"; of {test['images']:,} test images, only the average gets {test['only_average']} "
             f"right and only the last checkpoint {test['only_last']} (McNemar's exact test, "
@@ -83,7 +82,7 @@ def _against(answer: Answer, tests: pd.DataFrame | None) -> str:
     return text + "."
 
 
-def _how_sure(answer: Answer, tests: pd.DataFrame | None) -> str:
+def _how_sure(answer: Answer, tests: pd.DataFrame) -> str:
     parts = []
     if answer.detectable is not None:
         parts.append(
@@ -92,7 +91,7 @@ def _how_sure(answer: Answer, tests: pd.DataFrame | None) -> str:
         )
     else:
         parts.append("what gain could have been detected needs the spread of several trainings")
-    if tests is not None:
+    if len(tests):
         number, smallest = f"{tests['images'].iloc[0]:,} test images", images.detectable(tests)
         parts.append(
             f"{number} are too few to show any difference between average and last checkpoint of "

@@ -92,7 +92,7 @@ def bootstrap_interval(
         return None
     # random_state, since scipy 1.13 and 1.14 don't know rng
     found = stats.bootstrap(
-        (given,), np.mean, confidence_level=level, method="BCa", random_state=seed
+        (given,), np.mean, confidence_level=level, method="BCa", batch=1000, random_state=seed
     ).confidence_interval
     return float(found.low), float(found.high)
 

@@ -6,7 +6,7 @@ Each function gives a frame of texts and numbers, which the report and the comma
 import pandas as pd
 
 from analysis import statistics
-from analysis.answer import AGAINST, Answer
+from analysis.answer import AGAINST, Answer, by_validation
 from analysis.facets import Facet
 from analysis.load import STATUSES
 from analysis.sentences import epochs, p_value, points
@@ -41,9 +41,7 @@ def candidates(answer: Answer, most: int = 40) -> pd.DataFrame:
     always the reported one and the oracle."""
     table = answer.candidates
     if table["validation"].notna().all():
-        table = table.sort_values(
-            ["complete", "validation", "validation_loss"], ascending=[False, False, True]
-        )
+        table = by_validation(table)
     special = {answer.focus.name: "chosen" if answer.chosen else "reported"}
     special[answer.oracle.name] = ", ".join(
         filter(None, [special.get(answer.oracle.name), "best on test (oracle)"])
@@ -58,7 +56,9 @@ def candidates(answer: Answer, most: int = 40) -> pd.DataFrame:
                 "averaged": epochs(row["start"], row["end"]),
                 "scheme": row["scheme"],
                 "n": row["n"],
-                "validation, %": _percent(row["validation"]),
+                "validation, %": _percent(
+                    row["shared_validation" if row["complete"] else "validation"]
+                ),
                 "test, %": _percent(row["test"]),
                 "mean checkpoint, %": _percent(row["window_mean_test"]),
                 "gain over it, points": _gain(
@@ -78,7 +78,7 @@ def candidates(answer: Answer, most: int = 40) -> pd.DataFrame:
 def trainings(
     facet: Facet,
     answer: Answer,
-    tests: pd.DataFrame | None,
+    tests: pd.DataFrame,
     saved: list[tuple[int, int | None]],
 ) -> pd.DataFrame:
     """The reported candidate's runs, one a training."""
@@ -95,13 +95,19 @@ def trainings(
             ],
         }
     )
-    if tests is not None:
-        table["right: average only"] = tests["only_average"].tolist()
-        table["right: last only"] = tests["only_last"].tolist()
+    if len(tests):
+        of_seed = {test["seed"]: test for test in tests.to_dict("records")}
+        found = [of_seed.get(seed) for seed in table["seed"]]
+        for column, name in {
+            "right: average only": "only_average",
+            "right: last only": "only_last",
+        }.items():
+            table[column] = [str(test[name]) if test else "" for test in found]
         table["McNemar p (Holm)"] = [
-            p_value(p).removeprefix("p ").removeprefix("= ") for p in tests["p_holm"]
+            p_value(test["p_holm"]).removeprefix("p ").removeprefix("= ") if test else ""
+            for test in found
         ]
-    if saved and len(saved) == len(table):
+    if saved:
         table["epochs saved"] = ["none" if number is None else str(number) for _, number in saved]
     return table
 
@@ -138,7 +144,8 @@ def ran(facet: Facet) -> pd.DataFrame:
         "configuration": ", ".join(
             f"{key}={_setting(value)}"
             for key, value in facet.settings.items()
-            if not key.startswith("content.")
+            if not key.startswith(("averaging.", "paths."))
+            and key not in ("seed", "name", "optimizer.lr")
         ),
     }
     return pd.DataFrame({"": rows.keys(), "value": rows.values()})

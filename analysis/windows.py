@@ -7,9 +7,11 @@ distances(Path("outputs/runs/NAME"))
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from analysis import statistics
+from analysis.directories import AnalysisError
 from analysis.facets import Facet
 
 COLUMNS = ["learning_rate", "seed", "fingerprint", "scheme", "start", "end", "split", "accuracy"]
@@ -26,6 +28,7 @@ def windows(facet: Facet) -> tuple[pd.DataFrame, list[str]]:
         try:
             table = pd.read_csv(path)
             table = table[["start", "end", "split", "accuracy"]].dropna()
+            table = table[np.isfinite(table["accuracy"].astype(float))]
             table = table.astype({"start": int, "end": int, "accuracy": float})
         except (OSError, ValueError, KeyError) as error:
             problems.append(f"{path}: can't be read ({str(error).splitlines()[0]})")
@@ -73,25 +76,38 @@ def growing(table: pd.DataFrame, fingerprint: str, scheme: str, start: int) -> M
 
 
 def epochs_saved(table: pd.DataFrame, runs: pd.DataFrame) -> list[tuple[int, int | None]]:
-    """For each of a candidate's runs whose average was evaluated after every epoch of its window:
-    the seed, and how many epochs before its last checkpoint the average was as accurate as that,
-    and stayed so (None: it never was)."""
-    found = []
+    """For each of a candidate's runs the seed, and how many epochs before its last checkpoint the
+    average was as accurate as that, and stayed so (None: it never was). Nothing where the average
+    of any of them was not evaluated after every epoch of its window."""
+    found: list[tuple[int, int | None]] = []
     for run in runs.to_dict("records"):
         running = growing(table, run["fingerprint"], run["scheme"], run["start"])
         window = range(run["start"], run["end"])
-        if set(window) <= set(running):
-            within = {epoch: running[epoch] for epoch in window}
-            saved = statistics.epochs_saved(within, window[-1], run["last_test_accuracy"])
-            found.append((int(run["seed"]), saved))
+        if not set(window) <= set(running):
+            return []
+        within = {epoch: running[epoch] for epoch in window}
+        saved = statistics.epochs_saved(within, window[-1], run["last_test_accuracy"])
+        found.append((int(run["seed"]), saved))
     return found
 
 
 def distances(run: Path) -> pd.DataFrame | None:
-    """A run's distances.csv (first, second, distance, cosine, displacement_cosine), or None."""
+    """A run's distances.csv: first (an epoch), second (an epoch, or NaN for the average), distance,
+    displacement_cosine; None where there is none. Raises AnalysisError where it is damaged."""
     path = run / "distances.csv"
-    try:
-        table = pd.read_csv(path, dtype={"first": str, "second": str})
-        return table[["first", "second", "distance", "cosine", "displacement_cosine"]]
-    except (OSError, ValueError, KeyError):
+    if not path.exists():
         return None
+    try:
+        table = pd.read_csv(path, dtype={"second": str})
+        table["second"] = table["second"].replace("average", np.nan).astype(float)
+        table = table[["first", "second", "distance", "displacement_cosine"]].astype(float)
+    except (OSError, ValueError, KeyError) as error:
+        raise AnalysisError(f"{path}: can't be read ({str(error).splitlines()[0]})") from error
+    whole = table["distance"].notna() & table["first"].notna()
+    if (
+        table["second"].isna().sum() == 0
+        or not whole.all()
+        or table[["first", "second"]].duplicated().any()
+    ):
+        raise AnalysisError(f"{path}: not what src/distances.py writes; make it again")
+    return table

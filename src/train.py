@@ -160,6 +160,7 @@ def run(
                 "config": configuration.resolved(config),
                 "dataset": record.describe(data),
                 "fingerprint": trajectory.fingerprint,
+                "training_split": trajectory.ingredients["training_split"],
                 "evaluation_keys": keys,
                 "window": {"start": window.start, "end": window.stop, "count": len(window)},
                 "scheme": described,

@@ -33,7 +33,10 @@ FIGURES: dict[str, Callable[[Subject], tuple[Figure, str]]] = {
 def draw(name: str, subject: Subject, folder: Path) -> Drawn:
     """Draw a figure and write it as PNG and PDF. NotDrawnError where these runs can't give it."""
     with style():
-        figure, caption = FIGURES[name](subject)
+        try:
+            figure, caption = FIGURES[name](subject)
+        except KeyError as error:  # files of another version
+            raise NotDrawnError(f"the runs have no {error.args[0]}") from error
         return save(figure, subject, caption, name, folder)
 
 

@@ -1,16 +1,17 @@
 """Reliability diagram and calibration error of checkpoint, average and ensemble."""
 
+from collections.abc import Hashable, Mapping
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis import statistics
+from analysis.directories import AnalysisError
 from analysis.figures.style import COLOURS, LABELS, WIDTH
-from analysis.load import AnalysisError
-from analysis.predictions import Predictions, reliability
+from analysis.predictions import Array, Predictions, reliability
 from analysis.subject import NotDrawnError, Subject
 
 BINS = 15
@@ -19,11 +20,15 @@ BINS = 15
 def calibration(subject: Subject) -> tuple[Figure, str]:
     """Accuracy against confidence, pooled over trainings, how the confidences spread, and the
     calibration error of each training, for the reported candidate on test."""
-    runs, focus = subject.answer.runs(subject.facet), subject.answer.focus
-    try:
-        bins = {what: _pooled(runs, what) for what in ("last", "average", "ensemble")}
-    except (AnalysisError, OSError, ValueError, KeyError) as unread:
-        raise NotDrawnError(f"predictions can't be read: {unread}") from unread
+    focus, runs = subject.answer.focus, subject.answer.runs(subject.facet)
+    answers = [found for run in runs.to_dict("records") if (found := _answers(run))]
+    if not answers:
+        raise NotDrawnError("no run's predictions can be read")
+    labels = np.concatenate([found["labels"] for found in answers])
+    bins = {
+        what: reliability(np.concatenate([found[what] for found in answers]), labels, BINS)
+        for what in ("last", "average", "ensemble")
+    }
     figure, panels = plt.subplot_mosaic(
         [["curve", "error"], ["spread", "error"]],
         figsize=(WIDTH, 3.6),
@@ -70,7 +75,8 @@ def calibration(subject: Subject) -> tuple[Figure, str]:
     n = len(runs)
     one_training = "dots: one training each; diamonds: mean"
     return figure, (
-        f"Left: images of {n} training{'s' * (n > 1)} pooled, {BINS} bins of confidence; bins with "
+        f"Left: images of {len(answers)} training{'s' * (len(answers) > 1)} pooled, {BINS} bins of "
+        "confidence; bins with "
         "fewer than 10 images are not drawn; on the diagonal, confidence is accuracy. Right: "
         + ("n = 1" if n == 1 else f"{one_training}; lines: 95 % t interval (n = {n})")
         + f". Learning rate {focus['learning_rate']:g}, {focus['scheme']} average of epochs "
@@ -78,16 +84,16 @@ def calibration(subject: Subject) -> tuple[Figure, str]:
     )
 
 
-def _pooled(runs: pd.DataFrame, what: str) -> pd.DataFrame:
-    """The bins of all trainings' images together."""
-    probabilities, labels = [], []
-    for run in runs.to_dict("records"):
-        found = Predictions(Path(run["directory"]), "test")
-        if what == "ensemble":
-            answers = found.ensemble
-        else:
-            name = "average" if what == "average" else str(run["end"] - 1)
-            answers = found.log_probabilities(name)
-        probabilities.append(np.exp(answers))
-        labels.append(found.labels)
-    return reliability(np.concatenate(probabilities), np.concatenate(labels), BINS)
+def _answers(run: Mapping[Hashable, Any]) -> dict[str, Array] | None:
+    """Probabilities [N, classes] of a run's last checkpoint, average and ensemble, and its labels;
+    None where they can't be read."""
+    found = Predictions(Path(run["directory"]), "test")
+    try:
+        return {
+            "last": np.exp(found.log_probabilities(str(run["end"] - 1))),
+            "average": np.exp(found.log_probabilities("average")),
+            "ensemble": np.exp(found.ensemble),
+            "labels": found.labels,
+        }
+    except (AnalysisError, OSError, ValueError, KeyError):
+        return None

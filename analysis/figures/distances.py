@@ -6,7 +6,8 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.figures.style import BLUE, VERMILLION, grid, whole_numbers
+from analysis.directories import AnalysisError
+from analysis.figures.style import BLUE, VERMILLION, grid, map_of, whole_numbers
 from analysis.subject import NotDrawnError, Subject
 from analysis.windows import distances as read_distances
 
@@ -15,16 +16,19 @@ def distances(subject: Subject) -> tuple[Figure, str]:
     """For the reported candidate: distance and cosine between all checkpoints, and each one's
     distance to the average and to the epoch before. From distances.csv, which a command writes."""
     runs, focus = subject.answer.runs(subject.facet), subject.answer.focus
-    tables = [read_distances(Path(run)) for run in runs["directory"]]
+    try:
+        tables = [read_distances(Path(run)) for run in runs["directory"]]
+    except AnalysisError as error:
+        raise NotDrawnError(str(error)) from error
     found = [table for table in tables if table is not None]
     if not found:
         raise NotDrawnError(
             "no distances.csv in the reported runs: "
             f"python src/distances.py {shlex.quote(runs['directory'].iloc[0])}"
         )
-    mean = pd.concat(found).groupby(["first", "second"], as_index=False).mean()
-    between = mean[mean["second"] != "average"].astype({"first": int, "second": int})
-    to_average = mean[mean["second"] == "average"].astype({"first": int}).sort_values("first")
+    mean = pd.concat(found).groupby(["first", "second"], as_index=False, dropna=False).mean()
+    between = mean[mean["second"].notna()]
+    to_average = mean[mean["second"].isna()].sort_values("first")
     figure, panels = grid(3, height=2.2)
     for axes, column, title in zip(
         panels,
@@ -37,11 +41,10 @@ def distances(subject: Subject) -> tuple[Figure, str]:
         limits = (
             {"cmap": "cividis"} if column == "distance" else {"cmap": "PuOr", "vmin": -1, "vmax": 1}
         )
-        mesh = axes.pcolormesh(table.columns, table.index, table.to_numpy(), **limits)
+        mesh, _ = map_of(axes, table, **limits)
         figure.colorbar(mesh, ax=axes, shrink=0.8)
         axes.set(xlabel="epoch", ylabel="epoch", title=title)
         axes.set_aspect("equal")
-        axes.grid(visible=False)
     lines = panels[2]
     lines.plot(
         to_average["first"],
@@ -64,8 +67,7 @@ def distances(subject: Subject) -> tuple[Figure, str]:
     lines.set(xlabel="epoch", title="distance")
     lines.set_ylim(0, 1.35 * lines.get_ylim()[1])  # room for the legend
     lines.legend()
-    whole_numbers(panels[:2], both=True)
-    whole_numbers(panels[2:])
+    whole_numbers([lines])
     return figure, (
         "Left and right: Euclidean distance between checkpoints. Middle: cosine of two "
         "checkpoints' differences from the average; -1: on opposite sides of it. Mean of "

@@ -1,11 +1,22 @@
 """Figures over epochs: each checkpoint with the average on top, and the map of windows."""
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.answer import of_candidate
-from analysis.figures.style import BLUE, COLOURS, VERMILLION, WIDTH, band, grid, whole_numbers
+from analysis.figures.style import (
+    BLUE,
+    COLOURS,
+    VERMILLION,
+    WIDTH,
+    band,
+    grid,
+    map_of,
+    whole_numbers,
+)
 from analysis.subject import NotDrawnError, Subject
+from analysis.windows import growing
 
 
 def accuracy_by_epoch(subject: Subject) -> tuple[Figure, str]:
@@ -18,7 +29,8 @@ def accuracy_by_epoch(subject: Subject) -> tuple[Figure, str]:
     if not rates:
         raise NotDrawnError("no run has a metrics.csv with test accuracies")
     figure, panels = grid(len(rates), sharey=True)
-    drawn = set()
+    drawn: dict[str, str] = {}
+    window = range(focus["start"], focus["end"])
     for axes, rate in zip(panels, rates, strict=True):
         of_rate = epochs[epochs["learning_rate"] == rate]
         for _, training in of_rate.groupby("fingerprint"):
@@ -33,46 +45,42 @@ def accuracy_by_epoch(subject: Subject) -> tuple[Figure, str]:
         axes.plot(mean.index, 100 * mean, color=BLUE, label="checkpoints")
         candidate = focus.copy()
         candidate["learning_rate"] = rate
-        table = subject.windows
-        running = table[
-            (table["learning_rate"] == rate)
-            & (table["start"] == focus["start"])
-            & (table["scheme"] == focus["scheme"])
-            & (table["split"] == "test")
-        ].assign(epoch=lambda rows: rows["end"] - 1)
-        if running["end"].nunique() > 1:
-            drawn.add("grown")
+        own = of_candidate(facet.runs, candidate)
+        running = _growing(subject, own, window)
+        if len(window) > 1 and len(own) and running["fingerprint"].nunique() == len(own):
             band(axes, running, "epoch", "accuracy", color=VERMILLION, label="average so far")
-        else:
-            own = of_candidate(facet.runs, candidate)
-            if len(own):
-                drawn.add("whole")
-                value = 100 * own["average_test_accuracy"].mean()
-                axes.plot(
-                    [focus["start"], focus["end"] - 1],
-                    [value] * 2,
-                    "--",
-                    color=VERMILLION,
-                    label="average of the window",
-                )
-        axes.axvspan(
-            focus["start"] - 0.5, focus["end"] - 0.5, color="grey", alpha=0.08, linewidth=0
-        )
+            drawn["solid"] = (
+                "the average of the checkpoints from the window's first epoch up to each epoch "
+                "(mean, and 95 % t interval where n > 1)"
+            )
+        elif len(own):
+            value = 100 * own["average_test_accuracy"].mean()
+            axes.plot(
+                [window[0], window[-1]],
+                [value] * 2,
+                "--",
+                color=VERMILLION,
+                marker="D",
+                markersize=2,
+                label="average of the window",
+            )
+            drawn["dashed"] = "the average of the whole window (mean)"
+        axes.axvspan(window[0] - 0.5, window[-1] + 0.5, color="grey", alpha=0.08, linewidth=0)
         axes.set(title=f"learning rate {rate:g}", xlabel="epoch (zero-based)")
     shown = 100 * epochs["test_accuracy"]
     low = float(np.nanquantile(shown, 0.25)) - 1
     top = 100 * max(epochs["test_accuracy"].max(), facet.runs["average_test_accuracy"].max())
     panels[0].set(ylabel="test accuracy (%)", ylim=(min(low, top - 5), top + 1))
-    panels[0].legend(loc="lower right")
+    handles = {
+        label: handle
+        for axes in panels
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    panels[0].legend(list(handles.values()), list(handles), loc="upper left")
     whole_numbers(panels)
     counts = epochs.groupby("learning_rate")["fingerprint"].nunique()
     n = f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
-    red = {
-        "grown": "red, solid: the average of the checkpoints from the window's first epoch up to "
-        "each epoch (mean, and 95 % t interval)",
-        "whole": "red, dashed: the average of the whole window (mean)",
-    }
-    average = "; ".join(text for what, text in red.items() if what in drawn)
+    average = "; ".join(f"red, {line}: {what}" for line, what in sorted(drawn.items()))
     return figure, (
         f"Thin lines: one training each (n = {n} a panel); thick blue line: their mean; "
         f"{average}. Grey: the window, epochs {focus['start']}..{focus['end'] - 1}. Epochs under "
@@ -98,23 +106,23 @@ def windows(subject: Subject) -> tuple[Figure, str]:
     for axes, split in zip(panels, splits, strict=True):
         rows = table[table["split"] == split].assign(last=lambda rows: rows["end"] - 1)
         grouped = rows.groupby(["start", "last"])["accuracy"]
-        cells |= set(grouped.size())
-        map_ = 100 * grouped.mean().unstack("last")
+        means, counts = grouped.mean(), grouped.size()
+        cells |= set(counts)
+        map_ = 100 * means.unstack("last")
         low = float(np.nanquantile(map_.to_numpy(), 0.25))
-        mesh = axes.pcolormesh(map_.columns, map_.index, map_.to_numpy(), cmap="cividis", vmin=low)
+        mesh, place = map_of(axes, map_, cmap="cividis", vmin=low)
         figure.colorbar(mesh, ax=axes, label=f"{split} accuracy (%)", extend="min")
-        best = grouped.mean().idxmax()
-        marks = (
-            {"best on validation": ("s", best)}
-            if split == "validation"
-            else {"best on test, an oracle": ("^", best)}
-        )
-        if rate == focus["learning_rate"]:
-            marks["reported"] = ("o", (focus["start"], focus["end"] - 1))
+        best = means[counts == counts.max()].idxmax()  # cells of fewer trainings vary more
+        what = "best on validation" if split == "validation" else "best on test, an oracle"
+        marks = {what: ("s" if split == "validation" else "^", best)}
+        reported = (focus["start"], focus["end"] - 1)
+        if rate == focus["learning_rate"] and reported in means.index:
+            marks["reported"] = ("o", reported)
         for label, (marker, (start, last)) in marks.items():
+            column, row = place(last, start)
             axes.plot(
-                last,
-                start,
+                column + 0.5,
+                row + 0.5,
                 marker,
                 color=COLOURS["average"],
                 markersize=8,
@@ -123,12 +131,24 @@ def windows(subject: Subject) -> tuple[Figure, str]:
                 linestyle="none",
                 label=f"{label}: {start}..{last}",
             )
-        axes.legend(loc="upper left")
-        axes.set(xlabel="last epoch of the window", ylabel="first epoch", title=split)
-        axes.grid(visible=False)
-    whole_numbers(panels, both=True)
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
+        axes.set(xlabel="last epoch of the window", ylabel="first epoch")
     n = f"{min(cells)}" if len(cells) == 1 else f"{min(cells)} to {max(cells)}"
     return figure, (
         f"Uniform average of every window that was evaluated; learning rate {rate:g}; mean over "
-        f"trainings that differ in the seed (n = {n} a cell). The lowest quarter has one colour."
+        f"trainings that differ in the seed (n = {n} a cell). The lowest quarter has one colour. "
+        "The best is among the windows with the most trainings."
     )
+
+
+def _growing(subject: Subject, runs: pd.DataFrame, window: range) -> pd.DataFrame:
+    """The averages of these runs' trainings that were evaluated after every epoch of the window."""
+    rows = [
+        {"fingerprint": run["fingerprint"], "epoch": epoch, "accuracy": accuracy}
+        for run in runs.to_dict("records")
+        if set(window)
+        <= set(found := growing(subject.windows, run["fingerprint"], run["scheme"], window.start))
+        for epoch, accuracy in found.items()
+        if epoch in window
+    ]
+    return pd.DataFrame(rows, columns=["fingerprint", "epoch", "accuracy"])

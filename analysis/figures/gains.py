@@ -1,6 +1,8 @@
 """Figures of gains: against the start epoch, over the grid with the learning rate, by scheme, and
 beside the ensemble."""
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -10,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from analysis import statistics
-from analysis.answer import AGAINST
+from analysis.answer import AGAINST, CANDIDATE
 from analysis.figures.style import (
     COLOURS,
     LABELS,
@@ -19,8 +21,8 @@ from analysis.figures.style import (
     band,
     band_caption,
     grid,
+    like_reported,
     rates_style,
-    reaching_last,
     whole_numbers,
 )
 from analysis.subject import NotDrawnError, Subject
@@ -29,11 +31,11 @@ from analysis.subject import NotDrawnError, Subject
 def gain_by_start(subject: Subject) -> tuple[Figure, str]:
     """Gain of the average over the mean checkpoint, the last, and the best by validation (points of
     test accuracy) against the window's first epoch, one line a learning rate."""
-    runs, left_out = reaching_last(subject)
+    runs, left_out = like_reported(subject)
     wanted = [
         what
         for what in ("window_mean", "last", "best_by_validation")
-        if f"gain_over_{what}_test" in runs and runs[f"gain_over_{what}_test"].notna().any()
+        if f"gain_over_{what}_test" in runs and runs[f"gain_over_{what}_test"].notna().all()
     ]
     looks = rates_style(list(runs["learning_rate"].unique()))
     figure, panels = grid(len(wanted))
@@ -46,7 +48,12 @@ def gain_by_start(subject: Subject) -> tuple[Figure, str]:
         words = words.replace("mean of the window's checkpoints", "mean checkpoint")
         axes.set(xlabel="first epoch of the window", title=f"over {words}")
     panels[0].set_ylabel("gain of the average\n(points of test accuracy)")
-    panels[0].legend(title="learning rate", title_fontsize=7)
+    legend = {"title": "learning rate", "title_fontsize": 7}
+    if len(looks) <= 5:
+        panels[0].legend(**legend)
+    else:
+        handles, labels = panels[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside right upper", **legend)
     whole_numbers(panels)
     lowest = min(100 * runs[f"gain_over_{what}_test"].min() for what in wanted)
     caption = (
@@ -63,13 +70,14 @@ def gain_by_start(subject: Subject) -> tuple[Figure, str]:
 def heat_map(subject: Subject) -> tuple[Figure, str]:
     """The average's test accuracy and its gain over the mean checkpoint, for each start epoch and
     learning rate; the chosen one and the oracle are marked."""
-    runs, left_out = reaching_last(subject)
+    runs, left_out = like_reported(subject)
     if runs["learning_rate"].nunique() * runs["start"].nunique() < 2:
         raise NotDrawnError("needs more than one start epoch or learning rate")
     maps = {
         "test accuracy of the average (%)": ("average_test_accuracy", "cividis", None),
         "gain over the mean checkpoint (points)": ("gain_over_window_mean_test", "PuOr", 0.0),
     }
+    marks = _marks(subject)
     rates = runs["learning_rate"].nunique()
     figure, panels = grid(2, columns=1, height=max(1.1, 0.32 * rates + 0.6))
     figure.set_size_inches(WIDTH, figure.get_size_inches()[1])
@@ -96,44 +104,41 @@ def heat_map(subject: Subject) -> tuple[Figure, str]:
         axes.set(xlabel="first epoch of the window", ylabel="learning rate", title=label)
         axes.tick_params(axis="y", rotation=0)
         axes.grid(visible=False)
-        _mark(axes, table, subject.answer.oracle, linestyle=":")
-        if subject.answer.chosen:
-            _mark(axes, table, subject.answer.focus, linestyle="-")
+        for candidate, colour in marks.values():
+            _mark(axes, table, candidate, colour)
     counts = runs.groupby(["learning_rate", "start"]).size()
     n = f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
-    marks = "dotted: the best by test, an oracle"
-    if subject.answer.chosen:
-        marks = "outlined: chosen on validation; " + marks
+    shown = "; ".join(f"{colour}: {what}" for what, (_, colour) in marks.items())
     caption = (
-        f"Each cell: mean over trainings that differ in the seed (n = {n}); empty: no finished run."
-        f" In red, {marks}. Colours are cut off for the lowest fifth. {left_out}"
+        f"Each cell: mean over trainings that differ in the seed (n = {n}); empty: no finished "
+        f"run. Outlined in {shown}. Colours are cut off at the lowest or highest fifth. {left_out}"
     )
     return figure, caption.strip()
 
 
-def _mark(axes: Axes, table: pd.DataFrame, candidate: pd.Series, linestyle: str) -> None:
-    rate, start = candidate["learning_rate"], candidate["start"]
-    if rate in table.index and start in table.columns:
-        place = (list(table.columns).index(start), list(table.index).index(rate))
-        axes.add_patch(
-            Rectangle(
-                place,
-                1,
-                1,
-                fill=False,
-                edgecolor="#D40000",
-                linewidth=1.8,
-                linestyle=linestyle,
-                clip_on=False,
-                zorder=5,
-            )
-        )
+def _marks(subject: Subject) -> dict[str, tuple[pd.Series, str]]:
+    """What is outlined in a map of windows like the reported one, and in which colour."""
+    focus, oracle = subject.answer.focus, subject.answer.oracle
+    what = "chosen on validation" if subject.answer.chosen else "reported, not chosen"
+    if (focus[CANDIDATE] == oracle[CANDIDATE]).all():
+        return {f"{what}, and also the best by test (an oracle)": (focus, "red")}
+    marks = {what: (focus, "red")}
+    if (oracle[["end", "scheme"]] == focus[["end", "scheme"]]).all():
+        marks["the best by test, an oracle"] = (oracle, "orange")
+    return marks
+
+
+def _mark(axes: Axes, table: pd.DataFrame, candidate: pd.Series, colour: str) -> None:
+    columns, rows = list(table.columns), list(table.index)
+    place = (columns.index(candidate["start"]), rows.index(candidate["learning_rate"]))
+    frame: Any = {"fill": False, "linewidth": 1.8, "clip_on": False, "zorder": 5}
+    axes.add_patch(Rectangle(place, 1, 1, edgecolor=colour, **frame))
 
 
 def ensemble(subject: Subject) -> tuple[Figure, str]:
     """Test accuracy of average, ensemble, last and mean checkpoint against the window's first
     epoch, a panel for each learning rate."""
-    runs, left_out = reaching_last(subject)
+    runs, left_out = like_reported(subject)
     rates = sorted(runs["learning_rate"].unique())
     figure, panels = grid(len(rates), sharey=True)
     bands = ("average", "ensemble")  # four of them would hide each other

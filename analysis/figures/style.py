@@ -1,7 +1,8 @@
 """How every figure looks and is saved: for a page of a paper, and for colour-blind readers."""
 
 import textwrap
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,13 +55,14 @@ def save(figure: Figure, subject: Subject, caption: str, name: str, folder: Path
     """Put title, caption and the number of runs into the figure; write it as PNG and PDF."""
     facet = subject.facet
     inches = figure.get_size_inches()[0]
-    title = textwrap.fill(f"{facet.title}: {facet.population}", int(inches * 16.5))
+    title = textwrap.fill(f"{facet.title}: {facet.population}", int(inches * 14.5))
     figure.suptitle(title, x=0.01, ha="left")
     wrapped = textwrap.fill(caption, int(inches * 21.5))
     figure.supxlabel(wrapped, x=0.01, ha="left", fontsize=6.5, color="#333333")
     paths = {suffix: folder / f"{name}.{suffix}" for suffix in ("png", "pdf")}
     for suffix, path in paths.items():
-        with files.atomic(path) as temporary:
+        with files.atomic(path) as temporary, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing")  # names in any script
             # Without the date, the same numbers give the same bytes.
             figure.savefig(temporary, metadata={"CreationDate": None} if suffix == "pdf" else None)
     plt.close(figure)
@@ -108,16 +110,22 @@ def band(
         rows.append((place, interval.mean, interval.low, interval.high))
     table = 100 * pd.DataFrame(rows, columns=["x", "mean", "low", "high"]).astype(float)
     table["x"] /= 100
+    if len(table) > 30:  # markers would merge
+        line["marker"] = ""
     axes.plot(table["x"], table["mean"], **line)
     bands: Any = {"color": line.get("color"), "alpha": alpha, "linewidth": 0}
     axes.fill_between(table["x"], table["low"], table["high"], **bands)
+    if len(table) == 1 and alpha:  # a band of one point has no width
+        axes.vlines(table["x"], table["low"], table["high"], color=line.get("color"))
 
 
-def whole_numbers(axes: Iterable[Axes], *, both: bool = False) -> None:
-    """Epochs are whole numbers on the x axis, or on `both`."""
+def whole_numbers(axes: Iterable[Axes]) -> None:
+    """Epochs are whole numbers on the x axis."""
     for one in axes:
-        for axis in (one.xaxis, one.yaxis) if both else (one.xaxis,):
-            axis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+        low, high = one.get_xlim()
+        if high - low < 2:  # one epoch
+            one.set_xlim((low + high) / 2 - 1, (low + high) / 2 + 1)
+        one.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
 
 
 def band_caption(runs: pd.DataFrame, by: Sequence[str]) -> str:
@@ -133,19 +141,32 @@ def band_caption(runs: pd.DataFrame, by: Sequence[str]) -> str:
     )
 
 
-def reaching_last(subject: Subject, *, scheme: bool = True) -> tuple[pd.DataFrame, str]:
-    """The runs whose window ends last, of the focus's scheme (all schemes: scheme=False), and a
-    sentence for the caption where others are left out."""
+def map_of(
+    axes: Axes, table: pd.DataFrame, **options: Any
+) -> tuple[Any, Callable[[float, float], tuple[int, int]]]:
+    """A map of `table` (its index upwards, its columns to the right), a cell an entry, labelled by
+    the entries' own names: nothing is drawn for what isn't there. Also gives where a cell is."""
+    mesh = axes.pcolormesh(table.to_numpy(), **options)
+    for names, ticks, label in (
+        (list(table.columns), axes.set_xticks, axes.set_xticklabels),
+        (list(table.index), axes.set_yticks, axes.set_yticklabels),
+    ):
+        every = -(-len(names) // 10)
+        ticks([place + 0.5 for place in range(0, len(names), every)])
+        label([f"{name:g}" for name in names[::every]])
+    axes.grid(visible=False)
+    columns, rows = list(table.columns), list(table.index)
+    return mesh, lambda column, row: (columns.index(column), rows.index(row))
+
+
+def like_reported(subject: Subject) -> tuple[pd.DataFrame, str]:
+    """The runs whose windows end with the reported one's last epoch, of its scheme, and a sentence
+    for the caption where others are left out."""
     runs, focus = subject.facet.runs, subject.answer.focus
-    kept = runs[runs["end"] == runs["end"].max()]
-    if scheme:
-        if focus["scheme"] in set(kept["scheme"]):
-            kept = kept[kept["scheme"] == focus["scheme"]]
-        else:
-            kept = kept[kept["scheme"] == kept["scheme"].iloc[0]]
+    kept = runs[(runs["end"] == focus["end"]) & (runs["scheme"] == focus["scheme"])]
     left_out = len(runs) - len(kept)
-    first = kept.iloc[0]
-    what = f"windows that end with epoch {first['end'] - 1}"
-    what += f", {first['scheme']} average" if scheme else ""
-    text = f"Only {what}; {left_out} runs of other windows or schemes are not in it."
+    text = (
+        f"Only windows that end with epoch {focus['end'] - 1}, {focus['scheme']} average; "
+        f"{left_out} runs of other windows or schemes are not in it."
+    )
     return kept, text if left_out else ""

@@ -41,6 +41,8 @@ def config_of(
         "name": None,
         "paths": {"outputs": "/o", "datasets": "/d", "trajectories": "/t"},
     }
+    if source := changed.pop("dataset_config", None):
+        config["dataset"] = source
     for key, value in changed.items():
         group, _, name = key.partition("__")
         if name:
@@ -64,6 +66,7 @@ def write_run(
     dataset: str = "svhn",
     fingerprint: str | None = None,
     test_key: str = "test-key",
+    training_key: str = "training-key",
     running: bool = False,
     predictions: bool = False,
     summary: Mapping[str, Any] | None = None,
@@ -118,9 +121,11 @@ def write_run(
             "origin": "made up",
             "synthetic": False,
             "substitute_for": None,
-            "sizes": {"train": 5000, "test": 1000} | ({"validation": 500} if validation else {}),
+            "sizes": {"train": 5000, "test": 1000}
+            | ({"validation": round(5000 * config["dataset"]["validation"])} if validation else {}),
         },
         "fingerprint": fingerprint or f"{dataset}-{lr}-{seed}",
+        "training_split": training_key,
         "evaluation_keys": {"test": test_key} | ({"validation": "val-key"} if validation else {}),
         "window": {"start": window.start, "end": window.stop, "count": len(window)},
         "scheme": scheme,

@@ -1,14 +1,17 @@
 """Chosen on validation, tested on test once; and what can't be said isn't said."""
 
+import json
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from analysis.answer import answer_of
 from analysis.facets import facets
+from analysis.images import image_tests
 from analysis.load import load
 from analysis.sentences import sentences
-from tests.analysis.made_up import write_run, write_sweep
+from tests.analysis.made_up import write_run, write_sweep, write_unfinished
 
 GAINS = {0: 0.021, 1: 0.034, 2: 0.026}
 
@@ -16,6 +19,10 @@ GAINS = {0: 0.021, 1: 0.034, 2: 0.026}
 def facet_of(folder):
     (facet,) = facets(load([folder]))
     return facet
+
+
+def said(facet, answer):
+    return sentences(facet, answer, image_tests(answer.runs(facet))[0])
 
 
 def answered(folder):
@@ -97,7 +104,7 @@ def test_one_training_gets_no_interval_and_is_told_so(tmp_path):
     assert answer.contrast.high is None
     assert answer.p is None
     assert answer.detectable is None
-    text = " ".join(sentences(facet, answer, None))
+    text = " ".join(said(facet, answer))
     assert "no interval" in text
     assert "with one training, nobody can say" in text
 
@@ -121,7 +128,7 @@ def test_without_validation_nothing_is_chosen_whatever_test_says(tmp_path):
         assert not answer.chosen
         assert answer.focus["start"] == 3  # nearest to half of six epochs
         assert answer.curse is None
-        assert "without a validation split" in sentences(facet, answer, None)[0]
+        assert "without a validation split" in said(facet, answer)[0]
 
 
 def test_one_candidate_alone_needs_no_choice(tmp_path):
@@ -133,11 +140,56 @@ def test_one_candidate_alone_needs_no_choice(tmp_path):
 
 def test_a_candidate_with_a_failed_seed_can_not_be_chosen(tmp_path):
     """It would be chosen for the seed it lacks."""
-    write_sweep(tmp_path / "s", lrs=[0.02], starts=[2], validation_gain=0.01)
+    for lr in (0.02, 0.03):
+        write_sweep(tmp_path / "s", lrs=[lr], starts=[2], validation_gain=lr / 2)
     write_sweep(tmp_path / "s", lrs=[0.05], starts=[2], seeds=[0, 1], validation_gain=0.09)
+    write_unfinished(tmp_path / "s" / "f", reason="diverged", lr=0.05, seed=2)
     answer = answered(tmp_path / "s")
-    assert answer.focus["learning_rate"] == 0.02
-    assert "1 more, with fewer than 3 trainings, could not be chosen" in answer.how
+    assert answer.seeds == {0, 1, 2}
+    assert answer.focus["learning_rate"] == 0.03
+    assert "1 more, which lack a seed, could not be chosen" in answer.how
+
+
+def test_more_seeds_for_one_candidate_do_not_decide_the_choice(tmp_path):
+    """They count in its interval, not in the comparison."""
+    for start, validation_gain in ((1, 0.01), (2, 0.09), (3, 0.02), (4, 0.03)):
+        write_sweep(tmp_path / "s", lrs=[0.05], starts=[start], validation_gain=validation_gain)
+    before = answered(tmp_path / "s")
+    for seed in (3, 4):
+        write_run(tmp_path / "s" / f"x{seed}", start=1, seed=seed, validation_gain=0.5)
+        write_run(tmp_path / "s" / f"y{seed}", start=2, seed=seed, validation_gain=-0.5)
+    answer = answered(tmp_path / "s")
+    assert before.focus["start"] == answer.focus["start"] == 2
+    assert answer.chosen
+    assert answer.seeds == {0, 1, 2}
+    assert answer.contrast.n == 5
+
+
+def test_two_candidates_without_a_seed_in_common_are_not_compared(tmp_path):
+    write_sweep(tmp_path / "s", lrs=[0.02], starts=[2], seeds=[0, 1])
+    write_sweep(tmp_path / "s", lrs=[0.05], starts=[2], seeds=[2, 3])
+    answer = answered(tmp_path / "s")
+    assert not answer.chosen
+    assert answer.curse is None
+    assert "nothing was chosen: one candidate alone has the seeds" in answer.how
+
+
+def test_what_failed_is_not_said_not_to_be_there(tmp_path):
+    write_sweep(tmp_path / "s", lrs=[0.05], starts=[2])
+    assert answered(tmp_path / "s").how == "the only learning rate, window and scheme there is"
+    write_unfinished(tmp_path / "s" / "f", reason="diverged", lr=5.0)
+    assert answered(tmp_path / "s").how.endswith("of which there are numbers")
+
+
+def test_rounding_decides_no_tie(tmp_path):
+    """0.1 + 0.2 + 0.3 and 0.3 + 0.2 + 0.1 differ as floats."""
+    for scheme, gains, loss in (("a", (0.1, 0.2, 0.3), 0.9), ("b", (0.3, 0.2, 0.1), 0.1)):
+        for seed, accuracy in enumerate(gains):
+            run = write_run(tmp_path / "s" / f"{scheme}{seed}", seed=seed, scheme=scheme)
+            summary = json.loads((run / "summary.json").read_text())
+            summary["results"]["average"]["validation"] |= {"accuracy": accuracy, "loss": loss}
+            (run / "summary.json").write_text(json.dumps(summary))
+    assert answered(tmp_path / "s").focus["scheme"] == "b"
 
 
 def test_of_equals_the_lower_validation_loss_is_chosen(tmp_path):
@@ -186,4 +238,4 @@ def test_the_bootstrap_comes_with_ten_trainings(tmp_path):
 def test_a_window_of_one_checkpoint_is_said_to_average_nothing(tmp_path):
     write_sweep(tmp_path / "s", lrs=[0.05], starts=[5], gain=0.0)
     facet = facet_of(tmp_path / "s")
-    assert "nothing was averaged" in sentences(facet, answer_of(facet), None)[0]
+    assert "nothing was averaged" in said(facet, answer_of(facet))[0]

@@ -36,7 +36,7 @@ def test_everything_is_written_and_the_answer_is_said(sweep, capsys):
     printed = capsys.readouterr().out
     assert "19 finished, 1 failed" in printed
     assert "A gain: +2.70 points" in printed
-    assert "1 run repeat a measurement" in printed
+    assert "1 run repeats a measurement" in printed
     assert "failed: 10: training: the loss became" in printed
     runs = pd.read_csv(out / "runs.csv")
     assert len(runs) == 20

@@ -32,6 +32,7 @@ def test_one_facet_has_no_name_and_all_runs(tmp_path):
         ({"dataset__validation": 0.2}, "dataset.validation=0.2"),
         ({"test_key": "other images"}, "content.test_key=other images"),
         ({"dataset": "house_numbers"}, "content.dataset=house_numbers"),
+        ({"training_key": "others"}, "content.training_key=others"),
     ],
 )
 def test_runs_of_other_data_or_settings_are_facets_of_their_own(tmp_path, changed, name):
@@ -66,15 +67,60 @@ def test_the_same_measurement_twice_counts_once_and_is_said(tmp_path):
     write_run(tmp_path / "s" / "d", start=2, scheme="exponential, decay 0.8")
     (facet,) = found(tmp_path / "s")
     assert facet.runs["run"].tolist() == ["a", "c", "d"]
-    assert any("1 run repeat" in note for note in facet.notes)
+    assert any("1 run repeats" in note for note in facet.notes)
 
 
-def test_two_trainings_of_a_seed_are_two_and_said_not_to_be_independent(tmp_path):
-    write_run(tmp_path / "s" / "a", seed=0, fingerprint="one")
-    write_run(tmp_path / "s" / "b", seed=0, fingerprint="two")
+def test_a_seed_trained_again_by_other_code_is_no_second_seed(tmp_path):
+    """The training with the most runs counts, and the others are said to be left out."""
+    for start in (1, 2):
+        write_run(tmp_path / "s" / f"new {start}", start=start, fingerprint="new", gain=0.02)
+    write_run(tmp_path / "s" / "a", start=1, fingerprint="old", gain=0.09)
+    write_run(tmp_path / "s" / "b", start=1, seed=1)
     (facet,) = found(tmp_path / "s")
     assert facet.trainings == 2
-    assert any("seed 0 at learning rate 0.05 was trained 2 times" in note for note in facet.notes)
+    assert set(facet.runs["fingerprint"]) == {"new", "svhn-0.05-1"}
+    assert set(facet.epochs["fingerprint"]) == {"new", "svhn-0.05-1"}
+    assert any("1 training of a seed" in note and "is left out" in note for note in facet.notes)
+
+
+def test_runs_of_the_same_name_in_several_directories_are_kept_apart(tmp_path):
+    write_sweep(tmp_path / "a")
+    write_sweep(tmp_path / "b", dataset="mnist", test_key="other", model__channels=[8, 8])
+    loaded = load([tmp_path / "a", tmp_path / "b"])
+    assert loaded.runs["run"].is_unique
+    for facet in facets(loaded):
+        assert set(facet.epochs["fingerprint"]) == set(facet.runs["fingerprint"])
+        assert len(facet.epochs) == len(facet.runs) * 6
+
+
+def test_where_the_images_lay_and_how_they_were_named_is_no_other_facet(tmp_path):
+    for seed in (0, 1, 2):
+        source = {"_target_": "polyak.data.arrays.load", "train": f"/d{seed}/t", "validation": 0.1}
+        write_run(tmp_path / "s" / str(seed), seed=seed, dataset_config=source)
+    assert len(found(tmp_path / "s")) == 1
+
+
+def test_a_key_that_is_null_and_one_that_is_not_there_are_the_same(tmp_path):
+    write_run(tmp_path / "s" / "a", seed=0, model__extra=None)
+    write_run(tmp_path / "s" / "b", seed=1)
+    assert len(found(tmp_path / "s")) == 1
+
+
+def test_the_same_measurement_with_other_numbers_is_said(tmp_path):
+    write_run(tmp_path / "s" / "a", gain=0.02)
+    write_run(tmp_path / "s" / "b", gain=0.09)
+    (facet,) = found(tmp_path / "s")
+    assert any("should have measured the same differ" in note for note in facet.notes)
+
+
+def test_failed_runs_of_another_setting_are_not_counted_with_this_one(tmp_path):
+    write_run(tmp_path / "s" / "a")
+    cosine = {"_target_": "polyak.schedules.Cosine"}
+    write_unfinished(tmp_path / "s" / "b", reason="no", schedule=cosine)
+    write_unfinished(tmp_path / "s" / "c", reason="no", dataset__validation=0.3)
+    write_unfinished(tmp_path / "s" / "d", reason="no", seed=9)
+    (facet,) = found(tmp_path / "s")
+    assert facet.unmeasured["run"].tolist() == ["d"]
 
 
 def test_other_commits_and_unclean_code_are_said(tmp_path):

@@ -156,7 +156,9 @@ def test_without_growing_averages_the_windows_average_is_a_line(tmp_path):
 def test_runs_of_other_windows_are_not_mixed_in(tmp_path):
     write_sweep(tmp_path / "s")
     for seed in (0, 1, 2):
-        write_run(tmp_path / "s" / f"x{seed}", seed=seed, start=0, end=3, gain=0.9)
+        write_run(
+            tmp_path / "s" / f"x{seed}", seed=seed, start=0, end=3, gain=0.9, validation_gain=0.0
+        )
     figure, caption = drawn("gain_by_start", subject_of(tmp_path / "s"))
     assert figure.axes[0].get_ylim()[1] < 20
     assert "3 runs of other windows or schemes are not in it" in caption
@@ -198,7 +200,7 @@ def test_distances_follow_the_epochs(tmp_path):
         ("schemes", "one scheme only"),
         ("windows", "python src/windows.py"),
         ("distances", "python src/distances.py"),
-        ("calibration", "can't be read"),
+        ("calibration", "predictions can be read"),
     ],
 )
 def test_what_can_not_be_drawn_says_what_would_help(tmp_path, name, reason):

@@ -3,11 +3,14 @@
 import json
 import math
 import os
+import sys
+from pathlib import Path
 
 import pytest
 import yaml
 
-from analysis.load import AnalysisError, load
+from analysis.directories import AnalysisError
+from analysis.load import load
 from tests.analysis.made_up import (
     write_claim,
     write_run,
@@ -167,6 +170,55 @@ def test_whole_metrics_say_nothing(tmp_path):
     assert loaded.epochs["epoch"].tolist()[:6] == [0, 1, 2, 3, 4, 5]
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda summary: summary["config"].update(seed=None),
+        lambda summary: summary["config"]["optimizer"].update(lr="${x}"),
+        lambda summary: summary["dataset"].update(sizes={"train": "many", "test": 4}),
+        lambda summary: summary["window"].update(start=1.5),
+        lambda summary: summary["results"].pop("ensemble"),
+        lambda summary: summary["results"].pop("last"),
+    ],
+)
+def test_a_summary_that_lacks_what_is_needed_is_unusable_and_stops_nothing(tmp_path, damage):
+    write_sweep(tmp_path / "s", lrs=[0.02], starts=[2])
+    path = write_run(tmp_path / "s" / "x", seed=9) / "summary.json"
+    summary = json.loads(path.read_text())
+    damage(summary)
+    path.write_text(json.dumps(summary))
+    loaded = load([tmp_path / "s"])
+    assert statuses(loaded)["x"] == "unusable"
+    assert (loaded.runs["status"] == "finished").sum() == 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["optimizer: {lr: 0.", "a: [", "seed: x", "- 1", "", "training: {epochs: ${x}}"],
+)
+def test_a_damaged_configuration_of_a_killed_run_stops_nothing(tmp_path, text):
+    run = write_unfinished(tmp_path / "s" / "run")
+    (run / ".hydra" / "config.yaml").write_text(text)
+    assert only(load([tmp_path / "s"]))["status"] == "unfinished"
+
+
+def test_links_to_runs_are_followed_and_loops_end(tmp_path):
+    write_sweep(tmp_path / "real", lrs=[0.02], starts=[2])
+    (tmp_path / "linked").mkdir()
+    for run in (tmp_path / "real").iterdir():
+        (tmp_path / "linked" / run.name).symlink_to(run)
+    (tmp_path / "linked" / "loop").symlink_to(tmp_path / "linked")
+    assert len(load([tmp_path / "linked"]).runs) == 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_names_that_are_not_utf8_are_shown_as_they_can_be(tmp_path):
+    folder = os.fsencode(tmp_path / "s") + b"/r\xff"
+    os.makedirs(os.path.dirname(folder))
+    write_run(Path(os.fsdecode(folder)))
+    assert only(load([tmp_path / "s"]))["run"] == "r\\udcff"
+
+
 @pytest.mark.parametrize("made", ["missing", "empty", "other", "file"])
 def test_what_is_no_sweep_is_one_message(tmp_path, made):
     folder = tmp_path / "sweep"
@@ -176,6 +228,6 @@ def test_what_is_no_sweep_is_one_message(tmp_path, made):
         (folder / "notes.txt").write_text("mine")
     if made == "file":
         folder.write_text("mine")
-    said = {"empty": "it is empty", "other": "no run of train.py is in it"}
-    with pytest.raises(AnalysisError, match=said.get(made, "there is no such directory")):
+    said = {"empty": "it is empty", "other": "no run of train.py is in it", "file": "is a file"}
+    with pytest.raises(AnalysisError, match=said.get(made, "no such directory")):
         load([folder])

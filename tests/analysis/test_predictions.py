@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from analysis.directories import AnalysisError
 from analysis.facets import facets
 from analysis.images import detectable, image_tests
-from analysis.load import AnalysisError, load
+from analysis.load import load
 from analysis.predictions import Predictions, calibration_error, ensemble, reliability
 from analysis.statistics import detectable_by_images, mcnemar
 from polyak import evaluation
@@ -67,7 +68,8 @@ def test_every_training_is_tested_image_by_image(tmp_path):
     for seed in (0, 1):
         write_run(tmp_path / "s" / str(seed), seed=seed, predictions=True)
     (facet,) = facets(load([tmp_path / "s"]))
-    tests = image_tests(facet.runs)
+    tests, problems = image_tests(facet.runs)
+    assert problems == []
     assert tests["seed"].tolist() == [0, 1]
     assert tests["images"].tolist() == [200, 200]
     found = Predictions(tmp_path / "s" / "1", "test")
@@ -98,3 +100,13 @@ def test_damaged_answers_name_the_file(run, damage):
         save_file({"logits": np.zeros((3, 10), np.float32)}, path)
     with pytest.raises(AnalysisError, match="average"):
         Predictions(run, "test").log_probabilities("average")
+
+
+def test_a_run_without_predictions_is_left_out_and_named(tmp_path):
+    for seed in (0, 1, 2):
+        write_run(tmp_path / "s" / str(seed), seed=seed, predictions=seed != 1)
+    (facet,) = facets(load([tmp_path / "s"]))
+    tests, problems = image_tests(facet.runs)
+    assert tests["seed"].tolist() == [0, 2]
+    assert len(problems) == 1
+    assert str(tmp_path / "s" / "1") in problems[0]

@@ -1,7 +1,10 @@
 """Averages of further windows, epochs saved, and distances, from the files beside the runs."""
 
+import re
+
 import pytest
 
+from analysis.directories import AnalysisError
 from analysis.facets import facets
 from analysis.load import load
 from analysis.windows import distances, epochs_saved, growing, windows
@@ -54,11 +57,12 @@ def test_a_damaged_windows_file_is_said_and_left_out(tmp_path, text):
 
 def test_epochs_saved_need_the_average_after_every_epoch(tmp_path):
     write_run(tmp_path / "s" / "a", start=2, gain=0.2, running=True, lr=0.02)
+    facet = facet_of(tmp_path / "s")
+    # The average, far above the last checkpoint, is so from the window's first epoch on.
+    assert epochs_saved(windows(facet)[0], facet.runs) == [(0, 3)]
     write_run(tmp_path / "s" / "b", start=2, gain=0.2, seed=1, lr=0.02)
     facet = facet_of(tmp_path / "s")
-    table, _ = windows(facet)
-    # The average, far above the last checkpoint, is so from the window's first epoch on.
-    assert epochs_saved(table, facet.runs) == [(0, 3)]
+    assert epochs_saved(windows(facet)[0], facet.runs) == []
 
 
 def test_an_average_below_the_last_checkpoint_saves_nothing(tmp_path):
@@ -67,11 +71,35 @@ def test_an_average_below_the_last_checkpoint_saves_nothing(tmp_path):
     assert epochs_saved(windows(facet)[0], facet.runs) == [(0, None)]
 
 
+DISTANCES = "first,second,distance,cosine,displacement_cosine\n"
+
+
 def test_distances_are_read_where_they_are(tmp_path):
     assert distances(tmp_path) is None
-    (tmp_path / "distances.csv").write_text("nothing\n")
-    assert distances(tmp_path) is None
-    (tmp_path / "distances.csv").write_text(
-        "first,second,distance,cosine,displacement_cosine\n0,1,2.5,0.9,0.1\n0,average,1.5,0.9,\n"
-    )
-    assert distances(tmp_path)["second"].tolist() == ["1", "average"]
+    (tmp_path / "distances.csv").write_text(DISTANCES + "0,1,2.5,0.9,0.1\n0,average,1.5,0.9,\n")
+    table = distances(tmp_path)
+    assert table["distance"].tolist() == [2.5, 1.5]
+    assert table["second"].isna().tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "nothing\n",
+        DISTANCES,
+        DISTANCES + "0,1,far,0.9,0.1\n0,average,1,1,\n",
+        DISTANCES + "a,1,2,0.9,0.1\n0,average,1,1,\n",
+        DISTANCES + "0,1,2,0.9,0.1\n0,1,2,0.9,0.1\n0,average,1,1,\n",
+    ],
+)
+def test_damaged_distances_are_named(tmp_path, text):
+    (tmp_path / "distances.csv").write_text(text)
+    with pytest.raises(AnalysisError, match=re.escape("distances.csv")):
+        distances(tmp_path)
+
+
+def test_infinite_accuracies_are_left_out(tmp_path):
+    run = write_run(tmp_path / "s" / "a")
+    (run / "windows.csv").write_text(HEADER + "0,2,2,test,0.5,inf\n0,3,3,test,0.5,0.7\n")
+    table, _ = windows(facet_of(tmp_path / "s"))
+    assert table[table["start"] == 0]["end"].tolist() == [3]
