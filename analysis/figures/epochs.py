@@ -129,9 +129,10 @@ def windows(subject: Subject) -> tuple[Figure, str]:
                 fillstyle="none",
                 markeredgewidth=1.5,
                 linestyle="none",
+                clip_on=False,
                 label=f"{label}: {start}..{last}",
             )
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
         axes.set(xlabel="last epoch of the window", ylabel="first epoch")
     n = f"{min(cells)}" if len(cells) == 1 else f"{min(cells)} to {max(cells)}"
     return figure, (

@@ -55,7 +55,7 @@ def save(figure: Figure, subject: Subject, caption: str, name: str, folder: Path
     """Put title, caption and the number of runs into the figure; write it as PNG and PDF."""
     facet = subject.facet
     inches = figure.get_size_inches()[0]
-    title = textwrap.fill(f"{facet.title}: {facet.population}", int(inches * 14.5))
+    title = textwrap.fill(f"{facet.title}: {facet.population}", int(inches * 15.5))
     figure.suptitle(title, x=0.01, ha="left")
     wrapped = textwrap.fill(caption, int(inches * 21.5))
     figure.supxlabel(wrapped, x=0.01, ha="left", fontsize=6.5, color="#333333")
