@@ -10,9 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.facets import Facet, swept_columns
+from analysis.facets import Facet
 from analysis.load import Loaded
 from analysis.section import Section
+from analysis.settings import swept_columns
 from polyak import files
 
 

@@ -3,7 +3,8 @@
 import pandas as pd
 
 from analysis import images
-from analysis.answer import AGAINST, Answer
+from analysis.answer import Answer
+from analysis.candidates import AGAINST
 from analysis.facets import Facet
 from analysis.statistics import Interval
 

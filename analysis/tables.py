@@ -6,7 +6,8 @@ Each function gives a frame of texts and numbers, which the report and the comma
 import pandas as pd
 
 from analysis import statistics
-from analysis.answer import AGAINST, Answer, by_validation
+from analysis.answer import Answer
+from analysis.candidates import AGAINST, by_validation
 from analysis.facets import Facet
 from analysis.load import STATUSES
 from analysis.sentences import epochs, p_value, points

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.answer import of_candidate
+from analysis.candidates import of_candidate
 from analysis.figures.style import (
     BLUE,
     COLOURS,

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from analysis import statistics
-from analysis.answer import AGAINST, CANDIDATE
+from analysis.candidates import AGAINST, CANDIDATE
 from analysis.figures.style import (
     COLOURS,
     LABELS,

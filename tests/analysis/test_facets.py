@@ -2,8 +2,9 @@
 
 import pytest
 
-from analysis.facets import facets, swept_columns
+from analysis.facets import facets
 from analysis.load import load
+from analysis.settings import swept_columns
 from tests.analysis.made_up import write_run, write_sweep, write_unfinished
 
 

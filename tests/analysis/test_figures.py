@@ -164,6 +164,75 @@ def test_runs_of_other_windows_are_not_mixed_in(tmp_path):
     assert "3 runs of other windows or schemes are not in it" in caption
 
 
+def test_an_average_that_grew_in_some_trainings_only_is_no_line(tmp_path):
+    """It would have other trainings at each epoch."""
+    sweep = write_sweep(tmp_path / "s", starts=[2], lrs=[0.05])
+    run = sweep / "averaging.start=2,optimizer.lr=0.05,seed=0"
+    rows = "".join(f"2,{end},{end - 2},test,0.5,0.9\n" for end in range(3, EPOCHS + 1))
+    (run / "windows.csv").write_text("start,end,count,split,loss,accuracy\n" + rows)
+    figure, _ = drawn("accuracy_by_epoch", subject_of(sweep))
+    labels = {line.get_label() for line in figure.axes[0].get_lines()}
+    assert "average so far" not in labels
+    assert "average of the window" in labels
+
+
+def test_the_best_window_is_among_those_with_the_most_trainings(tmp_path):
+    sweep = write_sweep(tmp_path / "s", lrs=[0.05], starts=[0])
+    write_maps(sweep)
+    path = next(sweep.iterdir()) / "windows.csv"
+    path.write_text(path.read_text().replace("5,6,1,test,0.5,0.756", "5,6,1,test,0.5,0.1"))
+    for run in list(sweep.iterdir())[1:]:
+        rows = (run / "windows.csv").read_text().splitlines(keepends=True)
+        (run / "windows.csv").write_text("".join(row for row in rows if row[:4] != "5,6,"))
+    figure, caption = drawn("windows", subject_of(sweep))
+    labels = [text.get_text() for text in figure.axes[1].get_legend().get_texts()]
+    assert "best on test, an oracle: 4..5" in labels
+    assert "n = 1 to 3" in caption
+
+
+def test_the_heat_map_marks_the_cell_that_is_reported(tmp_path):
+    """Also where other windows end later."""
+    write_sweep(tmp_path / "s", starts=[1, 2], end=4, validation_gain=0.3, gain=0.01)
+    write_sweep(tmp_path / "t", starts=[1, 2], gain=0.02)
+    for run in (tmp_path / "t").iterdir():
+        run.rename(tmp_path / "s" / f"late,{run.name}")
+    subject = subject_of(tmp_path / "s")
+    assert subject.answer.focus["end"] == 4
+    assert subject.answer.oracle["end"] == EPOCHS
+    figure, caption = drawn("heat_map", subject)
+    focus = subject.answer.focus
+    (frame,) = figure.axes[0].patches
+    column = [1, 2].index(focus["start"])
+    row = [0.02, 0.05].index(focus["learning_rate"])
+    assert frame.get_xy() == (column, row)
+    shown = figure.axes[0].collections[0].get_array().reshape(2, 2)[row, column]
+    assert shown == pytest.approx(100 * focus["test"])
+    assert "oracle" not in caption
+
+
+def test_one_start_shows_its_interval(tmp_path):
+    sweep = write_sweep(tmp_path / "s", starts=[2], gain=GAINS.__getitem__)
+    figure, _ = drawn("gain_by_start", subject_of(sweep))
+    assert len([one for one in figure.axes[0].collections if len(one.get_paths())]) >= 2
+    low, high = figure.axes[0].get_xlim()
+    assert all(tick == int(tick) for tick in figure.axes[0].get_xticks() if low <= tick <= high)
+
+
+def test_many_learning_rates_have_their_legend_beside_the_panels(tmp_path):
+    sweep = write_sweep(tmp_path / "s", lrs=[0.01 * n for n in range(1, 13)], seeds=[0], starts=[2])
+    figure, _ = drawn("gain_by_start", subject_of(sweep))
+    assert figure.axes[0].get_legend() is None
+    assert len(figure.legends[0].get_texts()) == 12
+
+
+def test_runs_that_lack_a_number_leave_out_the_figure_that_needs_it(tmp_path):
+    sweep = write_sweep(tmp_path / "s", predictions=True)
+    for path in sweep.glob("*/summary.json"):
+        path.write_text(path.read_text().replace("calibration_error", "other"))
+    with pytest.raises(NotDrawnError, match="calibration_error"):
+        draw("calibration", subject_of(sweep), tmp_path)
+
+
 def test_titles_say_how_many_runs_are_in_a_figure(tmp_path):
     sweep = write_sweep(tmp_path / "s")
     write_unfinished(sweep / "failed", reason="no")
