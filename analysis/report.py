@@ -46,7 +46,7 @@ def write(
         more_commands=max(0, len(commands) - MOST_COMMANDS),
     )
     with files.atomic(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        temporary.write_text(page, encoding="utf-8", errors="backslashreplace")
 
 
 def _title(sections: Sequence[Section]) -> str:

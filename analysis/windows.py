@@ -103,11 +103,12 @@ def distances(run: Path) -> pd.DataFrame | None:
         table = table[["first", "second", "distance", "displacement_cosine"]].astype(float)
     except (OSError, ValueError, KeyError) as error:
         raise AnalysisError(f"{path}: can't be read ({str(error).splitlines()[0]})") from error
-    whole = table["distance"].notna() & table["first"].notna()
-    if (
-        table["second"].isna().sum() == 0
-        or not whole.all()
+    wrong = (
+        table[["first", "distance"]].isna().any(axis=None)
         or table[["first", "second"]].duplicated().any()
-    ):
+        or (table["second"] <= table["first"]).any()
+        or not table["second"].isna().any()
+    )
+    if wrong:
         raise AnalysisError(f"{path}: not what src/distances.py writes; make it again")
     return table

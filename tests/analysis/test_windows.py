@@ -90,6 +90,7 @@ def test_distances_are_read_where_they_are(tmp_path):
         DISTANCES + "0,1,far,0.9,0.1\n0,average,1,1,\n",
         DISTANCES + "a,1,2,0.9,0.1\n0,average,1,1,\n",
         DISTANCES + "0,1,2,0.9,0.1\n0,1,2,0.9,0.1\n0,average,1,1,\n",
+        DISTANCES + "0,1,2,0.9,0.1\n1,0,2,0.9,0.1\n0,average,1,1,\n",
     ],
 )
 def test_damaged_distances_are_named(tmp_path, text):
