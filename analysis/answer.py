@@ -116,10 +116,10 @@ def _choose(facet: Facet, candidates: pd.DataFrame) -> tuple[pd.Series, bool, st
     number, left_out = len(complete), len(candidates) - len(complete)
     if len(candidates) == 1:
         others = " of which there are numbers" if len(facet.unmeasured) else " there is"
-        return candidates.iloc[0], True, f"the only learning rate, window and scheme{others}"
+        return candidates.iloc[0], True, f"it is the only learning rate, window and scheme{others}"
     lacking = f"{left_out} more, which lack a seed" if left_out else ""
     if facet.has_validation and number > 1:
-        how = f"chosen from {number} candidates by mean validation accuracy"
+        how = f"it was chosen from {number} candidates by mean validation accuracy"
         if left_out:
             how += f" ({lacking}, could not be chosen)"
         return by_validation(candidates).iloc[0], True, how

@@ -11,7 +11,8 @@ from analysis.statistics import Interval
 
 def sentences(facet: Facet, answer: Answer, tests: pd.DataFrame) -> list[str]:
     """Three sentences; `tests` are `images.image_tests` of the focus."""
-    return [_what(facet, answer), _against(answer, tests), _how_sure(answer, tests)]
+    found = [_what(facet, answer), _against(answer, tests), _how_sure(answer, tests)]
+    return [sentence[0].upper() + sentence[1:] for sentence in found]
 
 
 def points(value: float) -> str:
@@ -19,16 +20,15 @@ def points(value: float) -> str:
     return f"{100 * value:+.2f}"
 
 
-def interval(found: Interval, *, n: bool = False) -> str:
+def interval(found: Interval) -> str:
     """ "+2.64 points (95 % t interval +1.90 to +3.38)"; it says why there is none."""
-    text = f"{points(found.mean)} points"
+    return f"{points(found.mean)} points ({_span(found)})"
+
+
+def _span(found: Interval) -> str:
     if found.low is not None and found.high is not None:
-        span = f"95 % t interval {points(found.low)} to {points(found.high)}"
-    elif found.n == 1:
-        span = "no interval"
-    else:
-        span = "identical in all trainings: no interval"
-    return f"{text} ({span}{f', n = {found.n}' if n else ''})"
+        return f"95 % t interval {points(found.low)} to {points(found.high)}"
+    return "no interval" if found.n == 1 else "identical in all trainings: no interval"
 
 
 def p_value(p: float | None) -> str:
@@ -45,7 +45,7 @@ def epochs(start: int, end: int) -> str:
 
 def _what(facet: Facet, answer: Answer) -> str:
     focus, contrast = answer.focus, answer.contrast
-    n = contrast.n
+    n, test_images = contrast.n, facet.runs["test_images"].iloc[0]
     verdict = {
         "gain": "a gain",
         "loss": "a loss",
@@ -57,16 +57,17 @@ def _what(facet: Facet, answer: Answer) -> str:
         ),
         "nothing averaged": "the window is one checkpoint, so nothing was averaged",
     }[answer.verdict]
-    prefix = "" if answer.chosen else "Exploratory, since "
-    how = answer.how if prefix else answer.how[0].upper() + answer.how[1:]
     tested = ", ".join(
-        part for part in (f"n = {n} training{'s' * (n > 1)}", p_value(answer.p)) if part
+        part
+        for part in (_span(contrast), f"n = {n} training{'s' * (n > 1)}", p_value(answer.p))
+        if part
     )
     return (
-        f"{prefix}{how}: learning rate {focus['learning_rate']:g}, {focus['scheme']} average of "
-        f"{epochs(focus['start'], focus['end'])}, which reaches {100 * focus['test']:.2f} % on the "
-        f"{facet.runs['test_images'].iloc[0]:,} test images of {facet.runs['dataset'].iloc[0]}, "
-        f"{interval(contrast)} over {AGAINST['window_mean']} ({tested}): {verdict}."
+        f"{'' if answer.chosen else 'Exploratory: '}the {focus['scheme']} average of "
+        f"{epochs(focus['start'], focus['end'])} at learning rate {focus['learning_rate']:g} "
+        f"reaches {100 * focus['test']:.2f} % on the {test_images:,} test images of "
+        f"{facet.runs['dataset'].iloc[0]}, {points(contrast.mean)} points over "
+        f"{AGAINST['window_mean']} ({tested}): {verdict}; {answer.how}."
     )
 
 
@@ -107,4 +108,4 @@ def _how_sure(answer: Answer, tests: pd.DataFrame) -> str:
             f"candidate on validation, where it was chosen, and {points(curse['test'])} on test, "
             f"where the best by test (an oracle) stands {points(curse['oracle'])}"
         )
-    return "; ".join(parts)[0].upper() + "; ".join(parts)[1:] + "."
+    return "; ".join(parts) + "."

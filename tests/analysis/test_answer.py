@@ -176,7 +176,9 @@ def test_two_candidates_without_a_seed_in_common_are_not_compared(tmp_path):
 
 def test_what_failed_is_not_said_not_to_be_there(tmp_path):
     write_sweep(tmp_path / "s", lrs=[0.05], starts=[2])
-    assert answered(tmp_path / "s").how == "the only learning rate, window and scheme there is"
+    assert (
+        answered(tmp_path / "s").how == "it is the only learning rate, window and scheme there is"
+    )
     write_unfinished(tmp_path / "s" / "f", reason="diverged", lr=5.0)
     assert answered(tmp_path / "s").how.endswith("of which there are numbers")
 
