@@ -11,7 +11,9 @@ docs/analysis.md says what is computed, and how.
 import argparse
 import io
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -47,7 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             exports.tables(loaded, found, out)
         if not found:
             print(_lacking(loaded))
-            raise AnalysisError("no run has finished yet: there is nothing to analyse")
+            written = f" ({out} has runs.csv and epochs.csv)" if options.command == "report" else ""
+            raise AnalysisError(f"no run has finished yet: there is no answer{written}")
         if options.command == "figure":
             return _figure(options.name, found, out)
         drawing = FIGURES if options.command == "report" else ()
@@ -69,6 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m analysis",
+        usage="python -m analysis [report | figure NAME | table] DIRECTORY [DIRECTORY ...]",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -89,7 +93,11 @@ def _parser() -> argparse.ArgumentParser:
             metavar="DIRECTORY",
             help="sweeps or runs of train.py, or directories of them",
         )
-        command.add_argument("--out", type=Path, help="default: the first DIRECTORY's analysis/")
+        command.set_defaults(out=None)
+        if name != "table":
+            command.add_argument(
+                "--out", type=Path, help="default: the first DIRECTORY's analysis/"
+            )
     return parser
 
 
@@ -104,16 +112,21 @@ def _figure(name: str, found: Sequence[Facet], out: Path) -> int:
     return 0 if all(section.drawn for section in sections) else 1
 
 
-def text(loaded: Loaded, sections: Sequence[Section]) -> str:
+def text(loaded: Loaded, sections: Sequence[Section], most: int = 10) -> str:
     """What a person sees on the terminal."""
-    parts = [counts(loaded), *(f"note: {note}" for note in loaded.notes)]
+    width = min(100, shutil.get_terminal_size().columns)
+    paragraphs = [counts(loaded), *(f"note: {note}" for note in loaded.notes)]
+    parts = [textwrap.fill(one, width) for one in paragraphs]
     for section in sections:
-        facet = section.facet
-        parts += ["", f"{facet.title}: {facet.population}"]
-        parts += [f"note: {note}" for note in [*facet.notes, *section.notes]]
-        parts += ["", section.verdict, *section.sentences, ""]
-        parts.append(tables.beside(facet, section.answer).to_string(index=False))
-        parts += ["", tables.candidates(section.answer, most=10).to_string(index=False)]
+        facet, answer = section.facet, section.answer
+        paragraphs = [f"{facet.title}: {facet.population}"]
+        paragraphs += [f"note: {note}" for note in [*facet.notes, *section.notes]]
+        paragraphs += ["", section.verdict, *section.sentences, ""]
+        parts += ["", *(textwrap.fill(one, width) for one in paragraphs)]
+        parts += [tables.beside(facet, answer).to_string(index=False), ""]
+        parts.append(tables.candidates(answer, most=most).to_string(index=False))
+        if (hidden := len(answer.candidates) - most) > 0:
+            parts.append(f"the report and candidates.csv have {hidden} more candidates")
     return "\n".join([*parts, *_lacking_lines(loaded)])
 
 

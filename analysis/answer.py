@@ -77,6 +77,32 @@ class Answer:
             "oracle": self.oracle["shared_test"] - test,
         }
 
+    def cautions(self, facet: Facet) -> list[str]:
+        """What a reader would be misled by."""
+        found = []
+        if self.others["last"].mean < 0 < self.contrast.mean:
+            found.append(
+                "the average is less accurate than the last checkpoint: the mean of the window's "
+                "checkpoints is low because the early ones are"
+            )
+        if self.chosen and self.candidates["complete"].sum() > 1:
+            complete = self.candidates[self.candidates["complete"]]
+            for key, what in (("learning_rate", "learning rate"), ("start", "first epoch")):
+                values = sorted(complete[key].unique())
+                if len(values) > 1 and self.focus[key] in (values[0], values[-1]):
+                    end = "smallest" if self.focus[key] == values[0] else "largest"
+                    found.append(
+                        f"the chosen {what}, {self.focus[key]:g}, is the {end} of the sweep: one "
+                        "beyond it may be better"
+                    )
+        images, low, high = facet.runs["test_images"].iloc[0], self.contrast.low, self.contrast.high
+        if low is not None and high is not None and high - low < 2 / images:
+            found.append(
+                f"the interval is narrower than one of the {images:,} test images: so few "
+                "trainings agree by chance, and it says too much"
+            )
+        return found
+
     def runs(self, facet: Facet) -> pd.DataFrame:
         """The focus's runs, one a training, by seed."""
         return of_candidate(facet.runs, self.focus).sort_values("seed")

@@ -79,6 +79,7 @@ def candidates_of(facet: Facet, seeds: frozenset[int]) -> pd.DataFrame:
                 "shared_validation_loss": _mean(shared, "average_validation_loss"),
                 "shared_test": _mean(shared, "average_test_accuracy"),
                 **{f"{what}_test": _mean(runs, f"{what}_test_accuracy") for what in AGAINST},
+                "gain_over_last": _mean(runs, "gain_over_last_test"),
                 "gain": gain.mean,
                 "gain_sd": gain.sd,
                 "gain_low": gain.low,

@@ -10,11 +10,17 @@ from typing import Any
 
 import pandas as pd
 
+from analysis import images
 from analysis.facets import Facet
 from analysis.load import Loaded
 from analysis.section import Section
 from analysis.settings import swept_columns
 from polyak import files
+
+_TRAINING = [
+    *("run", "seed", "fingerprint", "average_test_accuracy"),
+    *("window_mean_test_accuracy", "last_test_accuracy", "ensemble_test_accuracy"),
+]
 
 
 def tables(loaded: Loaded, found: Sequence[Facet], out: Path) -> None:
@@ -55,6 +61,13 @@ def answers(sections: Sequence[Section], out: Path) -> None:
                 "bootstrap": section.answer.bootstrap,
                 **{f"gain_over_{k}": asdict(v) for k, v in section.answer.others.items()},
                 "detectable_by_trainings": section.answer.detectable,
+                "detectable_by_images": images.detectable(section.tests)
+                if len(section.tests)
+                else None,
+                "trainings": [
+                    _json(row[_TRAINING])
+                    for _, row in section.answer.runs(section.facet).iterrows()
+                ],
                 "winners_curse": section.answer.curse,
                 "mcnemar": section.tests.to_dict("records"),
                 "epochs_saved": [{"seed": seed, "epochs": n} for seed, n in section.saved],

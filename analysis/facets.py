@@ -61,11 +61,22 @@ class Facet:
         )
 
     @property
+    def unfinished(self) -> int:
+        """How many of its runs are still to come: running, killed or not begun."""
+        return int(self.unmeasured["status"].isin(["unfinished", "missing"]).sum())
+
+    @property
     def population(self) -> str:
         """How many runs and trainings any figure of it is made from."""
-        measured, lacking = len(self.runs), len(self.unmeasured)
-        text = f"{_count(measured, 'run')} of {_count(self.trainings, 'training')}"
-        return text + (f"; {lacking:,} more without numbers" if lacking else "")
+        failed = len(self.unmeasured) - self.unfinished
+        lacking = [f"{self.unfinished:,} not finished"] * bool(self.unfinished)
+        lacking += [f"{failed:,} failed"] * bool(failed)
+        return "; ".join(
+            [
+                f"{_count(len(self.runs), 'run')} of {_count(self.trainings, 'training')}",
+                *([", ".join(lacking)] if lacking else []),
+            ]
+        )
 
 
 def _count(number: int, what: str) -> str:
@@ -138,7 +149,7 @@ def _unmeasured(
         )
 
     known = others["config"] if "config" in others else [None] * len(others)
-    return others[[agrees(one) for one in known]]
+    return others[pd.Series([agrees(one) for one in known], others.index, dtype=bool)]
 
 
 def _repeats(runs: pd.DataFrame) -> list[str]:

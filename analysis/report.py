@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import pandas as pd
 
-from analysis import tables
+from analysis import images, tables
 from analysis.answer import Answer
 from analysis.load import STATUSES, Loaded
 from analysis.section import Section
@@ -41,12 +42,24 @@ def write(
         commits=sorted({commit for s in sections for commit in s.facet.runs["commit"].dropna()}),
         commands=[
             *commands[:MOST_COMMANDS],
+            *_beside(sections),
             shlex.join(["python", "-m", "analysis", *arguments]),
         ],
         more_commands=max(0, len(commands) - MOST_COMMANDS),
     )
     with files.atomic(path) as temporary:
         temporary.write_text(page, encoding="utf-8", errors="backslashreplace")
+
+
+def _beside(sections: Sequence[Section]) -> list[str]:
+    """The commands that left files beside the runs which figures are drawn from."""
+    return [
+        shlex.join(["python", f"src/{name}.py", run])
+        for section in sections
+        for run in section.facet.runs["directory"]
+        for name in ("windows", "distances")
+        if (Path(run) / f"{name}.csv").exists()
+    ][:MOST_COMMANDS]
 
 
 def _title(sections: Sequence[Section]) -> str:
@@ -59,7 +72,8 @@ def _title(sections: Sequence[Section]) -> str:
 def counts(loaded: Loaded) -> str:
     """How many runs there are of each status."""
     found = loaded.runs["status"].value_counts().to_dict()
-    return ", ".join(f"{found[status]:,} {status}" for status in STATUSES if status in found)
+    shown = ", ".join(f"{found[status]:,} {status}" for status in STATUSES if status in found)
+    return f"{len(loaded.runs):,} runs: {shown}"
 
 
 def _shown(section: Section) -> dict[str, Any]:
@@ -83,8 +97,24 @@ def _shown(section: Section) -> dict[str, Any]:
         "not_drawn": section.not_drawn,
         "ran": tables.ran(facet),
         "bootstrap": _bootstrap(answer),
-        "saved": _saved(section.saved),
+        "images": _images(section.tests),
+        "saved": _saved(section),
     }
+
+
+def _images(tests: pd.DataFrame) -> str:
+    if tests.empty:
+        return "No training's predictions can be read, so there is no test by images."
+    number, smallest = f"{tests['images'].iloc[0]:,} images", images.detectable(tests)
+    if smallest is None:
+        return (
+            f"Average and last checkpoint differ on so few of the {number} that no difference of "
+            "their accuracies could be detected."
+        )
+    return (
+        f"On {number}, a difference of {100 * smallest:.2f} points is detected with 80 % power, "
+        "with as many of them answered differently as here."
+    )
 
 
 def _bootstrap(answer: Answer) -> str:
@@ -94,11 +124,16 @@ def _bootstrap(answer: Answer) -> str:
     return f"BCa bootstrap interval of the answer: {points(low)} to {points(high)} points."
 
 
-def _saved(saved: list[tuple[int, int | None]]) -> str:
-    if not saved:
+def _saved(section: Section) -> str:
+    if not section.saved:
+        focus, runs = section.answer.focus, section.answer.runs(section.facet)
+        options = f"--starts {focus['start']} --ends {focus['start'] + 1}:{focus['end'] + 1}"
+        commands = [
+            f"python src/windows.py {shlex.quote(run)} {options}" for run in runs["directory"]
+        ]
         return (
-            "Epochs saved are not known: they need the average after every epoch of the window "
-            "(averaging.running=true, or python src/windows.py RUN)."
+            "How many epochs averaging saves is not known: it needs the average after every epoch "
+            f"of the window, for each of these runs: {'; '.join(commands)}"
         )
     return (
         "Epochs saved: how many epochs before the last one the average was already as accurate on "

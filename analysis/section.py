@@ -49,8 +49,14 @@ class Section:
             "nothing averaged": "One checkpoint was chosen, nothing was averaged",
         }[self.answer.verdict]
         if not self.answer.chosen:
-            return f"Nothing was chosen (exploratory: {words.lower()})"
-        return f"{words}: {points(self.answer.contrast.mean)} points"
+            words = f"Nothing was chosen (exploratory: {words.lower()})"
+        early = f"Preliminary, {self.facet.unfinished} runs to come. " * bool(self.facet.unfinished)
+        over_last = self.answer.others["last"].mean
+        return (
+            f"{early}{words}: {points(self.answer.contrast.mean)} points over the mean of the "
+            f"window's checkpoints{', but' if over_last < 0 < self.answer.contrast.mean else ','} "
+            f"{points(over_last)} over the last checkpoint"
+        )
 
 
 def section_of(facet: Facet, folder: Path, drawing: Sequence[str]) -> Section:
@@ -58,7 +64,7 @@ def section_of(facet: Facet, folder: Path, drawing: Sequence[str]) -> Section:
     answer = answer_of(facet)
     table, notes = windows(facet)
     tests, problems = image_tests(answer.runs(facet))
-    notes += problems
+    notes += [*problems, *answer.cautions(facet)]
     drawn, not_drawn = [], []
     if drawing:
         from analysis import figures  # here: tables must not wait for matplotlib

@@ -2,7 +2,6 @@
 
 import pandas as pd
 
-from analysis import images
 from analysis.answer import Answer
 from analysis.candidates import AGAINST
 from analysis.facets import Facet
@@ -11,7 +10,7 @@ from analysis.statistics import Interval
 
 def sentences(facet: Facet, answer: Answer, tests: pd.DataFrame) -> list[str]:
     """Three sentences; `tests` are `images.image_tests` of the focus."""
-    found = [_what(facet, answer), _against(answer, tests), _how_sure(answer, tests)]
+    found = [_what(facet, answer), _against(answer, tests), _how_sure(answer)]
     return [sentence[0].upper() + sentence[1:] for sentence in found]
 
 
@@ -51,7 +50,7 @@ def _what(facet: Facet, answer: Answer) -> str:
         "loss": "a loss",
         "no gain detected": "no gain detected",
         "undecided": (
-            "with one training, nobody can say whether that is more than chance"
+            "one training can't tell whether another one would gain, too"
             if n == 1
             else "without spread between the trainings, nobody can say how sure that is"
         ),
@@ -84,28 +83,22 @@ def _against(answer: Answer, tests: pd.DataFrame) -> str:
     return text + "."
 
 
-def _how_sure(answer: Answer, tests: pd.DataFrame) -> str:
-    parts = []
-    if answer.detectable is not None:
-        parts.append(
-            f"{answer.contrast.n} trainings that spread like these would have shown a gain of "
-            f"{100 * answer.detectable:.2f} points or more with 80 % power"
-        )
+def _how_sure(answer: Answer) -> str:
+    if answer.detectable is None:
+        text = "What gain could have been detected, only several trainings can tell"
     else:
-        parts.append("what gain could have been detected needs the spread of several trainings")
-    if len(tests):
-        number, smallest = f"{tests['images'].iloc[0]:,} test images", images.detectable(tests)
-        parts.append(
-            f"{number} are too few to show any difference between average and last checkpoint of "
-            "one training, so rarely do these two differ"
-            if smallest is None
-            else f"{number} would have shown a difference of {100 * smallest:.2f} points between "
-            "average and last checkpoint of one training"
+        text = (
+            f"{answer.contrast.n} trainings that spread like these miss a gain below "
+            f"{100 * answer.detectable:.2f} points more than one time in five"
         )
     if curse := answer.curse:
-        parts.append(
-            f"the chosen candidate stands {points(curse['validation'])} points above the mean "
-            f"candidate on validation, where it was chosen, and {points(curse['test'])} on test, "
-            f"where the best by test (an oracle) stands {points(curse['oracle'])}"
+        text += (
+            f"; for being chosen, the candidate looked {points(curse['validation'])} points better "
+            f"than the mean candidate on validation, of which {points(curse['test'])} are left on "
+            "test"
         )
-    return "; ".join(parts) + "."
+        if curse["oracle"] > curse["test"]:
+            text += f" (the best by test, an oracle, has {points(curse['oracle'])})"
+        else:
+            text += ", where it is the best, too"
+    return text + "."

@@ -28,9 +28,9 @@ def beside(facet: Facet, answer: Answer) -> pd.DataFrame:
             {
                 "": label,
                 "test accuracy, %": _spread(runs[column]),
-                "gain of the average, points": _gain(gain) if gain else "",
+                "gain of the average, points": _gain(gain) if gain else "-",
                 "n": len(runs),
-                "kind": {"window_mean": "the answer", "average": ""}.get(what, "exploratory"),
+                "kind": {"window_mean": "the answer", "average": "-"}.get(what, "exploratory"),
             }
         )
     return pd.DataFrame(rows)
@@ -43,10 +43,11 @@ def candidates(answer: Answer, most: int = 40) -> pd.DataFrame:
     table = answer.candidates
     if table["validation"].notna().all():
         table = by_validation(table)
-    special = {answer.focus.name: "chosen" if answer.chosen else "reported"}
-    special[answer.oracle.name] = ", ".join(
-        filter(None, [special.get(answer.oracle.name), "best on test (oracle)"])
-    )
+    special = {}
+    if len(table) > 1:
+        special[answer.oracle.name] = "best on test (oracle)"
+        mark = "chosen" if answer.chosen else "reported"
+        special[answer.focus.name] = ", ".join(filter(None, [mark, special.get(answer.focus.name)]))
     kept = [place for rank, place in enumerate(table.index) if rank < most or place in special]
     rows = []
     for place in kept:
@@ -61,8 +62,8 @@ def candidates(answer: Answer, most: int = 40) -> pd.DataFrame:
                     row["shared_validation" if row["complete"] else "validation"]
                 ),
                 "test, %": _percent(row["test"]),
-                "mean checkpoint, %": _percent(row["window_mean_test"]),
-                "gain over it, points": _gain(
+                "gain over last, points": points(row["gain_over_last"]),
+                "gain over mean checkpoint, points": _gain(
                     Interval(
                         row["n"],
                         row["gain"],
@@ -87,7 +88,7 @@ def trainings(
     table = pd.DataFrame(
         {
             "seed": runs["seed"].tolist(),
-            "training": runs["fingerprint"].tolist(),
+            "run": runs["run"].tolist(),
             "average, %": [_percent(value) for value in runs["average_test_accuracy"]],
             "mean checkpoint, %": [_percent(value) for value in runs["window_mean_test_accuracy"]],
             "last, %": [_percent(value) for value in runs["last_test_accuracy"]],
@@ -132,7 +133,7 @@ def ran(facet: Facet) -> pd.DataFrame:
         "windows end with epoch": ", ".join(map(str, sorted(runs["end"].unique() - 1))),
         "schemes": ", ".join(sorted(runs["scheme"].unique())),
         **{
-            what: ", ".join(sorted(map(str, runs[column].dropna().unique())))
+            what: ", ".join(sorted(map(_setting, runs[column].dropna().unique())))
             for what, column in {
                 "device": "device",
                 "threads": "threads",
@@ -142,7 +143,7 @@ def ran(facet: Facet) -> pd.DataFrame:
                 "torch": "torch",
             }.items()
         },
-        "configuration": ", ".join(
+        "configuration": "\n".join(
             f"{key}={_setting(value)}"
             for key, value in facet.settings.items()
             if not key.startswith(("averaging.", "paths."))
@@ -153,6 +154,8 @@ def ran(facet: Facet) -> pd.DataFrame:
 
 
 def _setting(value: object) -> str:
+    if isinstance(value, float) and value.is_integer():
+        return f"{value:.0f}"
     return "null" if value is None else str(value)
 
 

@@ -238,8 +238,8 @@ def test_an_experiment_has_axes_and_a_name():
     hydra = begun("experiment=start_by_lr_demo").hydra
     assert hydra.mode == RunMode.MULTIRUN
     assert hydra.sweeper.params == {
-        "averaging.start": "0,2,4,6",
-        "optimizer.lr": "0.02,0.05,0.1",
+        "averaging.start": "2,6,10,14",
+        "optimizer.lr": "0.01,0.02,0.05",
         "seed": "0,1,2",
     }
     assert sweep.Points.directory == ROOT / "outputs" / "sweeps" / "start_by_lr_demo"
@@ -247,7 +247,7 @@ def test_an_experiment_has_axes_and_a_name():
 
 def test_an_axis_or_value_given_takes_the_place_of_the_experiments():
     hydra = begun("experiment=start_by_lr_demo", "averaging.start=1,2", "seed=7").hydra
-    assert hydra.sweeper.params == {"optimizer.lr": "0.02,0.05,0.1"}
+    assert hydra.sweeper.params == {"optimizer.lr": "0.01,0.02,0.05"}
     (excluded,) = hydra.overrides.hydra
     assert excluded == "hydra.job.config.override_dirname.exclude_keys=['experiment','seed']"
 

@@ -57,7 +57,7 @@ def calibration(subject: Subject) -> tuple[Figure, str]:
     curve.set(ylabel="accuracy (%)", xlim=(0, 100), ylim=(0, 100))
     curve.tick_params(labelbottom=False)
     curve.legend(loc="upper left")
-    spread.set(xlabel="confidence (%)", ylabel="images (%)", xlim=(0, 100), yscale="log")
+    spread.set(xlabel="confidence (%)", ylabel="images (%, log)", xlim=(0, 100), yscale="log")
     spread.yaxis.set_major_formatter("{x:g}")
     figure.align_ylabels([curve, spread])
     names = ["window_mean", "last", "average", "ensemble"]

@@ -33,7 +33,7 @@ def distances(subject: Subject) -> tuple[Figure, str]:
     for axes, column, title in zip(
         panels,
         ("distance", "displacement_cosine"),
-        ("distance", "cosine, from the average"),
+        ("distance of the weights", "cosine of displacements"),
         strict=False,
     ):
         mirrored = between.rename(columns={"first": "second", "second": "first"})
@@ -64,7 +64,7 @@ def distances(subject: Subject) -> tuple[Figure, str]:
         label="from the epoch before",
     )
     lines.axvspan(focus["start"] - 0.5, focus["end"] - 0.5, color="grey", alpha=0.08, linewidth=0)
-    lines.set(xlabel="epoch", title="distance")
+    lines.set(xlabel="epoch", title="distance of the weights")
     lines.set_ylim(0, 1.35 * lines.get_ylim()[1])  # room for the legend
     lines.legend()
     whole_numbers([lines])

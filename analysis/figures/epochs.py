@@ -80,11 +80,13 @@ def accuracy_by_epoch(subject: Subject) -> tuple[Figure, str]:
     whole_numbers(panels)
     counts = epochs.groupby("learning_rate")["fingerprint"].nunique()
     n = f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
-    average = "; ".join(f"red, {line}: {what}" for line, what in sorted(drawn.items()))
+    blue = f"Thin lines: one training each (n = {n} a panel); thick blue line: their mean"
+    if counts.max() == 1:
+        blue = "Blue: the checkpoints of one training (n = 1 a panel)"
+    average = "; ".join(f"orange, {line}: {what}" for line, what in sorted(drawn.items()))
     return figure, (
-        f"Thin lines: one training each (n = {n} a panel); thick blue line: their mean; "
-        f"{average}. Grey: the window, epochs {focus['start']}..{focus['end'] - 1}. Epochs under "
-        "the axis are cut off."
+        f"{blue}; {average}. Grey: the window, epochs {focus['start']}..{focus['end'] - 1}. "
+        "Epochs under the axis are cut off."
     )
 
 
@@ -99,6 +101,9 @@ def windows(subject: Subject) -> tuple[Figure, str]:
         raise NotDrawnError("no map of windows: python src/windows.py RUN")
     rate = focus["learning_rate"] if focus["learning_rate"] in rich else rich[0]
     table = table[table["learning_rate"] == rate]
+    # Trainings with fewer windows would make some cells of a map vary more than others.
+    sizes = table.groupby("fingerprint").size()
+    table = table[table["fingerprint"].isin(sizes[sizes == sizes.max()].index)]
     splits = [split for split in ("validation", "test") if split in set(table["split"])]
     figure, panels = grid(len(splits), columns=2, height=2.7)
     figure.set_size_inches(WIDTH * (1 if len(splits) > 1 else 0.6), figure.get_size_inches()[1])
@@ -138,7 +143,7 @@ def windows(subject: Subject) -> tuple[Figure, str]:
     return figure, (
         f"Uniform average of every window that was evaluated; learning rate {rate:g}; mean over "
         f"trainings that differ in the seed (n = {n} a cell). The lowest quarter has one colour. "
-        "The best is among the windows with the most trainings."
+        f"{len(sizes) - table['fingerprint'].nunique()} trainings with fewer windows are not in it."
     )
 
 

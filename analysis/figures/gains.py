@@ -44,27 +44,34 @@ def gain_by_start(subject: Subject) -> tuple[Figure, str]:
         for rate, look in looks.items():
             of_rate = runs[runs["learning_rate"] == rate]
             band(axes, of_rate, "start", f"gain_over_{what}_test", label=f"{rate:g}", **look)
-        words = AGAINST[what].removesuffix(" by validation")
-        words = words.replace("mean of the window's checkpoints", "mean checkpoint")
+        words = AGAINST[what].replace("mean of the window's checkpoints", "mean checkpoint")
+        words = words.replace("best checkpoint", "best")
         axes.set(xlabel="first epoch of the window", title=f"over {words}")
+        _ring(axes, subject, what)
     panels[0].set_ylabel("gain of the average\n(points of test accuracy)")
     legend = {"title": "learning rate", "title_fontsize": 7}
-    if len(looks) <= 5:
-        panels[0].legend(**legend)
-    else:
-        handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside right upper", **legend)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right upper", **legend)
     whole_numbers(panels)
     lowest = min(100 * runs[f"gain_over_{what}_test"].min() for what in wanted)
     caption = (
-        "Gain over the mean of the window's checkpoints, over its last one, and over the best by "
-        f"validation. {band_caption(runs, ['learning_rate', 'start'])}"
+        f"Gain over {', '.join(AGAINST[what] for what in wanted)}; the panels' scales differ. "
+        f"{band_caption(runs, ['learning_rate', 'start'])} "
+        f"Ring: {'chosen on validation' if subject.answer.chosen else 'reported, not chosen'}."
     )
     if lowest < -10:  # an average with the first epochs may be at chance
         for axes in panels:
             axes.set_ylim(bottom=max(axes.get_ylim()[0], -10))
         caption += f" Gains below -10 points (down to {lowest:.0f}) lie below the axis."
     return figure, f"{caption} {left_out}".strip()
+
+
+def _ring(axes: Axes, subject: Subject, what: str) -> None:
+    """Mark the reported candidate."""
+    focus, runs = subject.answer.focus, subject.answer.runs(subject.facet)
+    gain = 100 * runs[f"gain_over_{what}_test"].mean()
+    ring: Any = {"markersize": 9, "fillstyle": "none", "linestyle": "none", "color": VERMILLION}
+    axes.plot([focus["start"]], [gain], marker="o", **ring)
 
 
 def heat_map(subject: Subject) -> tuple[Figure, str]:
@@ -86,7 +93,7 @@ def heat_map(subject: Subject) -> tuple[Figure, str]:
         values = table.to_numpy()
         # Windows with the first epochs would take the whole range of colours.
         low, high = np.nanquantile(values, 0.2), np.nanmax(values)
-        limit = max(abs(float(np.nanquantile(values, 0.8))), 0.1)
+        limit = max(float(np.nanmax(np.abs(values))), 0.1)
         limits = (-limit, limit) if center is not None else (float(low), float(high))
         sns.heatmap(
             table,
@@ -94,10 +101,10 @@ def heat_map(subject: Subject) -> tuple[Figure, str]:
             cmap=colours,
             vmin=limits[0],
             vmax=limits[1],
-            annot=table.size <= 150,
-            fmt=".1f",
+            annot=_labels(runs, table) if table.size <= 150 else False,
+            fmt="",
             annot_kws={"fontsize": 7},
-            cbar_kws={"extend": "both"},
+            cbar_kws={"extend": "neither" if center is not None else "min"},
             linewidths=0.5,
             yticklabels=[f"{rate:g}" for rate in table.index],
         )
@@ -111,9 +118,19 @@ def heat_map(subject: Subject) -> tuple[Figure, str]:
     shown = "; ".join(f"{colour}: {what}" for what, (_, colour) in marks.items())
     caption = (
         f"Each cell: mean over trainings that differ in the seed (n = {n}); empty: no finished "
-        f"run. Outlined in {shown}. Colours are cut off at the lowest or highest fifth. {left_out}"
+        f"run. Outlined in {shown}. The lowest fifth of the accuracies has one colour. {left_out}"
     )
     return figure, caption.strip()
+
+
+def _labels(runs: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """The numbers of a map; n where a cell has fewer trainings than others."""
+    counts = runs.pivot_table(
+        index="learning_rate", columns="start", values="average_test_accuracy", aggfunc="count"
+    )
+    texts = table.map(lambda value: "" if np.isnan(value) else f"{value:.1f}")
+    fewer = counts.map(lambda n: f"\nn={n:.0f}").where(counts < counts.max(axis=None), "")
+    return texts + fewer
 
 
 def _marks(subject: Subject) -> dict[str, tuple[pd.Series, str]]:
@@ -160,7 +177,8 @@ def ensemble(subject: Subject) -> tuple[Figure, str]:
     best = 100 * max(runs["average_test_accuracy"].max(), runs["ensemble_test_accuracy"].max())
     low = 100 * runs[["last_test_accuracy", "ensemble_test_accuracy"]].quantile(0.1).min()
     panels[0].set(ylabel="test accuracy (%)", ylim=(min(low, best - 3) - 3, best + 1))
-    panels[0].legend(loc="lower right", frameon=True, framealpha=0.8, edgecolor="none")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right upper")
     whole_numbers(panels)
     caption = (
         band_caption(runs, ["learning_rate", "start"]).replace(
@@ -168,7 +186,7 @@ def ensemble(subject: Subject) -> tuple[Figure, str]:
         )
         + " The ensemble averages the probabilities "
         "of the window's checkpoints, with the average's weights: it costs one evaluation a "
-        "checkpoint, the average costs one. Values under the axis are cut off."
+        "checkpoint, the average costs one. Values beyond the axis are cut off."
     )
     return figure, f"{caption} {left_out}".strip()
 

@@ -106,7 +106,7 @@ def test_one_training_gets_no_interval_and_is_told_so(tmp_path):
     assert answer.detectable is None
     text = " ".join(said(facet, answer))
     assert "no interval" in text
-    assert "with one training, nobody can say" in text
+    assert "one training can't tell" in text
 
 
 def test_without_validation_nothing_is_chosen_whatever_test_says(tmp_path):
@@ -241,3 +241,30 @@ def test_a_window_of_one_checkpoint_is_said_to_average_nothing(tmp_path):
     write_sweep(tmp_path / "s", lrs=[0.05], starts=[5], gain=0.0)
     facet = facet_of(tmp_path / "s")
     assert "nothing was averaged" in said(facet, answer_of(facet))[0]
+
+
+def test_a_gain_over_poor_checkpoints_is_no_gain_over_the_last(tmp_path):
+    write_sweep(tmp_path / "s", lrs=[0.001], starts=[0], gain=lambda seed: 0.05 + 0.001 * seed)
+    facet = facet_of(tmp_path / "s")
+    answer = answer_of(facet)
+    assert answer.verdict == "gain"
+    assert answer.others["last"].mean < 0
+    assert any("less accurate than the last checkpoint" in one for one in answer.cautions(facet))
+
+
+def test_a_choice_at_the_edge_of_the_sweep_is_said(tmp_path):
+    for start, gain in ((1, 0.1), (2, 0.3), (3, 0.2)):
+        for lr in (0.02, 0.05):
+            write_run(tmp_path / "s" / f"{start} {lr}", start=start, lr=lr, validation_gain=gain)
+    facet = facet_of(tmp_path / "s")
+    cautions = " ".join(answer_of(facet).cautions(facet))
+    assert "learning rate" in cautions
+    assert "first epoch" not in cautions
+
+
+def test_an_interval_narrower_than_one_image_says_too_much(tmp_path):
+    write_sweep(tmp_path / "s", lrs=[0.05], starts=[2], gain=lambda seed: 0.02 + 1e-5 * seed)
+    facet = facet_of(tmp_path / "s")
+    answer = answer_of(facet)
+    assert answer.verdict == "gain"
+    assert any("narrower than one of the 1,000" in one for one in answer.cautions(facet))

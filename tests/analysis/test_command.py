@@ -35,7 +35,7 @@ def test_everything_is_written_and_the_answer_is_said(sweep, capsys):
     out = sweep / "analysis"
     printed = capsys.readouterr().out
     assert "19 finished, 1 failed" in printed
-    assert "A gain: +2.70 points" in printed
+    assert "A gain: +2.70 points over the mean" in printed
     assert "1 run repeats a measurement" in printed
     assert "failed: 10: training: the loss became" in printed
     runs = pd.read_csv(out / "runs.csv")
@@ -90,7 +90,7 @@ def test_facets_have_their_own_answers_and_folders(tmp_path, capsys):
     write_sweep(tmp_path / "s" / "b", gain=lambda seed: -GAINS[seed], **changed)
     assert main([str(tmp_path / "s")]) == 0
     printed = capsys.readouterr().out
-    assert "A gain: +2.70 points" in printed
+    assert "A gain: +2.70 points over the mean" in printed
     assert "A loss: -2.70 points" in printed
     folders = {path.name for path in (tmp_path / "s" / "analysis" / "figures").iterdir()}
     assert folders == {"1_schedule._target_=Constant", "2_schedule._target_=Cosine"}
@@ -132,7 +132,8 @@ def test_a_sweep_without_a_finished_run_lists_why(tmp_path, capsys):
     printed = capsys.readouterr()
     assert "failed: a: training: no disk" in printed.out
     assert "unfinished: b" in printed.out
-    assert printed.err == "error: no run has finished yet: there is nothing to analyse\n"
+    assert printed.err.startswith("error: no run has finished yet: there is no answer (")
+    assert printed.err.endswith("analysis has runs.csv and epochs.csv)\n")
     assert len(pd.read_csv(tmp_path / "s" / "analysis" / "runs.csv")) == 2
 
 
@@ -153,7 +154,7 @@ def test_what_can_not_be_analysed_is_one_message(tmp_path, capsys, made):
 def test_a_sweep_of_one_seed_without_validation_claims_nothing(tmp_path, capsys):
     write_sweep(tmp_path / "s", seeds=[0], validation=False, predictions=True)
     assert main([str(tmp_path / "s")]) == 0
-    printed = capsys.readouterr().out
+    printed = " ".join(capsys.readouterr().out.split())
     assert "Nothing was chosen (exploratory: undecided)" in printed
     assert "without a validation split" in printed
     assert "no interval" in printed

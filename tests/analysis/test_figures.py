@@ -106,6 +106,26 @@ def test_gain_by_start_has_a_line_for_each_learning_rate(sweep):
     assert "95 % t interval" in caption
 
 
+def test_the_reported_candidate_is_ringed(sweep):
+    subject = subject_of(sweep)
+    figure, caption = drawn("gain_by_start", subject)
+    for axes, what in zip(figure.axes, ("window_mean", "last"), strict=False):
+        (ring,) = [line for line in axes.get_lines() if line.get_fillstyle() == "none"]
+        runs = subject.answer.runs(subject.facet)
+        assert list(ring.get_xdata()) == [subject.answer.focus["start"]]
+        assert ring.get_ydata()[0] == pytest.approx(100 * runs[f"gain_over_{what}_test"].mean())
+    assert "Ring: chosen on validation" in caption
+
+
+def test_cells_of_fewer_trainings_say_so(tmp_path):
+    sweep = write_sweep(tmp_path / "s")
+    (sweep / "averaging.start=4,optimizer.lr=0.05,seed=2" / "summary.json").unlink()
+    figure, _ = drawn("heat_map", subject_of(sweep))
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert [text for text in texts if "n=" in text] == [texts[5]]
+    assert texts[5].endswith("n=2")
+
+
 def test_one_training_has_no_band_and_the_caption_says_so(tmp_path):
     write_sweep(tmp_path / "s", seeds=[0])
     _, caption = drawn("gain_by_start", subject_of(tmp_path / "s"))
@@ -176,18 +196,19 @@ def test_an_average_that_grew_in_some_trainings_only_is_no_line(tmp_path):
     assert "average of the window" in labels
 
 
-def test_the_best_window_is_among_those_with_the_most_trainings(tmp_path):
+def test_a_map_is_of_the_trainings_that_have_the_most_windows(tmp_path):
+    """Cells of fewer trainings vary more, and would be taken for the best."""
     sweep = write_sweep(tmp_path / "s", lrs=[0.05], starts=[0])
     write_maps(sweep)
-    path = next(sweep.iterdir()) / "windows.csv"
-    path.write_text(path.read_text().replace("5,6,1,test,0.5,0.756", "5,6,1,test,0.5,0.1"))
     for run in list(sweep.iterdir())[1:]:
-        rows = (run / "windows.csv").read_text().splitlines(keepends=True)
-        (run / "windows.csv").write_text("".join(row for row in rows if row[:4] != "5,6,"))
+        rows = (run / "windows.csv").read_text().replace("0.5,0.7", "0.5,0.9")
+        kept = [row for row in rows.splitlines(keepends=True) if row[:4] != "5,6,"]
+        (run / "windows.csv").write_text("".join(kept))
     figure, caption = drawn("windows", subject_of(sweep))
+    assert "n = 1 a cell" in caption
+    assert "2 trainings with fewer windows are not in it" in caption
     labels = [text.get_text() for text in figure.axes[1].get_legend().get_texts()]
-    assert "best on test, an oracle: 4..5" in labels
-    assert "n = 1 to 3" in caption
+    assert "best on test, an oracle: 5..5" in labels
 
 
 def test_the_heat_map_marks_the_cell_that_is_reported(tmp_path):
@@ -236,7 +257,7 @@ def test_runs_that_lack_a_number_leave_out_the_figure_that_needs_it(tmp_path):
 def test_titles_say_how_many_runs_are_in_a_figure(tmp_path):
     sweep = write_sweep(tmp_path / "s")
     write_unfinished(sweep / "failed", reason="no")
-    assert "18 runs of 6 trainings; 1 more without numbers" in subject_of(sweep).facet.population
+    assert "18 runs of 6 trainings; 1 failed" in subject_of(sweep).facet.population
 
 
 def test_signs_in_names_are_drawn_as_they_are(tmp_path):
