@@ -51,7 +51,7 @@ def gain_by_start(subject: Subject) -> tuple[Figure, str]:
     panels[0].set_ylabel("gain of the average\n(points of test accuracy)")
     legend = {"title": "learning rate", "title_fontsize": 7}
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right upper", **legend)
+    figure.legend(handles, labels, loc="outside right center", **legend)
     whole_numbers(panels)
     lowest = min(100 * runs[f"gain_over_{what}_test"].min() for what in wanted)
     caption = (
@@ -178,7 +178,7 @@ def ensemble(subject: Subject) -> tuple[Figure, str]:
     low = 100 * runs[["last_test_accuracy", "ensemble_test_accuracy"]].quantile(0.1).min()
     panels[0].set(ylabel="test accuracy (%)", ylim=(min(low, best - 3) - 3, best + 1))
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right upper")
+    figure.legend(handles, labels, loc="outside right center")
     whole_numbers(panels)
     caption = (
         band_caption(runs, ["learning_rate", "start"]).replace(
