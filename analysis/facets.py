@@ -66,6 +66,11 @@ class Facet:
         return int(self.unmeasured["status"].isin(["unfinished", "missing"]).sum())
 
     @property
+    def to_come(self) -> str:
+        """How many, in words; "" for none."""
+        return _count(self.unfinished, "run") if self.unfinished else ""
+
+    @property
     def population(self) -> str:
         """How many runs and trainings any figure of it is made from."""
         failed = len(self.unmeasured) - self.unfinished

@@ -100,10 +100,3 @@ def reliability(probabilities: Array, labels: Array, bins: int = 15) -> pd.DataF
                 "accuracy": np.bincount(place, right, bins) / count,
             }
         )
-
-
-def calibration_error(bins: pd.DataFrame) -> float:
-    """Expected calibration error (a fraction) of `reliability`'s bins: their mean distance between
-    accuracy and confidence, weighted by images."""
-    distance = (bins["accuracy"] - bins["confidence"]).abs().fillna(0.0)
-    return float((distance * bins["count"]).sum() / bins["count"].sum())

@@ -50,7 +50,7 @@ class Section:
         }[self.answer.verdict]
         if not self.answer.chosen:
             words = f"Nothing was chosen (exploratory: {words.lower()})"
-        early = f"Preliminary, {self.facet.unfinished} runs to come. " * bool(self.facet.unfinished)
+        early = f"Preliminary, {lacking} to come. " if (lacking := self.facet.to_come) else ""
         over_last = self.answer.others["last"].mean
         return (
             f"{early}{words}: {points(self.answer.contrast.mean)} points over the mean of the "

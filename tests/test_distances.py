@@ -3,8 +3,6 @@
 import csv
 import itertools
 import json
-import os
-import subprocess
 import sys
 
 import pytest
@@ -15,7 +13,7 @@ from polyak import checkpoint, distances
 from polyak.averaging import mean_of_files
 from polyak.distances import Row
 from polyak.errors import CheckpointError
-from tests.conftest import ROOT
+from tests import own_memory
 
 
 def random_state(generator):
@@ -259,36 +257,22 @@ def test_what_is_no_finished_run_is_refused(tmp_path, summary, message):
     assert not (directory / "distances.csv").exists()
 
 
-MEASURED = """
-import sys, threading
-from pathlib import Path
+BEFORE = """
 import distances as command
 print(*(name for name in ("matplotlib", "hydra", "pandas") if name in sys.modules))
 
 import torch
 from polyak import distances
 
-def own_memory():  # without pages of files, which the system takes back as it likes
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("RssAnon")).split()[1]) * 1024
-
 torch.set_num_threads(1)
 some = torch.ones(13, 100).double()
 torch.nn.functional.pdist(some)
 some @ some.T
-before, most, done = own_memory(), [0], threading.Event()
+"""
 
-def watch():
-    while not done.wait(0.0005):
-        most[0] = max(most[0], own_memory())
-
-thread = threading.Thread(target=watch)
-thread.start()
+WATCHED = """
 first, second = (Path(path) for path in sys.argv[1:])
 distances.between({e: (first, second)[e % 2] for e in range(12)}, first, entries=1 << 16)
-done.set()
-thread.join()
-print(most[0] - before)
 """
 
 
@@ -298,17 +282,6 @@ def test_memory_is_less_than_one_large_tensor_and_nothing_needless_is_imported(t
     paths = [tmp_path / "a.safetensors", tmp_path / "b.safetensors"]
     for value, path in enumerate(paths):
         checkpoint.save(path, {"w": torch.full((1, 1 << 21), float(value))})
-    done = subprocess.run(
-        [sys.executable, "-c", MEASURED, *map(str, paths)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT / "src",
-        # The Makefile's settings have memory kept, and taken in huge pages.
-        env={
-            key: value for key, value in os.environ.items() if not key.startswith(("MALLOC", "THP"))
-        },
-    )
-    assert done.returncode == 0, done.stderr
-    imported, used = done.stdout.splitlines()
+    imported, used = own_memory.beyond(BEFORE, WATCHED, paths)
     assert imported == ""
-    assert int(used) < 8 << 20
+    assert used < 8 << 20

@@ -84,6 +84,14 @@ def test_no_gain_is_said_as_readily(tmp_path, capsys):
     assert "No gain detected" in capsys.readouterr().out
 
 
+def test_the_answer_of_a_sweep_that_still_runs_is_preliminary(sweep, capsys):
+    write_unfinished(sweep / "running", seed=7)
+    assert main(["table", str(sweep)]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "Preliminary, 1 run to come. A gain: +2.70 points" in printed
+    assert "18 runs of 6 trainings; 1 not finished, 1 failed" in printed
+
+
 def test_facets_have_their_own_answers_and_folders(tmp_path, capsys):
     write_sweep(tmp_path / "s" / "a", gain=GAINS.__getitem__)
     changed = {"schedule": {"_target_": "polyak.schedules.Cosine"}, "dataset": "other"}

@@ -1,5 +1,3 @@
-import os
-import subprocess
 import sys
 
 import pytest
@@ -10,7 +8,7 @@ from polyak import checkpoint, files
 from polyak.averaging import mean_of_states
 from polyak.averaging.stream import DTYPES, average_files
 from polyak.errors import CheckpointError
-from tests.conftest import ROOT
+from tests import own_memory
 
 
 def state(seed):
@@ -102,31 +100,17 @@ def test_weights_that_do_not_fit_leave_no_output(tmp_path, paths, weights):
     assert not list(tmp_path.glob("*out*"))
 
 
-MEASURED = """
-import sys, threading
-from pathlib import Path
+BEFORE = """
 import torch
 from polyak.averaging.stream import average_files
 
-def own_memory():  # without pages of files, which the system takes back as it likes
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("RssAnon")).split()[1]) * 1024
-
 torch.set_num_threads(1)
 torch.ones(1 << 20).double().sum()
-before, most, done = own_memory(), [0], threading.Event()
+"""
 
-def watch():
-    while not done.wait(0.0005):
-        most[0] = max(most[0], own_memory())
-
-thread = threading.Thread(target=watch)
-thread.start()
+WATCHED = """
 folder = Path(sys.argv[1])
 average_files(folder / "out.safetensors", sorted(folder.glob("in*.safetensors")))
-done.set()
-thread.join()
-print(most[0] - before)
 """
 
 
@@ -141,18 +125,8 @@ def test_memory_is_that_of_some_tensors_whatever_the_number_and_size_of_files(tm
             safetensors.torch.save_file(tensors, target)
         else:
             target.hardlink_to(tmp_path / f"in{place % 2:02d}.safetensors")
-    done = subprocess.run(
-        [sys.executable, "-c", MEASURED, str(tmp_path)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT / "src",
-        # The Makefile's settings have memory kept, and taken in huge pages.
-        env={
-            key: value for key, value in os.environ.items() if not key.startswith(("MALLOC", "THP"))
-        },
-    )
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout) < 20 << 20
+    _, used = own_memory.beyond(BEFORE, WATCHED, [tmp_path])
+    assert used < 20 << 20
     found = safetensors.torch.load_file(tmp_path / "out.safetensors")
     assert len(found) == 64
     wanted = (count // 2) / count
