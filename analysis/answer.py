@@ -77,10 +77,15 @@ class Answer:
             "oracle": self.oracle["shared_test"] - test,
         }
 
+    @property
+    def misleads(self) -> bool:
+        """Whether there is a gain over the mean checkpoint, but none over the last one."""
+        return self.verdict == "gain" and self.others["last"].mean < 0
+
     def cautions(self, facet: Facet) -> list[str]:
         """What a reader would be misled by."""
         found = []
-        if self.others["last"].mean < 0 < self.contrast.mean:
+        if self.misleads:
             found.append(
                 "the average is less accurate than the last checkpoint: the mean of the window's "
                 "checkpoints is low because the early ones are"

@@ -20,6 +20,8 @@ from analysis.sentences import points
 from polyak import files
 
 MOST_COMMANDS = 20
+FULL_WIDTH = 1400
+"""Pixels of a figure that is as wide as the page: 7 inches (analysis.figures.style)."""
 
 
 def write(
@@ -90,7 +92,9 @@ def _shown(section: Section) -> dict[str, Any]:
         "figures": [
             {
                 "caption": figure.caption,
-                "data": base64.b64encode(figure.png.read_bytes()).decode(),
+                "data": base64.b64encode(png := figure.png.read_bytes()).decode(),
+                # A PNG's width is in its bytes 16 to 19: figures keep their proportions.
+                "width": min(100, round(100 * int.from_bytes(png[16:20], "big") / FULL_WIDTH)),
             }
             for figure in section.drawn
         ],

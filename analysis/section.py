@@ -54,7 +54,7 @@ class Section:
         over_last = self.answer.others["last"].mean
         return (
             f"{early}{words}: {points(self.answer.contrast.mean)} points over the mean of the "
-            f"window's checkpoints{', but' if over_last < 0 < self.answer.contrast.mean else ','} "
+            f"window's checkpoints, {'but ' * self.answer.misleads}"
             f"{points(over_last)} over the last checkpoint"
         )
 
