@@ -63,6 +63,8 @@ def comparable_seeds(facet: Facet) -> frozenset[int]:
 
 
 def candidates_of(facet: Facet, seeds: frozenset[int]) -> pd.DataFrame:
+    """A row for each candidate, in the order of its values; `complete` where it has all `seeds`.
+    docs/analysis.md has the columns of candidates.csv. Fractions."""
     rows = []
     for key, runs in facet.runs.groupby(CANDIDATE, sort=True):
         gain = statistics.t_interval(runs[PRIMARY].to_numpy())

@@ -8,7 +8,7 @@ Within a facet, runs differ in learning rate, seed, window and scheme alone.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -32,7 +32,7 @@ class Facet:
     settings: Mapping[str, Any]
     epochs: pd.DataFrame
     unmeasured: pd.DataFrame
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
 
     @property
     def has_validation(self) -> bool:

@@ -5,7 +5,6 @@ found.probabilities("average")          # float64 [N, classes]
 reliability(found.probabilities("average"), found.labels)
 """
 
-import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -29,7 +28,6 @@ class Predictions:
 
     def __init__(self, run: Path, split: str) -> None:
         self._folder = run / "predictions" / split
-        self._run = run
 
     @cached_property
     def labels(self) -> Array:
@@ -46,16 +44,10 @@ class Predictions:
         found: Array = log_softmax(logits.astype(np.float64), axis=1)
         return found
 
-    @cached_property
-    def ensemble(self) -> Array:
-        """float64 [N, classes]: log of the mean probabilities of the window's checkpoints, weighted
-        as the average was."""
-        path = self._run / "summary.json"
-        summary = json.loads(path.read_text(encoding="utf-8"))
-        epochs = range(summary["window"]["start"], summary["window"]["end"])
-        return ensemble(
-            [self.log_probabilities(str(epoch)) for epoch in epochs], summary["weights"]
-        )
+    def ensemble(self, window: range, weights: Sequence[float]) -> Array:
+        """float64 [N, classes]: log of the mean probabilities of the window's checkpoints, with the
+        average's weights."""
+        return ensemble([self.log_probabilities(str(epoch)) for epoch in window], weights)
 
     def right(self, log_probabilities: Array) -> Array:
         """bool [N]: whether the most probable class (the first of equals) is the label."""

@@ -32,7 +32,6 @@ def write(
         loader=jinja2.PackageLoader("analysis", ""),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
-        trim_blocks=False,
     )
     commands = [shlex.join(["python", "src/train.py", *command]) for command in loaded.commands]
     page = environment.get_template("report.html.j2").render(

@@ -70,7 +70,7 @@ def candidates(answer: Answer, most: int = 40) -> pd.DataFrame:
                         *(_none(row[k]) for k in ("gain_sd", "gain_low", "gain_high")),
                     )
                 ),
-                "p (Holm)": p_value(row["p_holm"]).removeprefix("p ").removeprefix("= "),
+                "p (Holm)": _p(row["p_holm"]),
                 "": special.get(place, ""),
             }
         )
@@ -105,10 +105,7 @@ def trainings(
             "right: last only": "only_last",
         }.items():
             table[column] = [str(test[name]) if test else "" for test in found]
-        table["McNemar p (Holm)"] = [
-            p_value(test["p_holm"]).removeprefix("p ").removeprefix("= ") if test else ""
-            for test in found
-        ]
+        table["McNemar p (Holm)"] = [_p(test["p_holm"]) if test else "" for test in found]
     if saved:
         table["epochs saved"] = ["none" if number is None else str(number) for _, number in saved]
     return table
@@ -157,6 +154,11 @@ def _setting(value: object) -> str:
     if isinstance(value, float) and value.is_integer():
         return f"{value:.0f}"
     return "null" if value is None else str(value)
+
+
+def _p(value: float) -> str:
+    """As in a column of p values: "0.0123", "< 0.0001"."""
+    return p_value(value).removeprefix("p ").removeprefix("= ")
 
 
 def _percent(value: float) -> str:

@@ -41,7 +41,7 @@ def windows(facet: Facet) -> tuple[pd.DataFrame, list[str]]:
                 scheme="uniform",
             )
         )
-    whole = pd.concat([table for table in found if len(table)] or [_running(facet)])
+    whole = pd.concat([table for table in found if len(table)] or found[:1])
     keys = ["fingerprint", "scheme", "start", "end", "split"]
     return whole.drop_duplicates(keys)[COLUMNS].sort_values(keys, ignore_index=True), problems
 

@@ -76,8 +76,8 @@ def calibration(subject: Subject) -> tuple[Figure, str]:
     one_training = "dots: one training each; diamonds: mean"
     return figure, (
         f"Left: images of {len(answers)} training{'s' * (len(answers) > 1)} pooled, {BINS} bins of "
-        "confidence; bins with "
-        "fewer than 10 images are not drawn; on the diagonal, confidence is accuracy. Right: "
+        "confidence; bins with fewer than 10 images are not drawn; on the diagonal, confidence is "
+        "accuracy. Right: "
         + ("n = 1" if n == 1 else f"{one_training}; lines: 95 % t interval (n = {n})")
         + f". Learning rate {focus['learning_rate']:g}, {focus['scheme']} average of epochs "
         f"{focus['start']}..{focus['end'] - 1}, and their ensemble."
@@ -92,7 +92,7 @@ def _answers(run: Mapping[Hashable, Any]) -> dict[str, Array] | None:
         return {
             "last": np.exp(found.log_probabilities(str(run["end"] - 1))),
             "average": np.exp(found.log_probabilities("average")),
-            "ensemble": np.exp(found.ensemble),
+            "ensemble": np.exp(found.ensemble(range(run["start"], run["end"]), run["weights"])),
             "labels": found.labels,
         }
     except (AnalysisError, OSError, ValueError, KeyError):

@@ -12,6 +12,7 @@ from analysis.figures.style import (
     WIDTH,
     band,
     grid,
+    how_many,
     map_of,
     whole_numbers,
 )
@@ -79,8 +80,9 @@ def accuracy_by_epoch(subject: Subject) -> tuple[Figure, str]:
     panels[0].legend(list(handles.values()), list(handles), loc="upper left")
     whole_numbers(panels)
     counts = epochs.groupby("learning_rate")["fingerprint"].nunique()
-    n = f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
-    blue = f"Thin lines: one training each (n = {n} a panel); thick blue line: their mean"
+    blue = (
+        f"Thin lines: one training each ({how_many(counts)} a panel); thick blue line: their mean"
+    )
     if counts.max() == 1:
         blue = "Blue: the checkpoints of one training (n = 1 a panel)"
     average = "; ".join(f"orange, {line}: {what}" for line, what in sorted(drawn.items()))
@@ -107,7 +109,7 @@ def windows(subject: Subject) -> tuple[Figure, str]:
     splits = [split for split in ("validation", "test") if split in set(table["split"])]
     figure, panels = grid(len(splits), columns=2, height=2.7)
     figure.set_size_inches(WIDTH * (1 if len(splits) > 1 else 0.6), figure.get_size_inches()[1])
-    cells = set()
+    cells: set[int] = set()
     for axes, split in zip(panels, splits, strict=True):
         rows = table[table["split"] == split].assign(last=lambda rows: rows["end"] - 1)
         grouped = rows.groupby(["start", "last"])["accuracy"]
@@ -139,10 +141,10 @@ def windows(subject: Subject) -> tuple[Figure, str]:
             )
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
         axes.set(xlabel="last epoch of the window", ylabel="first epoch")
-    n = f"{min(cells)}" if len(cells) == 1 else f"{min(cells)} to {max(cells)}"
     return figure, (
         f"Uniform average of every window that was evaluated; learning rate {rate:g}; mean over "
-        f"trainings that differ in the seed (n = {n} a cell). The lowest quarter has one colour. "
+        f"trainings that differ in the seed ({how_many(cells)} a cell). The lowest quarter has one "
+        "colour. "
         f"{len(sizes) - table['fingerprint'].nunique()} trainings with fewer windows are not in it."
     )
 

@@ -21,6 +21,7 @@ from analysis.figures.style import (
     band,
     band_caption,
     grid,
+    how_many,
     like_reported,
     rates_style,
     whole_numbers,
@@ -114,11 +115,11 @@ def heat_map(subject: Subject) -> tuple[Figure, str]:
         for candidate, colour in marks.values():
             _mark(axes, table, candidate, colour)
     counts = runs.groupby(["learning_rate", "start"]).size()
-    n = f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
     shown = "; ".join(f"{colour}: {what}" for what, (_, colour) in marks.items())
     caption = (
-        f"Each cell: mean over trainings that differ in the seed (n = {n}); empty: no finished "
-        f"run. Outlined in {shown}. The lowest fifth of the accuracies has one colour. {left_out}"
+        f"Each cell: mean over trainings that differ in the seed ({how_many(counts)}); empty: no "
+        f"finished run. Outlined in {shown}. The lowest fifth of the accuracies has one colour. "
+        f"{left_out}"
     )
     return figure, caption.strip()
 
@@ -224,10 +225,9 @@ def schemes(subject: Subject) -> tuple[Figure, str]:
     axes.invert_yaxis()
     axes.set_xlabel("test accuracy (%)")
     n = runs.groupby("scheme").size()
-    counted = f"n = {n.min()}" if n.min() == n.max() else f"n = {n.min()} to {n.max()}"
     spread = "lines: 95 % t interval of the mean; " if n.max() > 1 else ""
     return figure, (
-        f"Diamonds: mean over trainings that differ in the seed ({counted}); {spread}dots: one "
+        f"Diamonds: mean over trainings that differ in the seed ({how_many(n)}); {spread}dots: one "
         f"training each. Learning rate {focus['learning_rate']:g}, epochs {focus['start']}.."
         f"{focus['end'] - 1}. Schemes share trainings, so compare them within a training: the "
         "intervals overlap more than their differences do."

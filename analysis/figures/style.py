@@ -128,15 +128,19 @@ def whole_numbers(axes: Iterable[Axes]) -> None:
         one.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
 
 
+def how_many(counts: Iterable[int]) -> str:
+    """The n of points or cells: "n = 3", or "n = 2 to 3"."""
+    low, high = min(counts := list(counts)), max(counts)
+    return f"n = {low}" if low == high else f"n = {low} to {high}"
+
+
 def band_caption(runs: pd.DataFrame, by: Sequence[str]) -> str:
     """What lines and bands mean, with n."""
     counts = runs.groupby(list(by)).size()
-    low, high = counts.min(), counts.max()
-    n = f"n = {low}" if low == high else f"n = {low} to {high}"
-    if high == 1:
+    if counts.max() == 1:
         return "Points: one training each (n = 1), so there is no interval."
     return (
-        f"Lines: mean over trainings that differ in the seed ({n} a point); "
+        f"Lines: mean over trainings that differ in the seed ({how_many(counts)} a point); "
         "bands: 95 % t interval of that mean, each point by itself."
     )
 

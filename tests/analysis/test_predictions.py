@@ -63,7 +63,7 @@ def test_a_runs_answers_are_read(run):
     assert right.dtype == np.bool_
     assert right.mean() > found.right(found.log_probabilities("5")).mean()
     members = [found.log_probabilities(str(epoch)) for epoch in range(2, 6)]
-    np.testing.assert_allclose(found.ensemble, ensemble(members, [1] * 4))
+    np.testing.assert_allclose(found.ensemble(range(2, 6), [1] * 4), ensemble(members, [1] * 4))
 
 
 def test_every_training_is_tested_image_by_image(tmp_path):
