@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import hydra
@@ -24,6 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 from polyak import again, sweep
 from polyak import config as configuration
 from polyak.errors import PolyakError
+from polyak.run import WRITTEN_BY_HYDRA, Run
 
 failures: list[str] = []
 """What stopped this process's run; its log says more."""
@@ -41,6 +42,7 @@ def main(cfg: DictConfig) -> None:
             caller=Path(hydra_config.runtime.cwd),
             in_sweep=in_sweep,
             threads=sweep.threads(hydra_config.launcher) if in_sweep else None,
+            by_hydra=(str(hydra_config.output_subdir), f"{hydra_config.job.name}.log"),
         )
     except Exception as error:
         failures.append(str(error) or type(error).__name__)
@@ -48,12 +50,16 @@ def main(cfg: DictConfig) -> None:
 
 
 def run(
-    cfg: DictConfig, directory: Path, *, caller: Path, in_sweep: bool, threads: int | None
+    cfg: DictConfig,
+    directory: Path,
+    *,
+    caller: Path,
+    in_sweep: bool,
+    threads: int | None,
+    by_hydra: Collection[str] = WRITTEN_BY_HYDRA,
 ) -> None:
     """One job: from the composed configuration to a complete run directory."""
-    from polyak.run import Run
-
-    with Run(directory) as this:
+    with Run(directory, by_hydra) as this:
         with this.stage("config"):
             config = configuration.parse(configuration.plain(cfg), caller=caller)
             window = configuration.window(config)

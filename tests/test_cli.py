@@ -457,3 +457,28 @@ def test_a_sweep_does_not_substitute_data_and_a_single_run_says_so(train, tmp_pa
     (path,) = (tmp_path / "outputs" / "runs").rglob("summary.json")
     assert summary_of(path.parent)["dataset"]["substitute_for"] == "SVHN"
     assert summary_of(path.parent)["dataset"]["synthetic"] is True
+
+
+def test_a_strangers_directory_is_refused_before_hydra_writes_into_it(train, tmp_path):
+    for name in ("checkpoints/mine.pt", "metrics.csv", ".notes.tmp"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("mine")
+    before = {path for path in tmp_path.rglob("*") if not path.name.startswith(".std")}
+    for given in (["hydra.run.dir=."], ["--multirun", "hydra.sweep.dir=.", "seed=0,1"]):
+        done = train(*given)
+        assert done.returncode == 1
+        assert "allowed: a new or empty directory" in done.stderr
+    assert {path for path in tmp_path.rglob("*") if not path.name.startswith(".std")} == before
+    assert (tmp_path / "metrics.csv").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", [".", "..", "..."])
+@pytest.mark.parametrize("mode", [[], ["--multirun"]])
+def test_a_name_of_dots_only_is_refused_and_leaves_nothing(train, tmp_path, name, mode):
+    done = train(*mode, f"name={name}")
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"error: name = '{name}': allowed: 1 to 150 letters, digits and _.=,+- that are not dots "
+        "alone\n"
+    )
+    assert not (tmp_path / "outputs").exists()

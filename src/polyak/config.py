@@ -73,6 +73,12 @@ def _sums_to_one(weights: list[float]) -> list[float]:
     return weights
 
 
+def _file_name(name: str) -> str:
+    if not re.fullmatch(r"[\w.=,+-]{1,150}", name) or not name.strip("."):
+        raise ValueError("allowed: 1 to 150 letters, digits and _.=,+- that are not dots alone")
+    return name
+
+
 Directory = Annotated[str, AfterValidator(_absolute)]
 File = Annotated[str, AfterValidator(_absolute), AfterValidator(_existing)]
 
@@ -239,7 +245,7 @@ class Config:
     averaging: Averaging
     training: Training
     seed: Annotated[int, Field(ge=0, lt=2**63)]
-    name: Annotated[str, Field(pattern=r"^[\w.=,+-]{1,150}$")] | None
+    name: Annotated[str, AfterValidator(_file_name)] | None
     paths: Paths
 
 
@@ -341,13 +347,19 @@ def register() -> None:
     """Tell OmegaConf the resolvers that `conf/` uses: the repository's root, a unique name, and the
     name of a sweep's point."""
     OmegaConf.register_new_resolver("polyak.root", lambda: str(ROOT), replace=True)
-    OmegaConf.register_new_resolver(
-        "polyak.unique",
-        lambda name: name or f"{datetime.now():%Y-%m-%d_%H-%M-%S.%f}_{os.getpid()}",
-        replace=True,
-        use_cache=True,
-    )
+    OmegaConf.register_new_resolver("polyak.unique", unique, replace=True, use_cache=True)
     OmegaConf.register_new_resolver("polyak.point", point, replace=True)
+
+
+def unique(name: str | None) -> str:
+    """The directory's name of a run or sweep: `name`, or else the time and process. Hydra asks for
+    it before it makes the directory: a ConfigError leaves nothing behind."""
+    if name is None:
+        return f"{datetime.now():%Y-%m-%d_%H-%M-%S.%f}_{os.getpid()}"
+    try:
+        return _file_name(str(name))
+    except ValueError as error:
+        raise ConfigError(f"name = {name!r}: {error}") from None
 
 
 def point(swept: str, number: int) -> str:

@@ -7,8 +7,9 @@ with files.atomic(directory / "summary.json") as path:
 import hashlib
 import json
 import os
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -41,10 +42,47 @@ def atomic(path: Path, *, read_only: bool = False) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def remove_temporary(directory: Path) -> None:
-    """Remove what killed processes left half written below `directory`."""
-    for path in directory.rglob(".*tmp*"):
-        path.unlink(missing_ok=True)
+_TEMPORARY = re.compile(r"\.(?P<stem>.+)\.\d+\.tmp(?P<suffix>\.\w+)?")
+
+
+def remove(directory: Path, names: Sequence[str]) -> None:
+    """Remove from `directory` the files that have one of the `names` (regular expressions over
+    paths relative to it, "checkpoints/epoch_[0-9]+"), what `atomic` left of one half written when
+    it was killed, and the folders of these names that are then empty. All else stays."""
+    remove_half_written(directory, names)
+    for name in names:
+        folder, _, pattern = name.rpartition("/")
+        for found in _folders(directory, folder):
+            for path in list(found.iterdir()):
+                if re.fullmatch(pattern, path.name) and (path.is_symlink() or path.is_file()):
+                    path.unlink()
+            while found != directory and not any(found.iterdir()):
+                found.rmdir()
+                found = found.parent
+
+
+def remove_half_written(directory: Path, names: Sequence[str]) -> None:
+    """Remove what `atomic` left half written of files with such `names`, as for `remove`."""
+    for name in names:
+        folder, _, pattern = name.rpartition("/")
+        for found in _folders(directory, folder):
+            for path in list(found.iterdir()):
+                half = _TEMPORARY.fullmatch(path.name)
+                if half and re.fullmatch(pattern, half["stem"] + (half["suffix"] or "")):
+                    path.unlink()
+
+
+def _folders(directory: Path, name: str) -> list[Path]:
+    """The folders below `directory` whose names match, part by part; no links."""
+    found = [directory] if directory.is_dir() else []
+    for part in filter(None, name.split("/")):
+        found = [
+            path
+            for folder in found
+            for path in folder.iterdir()
+            if re.fullmatch(part, path.name) and path.is_dir() and not path.is_symlink()
+        ]
+    return found
 
 
 def epoch_file(folder: Path, epoch: int) -> Path:

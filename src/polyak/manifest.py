@@ -21,6 +21,13 @@ from polyak.training import EpochResult
 FORMAT = 2
 """Of a trajectory's directory. Raise it when files written before can no longer be read."""
 
+FILES = (
+    *(r"trajectory\.json", r"runs\.txt"),
+    *(r"checkpoints/epoch_\d{3,}\.safetensors", r"state/epoch_\d{3,}\.safetensors"),
+    r"evaluations/[0-9a-f]{16}/epoch_\d{3,}\.safetensors",
+)
+"""Names (regular expressions) of all that is in a trajectory's directory."""
+
 _RESULT = [field.name for field in fields(EpochResult)]
 _verified: dict[Path, tuple[tuple[int, ...], str]] = {}
 """SHA-256 of files that this process has read, valid while inode, size and time are the same."""

@@ -1,5 +1,8 @@
 """A run's directory: held by one process, timed by stage, ended by summary.json or failure.json.
 
+A run uses only a directory that is new, empty, or claimed by a run before, and removes only files
+that have the names of its own.
+
 with Run(directory) as run:
     if run.finished(config):
         return
@@ -12,9 +15,8 @@ import json
 import logging
 import os
 import platform
-import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -27,14 +29,46 @@ from polyak.errors import DivergedError, PolyakError
 
 log = logging.getLogger(__name__)
 
-_RESULTS = ("checkpoints", "predictions", "figures")
+WRITTEN_BY_HYDRA = (".hydra", "train.log")
+"""What Hydra puts into a directory before the run begins."""
+
+_RESULTS = (
+    *(r"metrics\.csv", r"averaged\.safetensors", r"failure\.json"),
+    *(r"checkpoints/epoch_\d{3,}\.safetensors", r"figures/(accuracy|samples)\.png"),
+    r"predictions/(validation|test)/(epoch_\d{3,}|average|labels)\.safetensors",
+)
+"""What a run writes and, where it was not finished, writes again."""
+
+
+def check_usable(directory: Path, by_hydra: Collection[str] = WRITTEN_BY_HYDRA) -> None:
+    """Raise PolyakError where `directory` holds anything and no run has claimed it, so that no
+    stranger's file is overwritten. `by_hydra` are the names that Hydra has put there for this run.
+    """
+    if not directory.is_dir() or (directory / "claim.json").is_file():
+        return
+    foreign = {path.name for path in directory.iterdir()} - {*by_hydra, ".lock"}
+    foreign = {name for name in foreign if not name.startswith(".claim.")}
+    written = directory / ".hydra" / "hydra.yaml"
+    if not foreign and written.is_file() and "polyak." not in written.read_text(errors="replace"):
+        foreign = {".hydra"}
+    if foreign:
+        shown = ", ".join(sorted(foreign)[:3]) + (", ..." if len(foreign) > 3 else "")
+        raise PolyakError(
+            f"{directory}: holds {shown}, and no run has claimed it; allowed: a new or empty "
+            "directory, or one that a run has made"
+        )
 
 
 class Run:
-    """One job's directory. On leaving, an exception becomes failure.json and goes on."""
+    """One job's directory. On leaving, an exception becomes failure.json and goes on.
 
-    def __init__(self, directory: Path) -> None:
+    `by_hydra` are the names that Hydra has written there before. Entering raises PolyakError where
+    the directory isn't a run's to use, or another run is working in it.
+    """
+
+    def __init__(self, directory: Path, by_hydra: Collection[str] = WRITTEN_BY_HYDRA) -> None:
         self.directory = directory
+        self._by_hydra = by_hydra
         self.seconds: dict[str, float] = {}
         self.epoch: int | None = None  # the one being trained, for failure.json
         self._stage = "start"
@@ -52,11 +86,8 @@ class Run:
         """
         summary = self.directory / "summary.json"
         if not summary.exists():
-            for name in _RESULTS:
-                shutil.rmtree(self.directory / name, ignore_errors=True)
-            for name in ("failure.json", "metrics.csv", "averaged.safetensors"):
-                (self.directory / name).unlink(missing_ok=True)
-            files.remove_temporary(self.directory)
+            files.remove(self.directory, _RESULTS)
+            files.remove_half_written(self.directory, [r"(summary|claim)\.json"])
             return False
         before = _flat(json.loads(summary.read_text(encoding="utf-8"))["config"])
         now = _flat(json.loads(json.dumps(config)))
@@ -118,6 +149,11 @@ class Run:
 
     def _claim(self) -> None:
         """Hold the directory as long as this process lives, and say in claim.json which it is."""
+        try:
+            check_usable(self.directory, self._by_hydra)
+        except PolyakError as error:
+            log.error("%s", error)
+            raise
         self.directory.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.directory / ".lock")
         try:

@@ -8,6 +8,8 @@ import json
 import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,11 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import InterpolationResolutionError
 
 from polyak import config as configuration
+from polyak.errors import PolyakError
+from polyak.run import check_usable
 
 configuration.register()
 
@@ -29,10 +34,20 @@ class Points(Callback):
     began: float = 0.0
     """When it has begun, in seconds since the epoch."""
 
+    def on_run_start(self, config: DictConfig, **_: Any) -> None:
+        """Exit before Hydra writes into a directory that is not a run's to use."""
+        with _exit():
+            check_usable(Path(config.hydra.run.dir))
+
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Leave what isn't swept out of the names; values given take the place of an experiment's
-        axis of the same key, where Hydra would run each combination of both."""
-        Points.directory, Points.began = Path(config.hydra.sweep.dir), time.time()
+        """Exit before Hydra writes into a directory that is not a sweep's.
+
+        Leave what isn't swept out of the names; values given take the place of an experiment's axis
+        of the same key, where Hydra would run each combination of both.
+        """
+        with _exit():
+            Points.directory, Points.began = Path(config.hydra.sweep.dir), time.time()
+            _check_sweep(Points.directory)
         given = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
         keys = {one.key_or_group for one in given}
         swept = {one.key_or_group for one in given if one.is_sweep_override()}
@@ -61,6 +76,29 @@ class Points(Callback):
                 reason = f"its failure.json can't be read ({error})"
             found.append(f"{point.name}: {reason}")
         return found
+
+
+@contextmanager
+def _exit() -> Iterator[None]:
+    """Exit with a message: Hydra makes a warning of any exception in a callback, and goes on."""
+    try:
+        yield
+    except PolyakError as error:
+        sys.exit(f"error: {error}")
+    except InterpolationResolutionError as error:
+        first_line = str(error).splitlines()[0]
+        sys.exit(f"error: {first_line.rpartition('resolving interpolation: ')[2]}")
+
+
+def _check_sweep(directory: Path) -> None:
+    """Raise PolyakError where `directory` holds anything and is no sweep's."""
+    written = directory / "multirun.yaml"
+    ours = written.is_file() and "polyak." in written.read_text(errors="replace")
+    if directory.is_dir() and not ours and any(directory.iterdir()):
+        raise PolyakError(
+            f"{directory}: holds files, and no sweep has made it; allowed: a new or empty "
+            "directory, or a sweep's"
+        )
 
 
 def expected(directory: Path) -> tuple[list[str], tuple[str, ...]]:

@@ -28,7 +28,7 @@ from polyak.data.dataset import Dataset
 from polyak.errors import DivergedError, StoreError
 from polyak.evaluation import Scores
 from polyak.fingerprint import fingerprint
-from polyak.manifest import Manifest
+from polyak.manifest import FILES, Manifest
 from polyak.recipe import Recipe
 
 log = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ class Trajectory:
         with self._locked() as writable:
             manifest = Manifest.read(self.directory, self.fingerprint, self.ingredients)
             if writable:
-                files.remove_temporary(self.directory)
+                files.remove_half_written(self.directory, FILES)
                 manifest.note_run(run)
             work = _Work(self, manifest, recipe, dataset, device, keys, on_step, writable)
             work.repair(count)
