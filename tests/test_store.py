@@ -86,3 +86,48 @@ def test_what_is_not_there_is_an_error(tmp_path, kept, arguments, capsys):
         store.main(["--store", str(tmp_path / "store"), *arguments])
     assert stopped.value.code == 1
     assert "has no 0123" in (printed := capsys.readouterr().err) or "no such store" in printed
+
+
+def everything(directory):
+    return {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        *((name, {"thesis.pdf": "years of work"}) for name in ("my_folder", "0123456789abcdef")),
+        ("0123456789abcdef", {"trajectory.json": "{}", "notes.txt": "mine"}),
+        ("my_folder", {"trajectory.json": '{"format": 2, "waypoints": []}'}),
+        ("0123456789abcdef", {"checkpoints/best.pt": "mine"}),
+    ],
+)
+def test_what_is_no_trajectory_is_neither_listed_nor_removed(
+    tmp_path, unused, content, name, capsys
+):
+    folder = tmp_path / "store" / name
+    for file, text in content.items():
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).write_text(text)
+    before = everything(folder)
+    assert command(tmp_path, "list") == 0
+    assert name not in capsys.readouterr().out
+    assert command(tmp_path, "remove", "--yes") == 0
+    with pytest.raises(SystemExit):
+        command(tmp_path, "remove", name, "--yes")
+    assert everything(folder) == before
+    assert not unused.directory.exists()
+
+
+def test_a_link_to_a_folder_elsewhere_is_not_followed(tmp_path, unused):
+    unused.directory.rename(tmp_path / "elsewhere")
+    unused.directory.symlink_to(tmp_path / "elsewhere")
+    before = everything(tmp_path / "elsewhere")
+    assert command(tmp_path, "remove", "--yes") == 0
+    assert everything(tmp_path / "elsewhere") == before
+
+
+def test_a_strangers_file_in_a_trajectory_stays(tmp_path, unused, capsys):
+    (unused.directory / "checkpoints" / "mine.pt").write_text("mine")
+    assert command(tmp_path, "remove", "--yes") == 1
+    assert "checkpoints/mine.pt are not a trajectory's" in capsys.readouterr().out
+    assert [path.name for path in everything(unused.directory)] == ["mine.pt"]

@@ -72,8 +72,11 @@ class Manifest:
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
             found = values["format"]
+            lacking = {"fingerprint", "ingredients", "epochs", "files"} - set(values)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StoreError(f"{path}: can't be read ({error}); move {directory} away") from error
+        if lacking:
+            raise StoreError(f"{path}: is no trajectory's, it has no {', '.join(sorted(lacking))}")
         if found != FORMAT:
             raise StoreError(
                 f"{path}: has format {found}, this version reads {FORMAT}; move {directory} away, "

@@ -6,11 +6,12 @@
     python -m polyak.store remove [FINGERPRINT ...] --yes    delete it
 
 A run needs a trajectory while its directory is where it was and has its links, or while any other
-directory has links to the files.
+directory has links to the files. A directory that is no trajectory's is neither listed nor removed,
+and of a trajectory's only the files that training has written.
 """
 
 import argparse
-import shutil
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -19,9 +20,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from polyak import files
 from polyak.config import ROOT
 from polyak.errors import StoreError
-from polyak.manifest import Manifest
+from polyak.manifest import FILES, Manifest
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,8 @@ class Entry:
 
     def linked(self) -> bool:
         """Whether any directory, noted or not, has links to its files."""
-        files = self.directory.glob("checkpoints/*")
-        return any(file.stat().st_nlink > 1 for file in files)
+        checkpoints = self.directory.glob("checkpoints/*")
+        return any(file.stat().st_nlink > 1 for file in checkpoints)
 
     def what(self) -> str:
         """Model, optimizer and seed."""
@@ -67,12 +69,26 @@ class Entry:
 
 
 def entries(store: Path) -> Iterator[Entry]:
-    """The trajectories of a store, in the order of their names."""
-    for directory in sorted(path for path in store.iterdir() if path.is_dir()):
+    """The trajectories of a store, in the order of their names, and those that are damaged: named
+    like a trajectory, with nothing but a trajectory's files, and no trajectory.json to be read."""
+    for directory in sorted(store.iterdir()):
+        if directory.is_symlink() or not directory.is_dir():
+            continue
         try:
             yield Entry(directory, Manifest.open(directory))
         except StoreError as error:
-            yield Entry(directory, None, str(error))
+            if re.fullmatch("[0-9a-f]{16}", directory.name) and not _foreign(directory):
+                yield Entry(directory, None, str(error))
+
+
+def _foreign(directory: Path) -> list[str]:
+    """Files below a directory that no trajectory has."""
+    return [
+        name
+        for path in sorted(directory.rglob("*"))
+        if path.is_symlink() or not path.is_dir()
+        if not re.fullmatch("|".join(FILES), name := path.relative_to(directory).as_posix())
+    ]
 
 
 def problems(entry: Entry) -> list[str]:
@@ -88,13 +104,19 @@ def problems(entry: Entry) -> list[str]:
 
 
 def remove(entry: Entry) -> None:
-    """Delete a trajectory. Raises StoreError where a run is using it now."""
+    """Delete a trajectory. Raises StoreError where a run is using it now, or the directory holds
+    files that are not a trajectory's: these stay."""
     lock = FileLock(entry.directory.with_suffix(".lock"))
     try:
         with lock.acquire(timeout=0):
-            shutil.rmtree(entry.directory)
+            files.remove(entry.directory, FILES)
     except Timeout:
         raise StoreError(f"{entry.directory}: a run is using it") from None
+    try:
+        entry.directory.rmdir()
+    except OSError:
+        foreign = ", ".join(_foreign(entry.directory)[:3]) or "folders"
+        raise StoreError(f"its own files are removed; {foreign} are not a trajectory's") from None
 
 
 def _list(found: list[Entry]) -> int:
