@@ -53,7 +53,9 @@ def train(tmp_path: Path, arrays: Path) -> Command:
     process does start that instead.
     """
 
-    def command(*overrides: str, small: bool = True) -> subprocess.CompletedProcess[str]:
+    def command(
+        *overrides: str, small: bool = True, again: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
         defaults = [f"paths.outputs={tmp_path}/outputs"]
         if small:
             defaults += [
@@ -69,6 +71,7 @@ def train(tmp_path: Path, arrays: Path) -> Command:
                 "averaging.start=2",
             ]
         flags = [one for one in overrides if one.startswith("--")]
+        flags += ["--again", str(again)] if again else []
         values = [one for one in overrides if not one.startswith("--")]
         return forked.run([*flags, *defaults, *values], tmp_path)
 

@@ -1,6 +1,7 @@
 """Sweeps are named, continue where they stopped, and train each trajectory once."""
 
 import json
+import pickle
 import shutil
 import subprocess
 import sys
@@ -266,3 +267,39 @@ def test_a_points_name_is_what_is_swept_and_always_a_file_name():
 def test_one_run_at_a_time_has_as_many_threads_as_torch_takes():
     hydra = begun("averaging.start=0,1").hydra
     assert sweep.threads(hydra.launcher) is None
+
+
+CODE = [
+    "+hydra.callbacks.e={_target_: pandas.read_pickle, filepath_or_buffer: e.pkl}",
+    "hydra.callbacks.points._target_=os.system",
+    *("hydra/launcher=joblib", "hydra.run.dir=.", "+dataset@hydra.callbacks.e=arrays"),
+    *("--config-dir=/tmp", "-cd=/tmp", "--config-path", "--run", "name=theirs"),
+    *("experiment=../../evil", "optimizer=/tmp/evil", "+other=1", "hydra={}", "seed"),
+]
+
+
+def test_of_a_strangers_run_only_keys_of_our_own_config_are_taken_over(tmp_path):
+    ours = ["seed=3", "optimizer=adam", "+experiment=demo", "~model.hidden", "dataset.name=a b"]
+    (tmp_path / ".hydra").mkdir()
+    OmegaConf.save(OmegaConf.create([*CODE, *ours]), tmp_path / ".hydra" / "overrides.yaml")
+    assert again.expand(["--again", str(tmp_path)]) == [*ours, "name=null", "hydra.mode=RUN"]
+
+
+def test_a_strangers_run_runs_no_code(train, tmp_path):
+    """A pickle that makes a file, called by a callback that the run's overrides ask for."""
+
+    class Touch:
+        def __reduce__(self):
+            return Path.touch, (tmp_path / "was_run",)
+
+    (tmp_path / "e.pkl").write_bytes(pickle.dumps(Touch()))
+    theirs = tmp_path / "theirs" / ".hydra"
+    theirs.mkdir(parents=True)
+    OmegaConf.save(OmegaConf.create([*CODE, "seed=3"]), theirs / "overrides.yaml")
+    done = train("name=mine", again=theirs.parent)
+    assert done.returncode == 0, done.stderr
+    assert summary_of(tmp_path / "outputs" / "runs" / "mine")["config"]["seed"] == 3
+    assert not (tmp_path / "was_run").exists()
+    code = "+hydra.callbacks.e={_target_: pandas.read_pickle, filepath_or_buffer: e.pkl}"
+    train("name=asked_for", code)
+    assert (tmp_path / "was_run").exists()  # so the attack is one

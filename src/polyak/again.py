@@ -1,8 +1,12 @@
 """A finished run once more, with something changed, without spelling out its configuration.
 
-python src/train.py --again outputs/runs/NAME averaging.start=5
+    python src/train.py --again outputs/runs/NAME averaging.start=5
+
+The run's directory may be a stranger's: of what it was started with, only keys of our own config
+are taken over, never Hydra's, which can name code to call, and never options.
 """
 
+import re
 from pathlib import Path
 
 from omegaconf import OmegaConf
@@ -11,6 +15,14 @@ from polyak.errors import ConfigError
 
 OPTION = "--again"
 MULTIRUN = ("-m", "--multirun")
+
+_OURS = re.compile(
+    r"(\+\+?|~)?"
+    r"((experiment|dataset|model|optimizer|schedule|averaging)(=[\w,]+)?"  # a choice in conf/
+    r"|(dataset|model|optimizer|schedule|averaging|training|paths)\.[\w.]+(=.*)?|seed=.*)",
+    re.DOTALL,
+)
+"""An override that may be taken over from a run."""
 
 
 def expand(arguments: list[str]) -> list[str]:
@@ -31,7 +43,8 @@ def expand(arguments: list[str]) -> list[str]:
     if not path.is_file():
         raise ConfigError(f"{OPTION} {run}: there is no {path}")
     given = {_key(one) for one in rest}
-    kept = [str(one) for one in OmegaConf.load(path) if _key(str(one)) not in {*given, "name"}]
+    had = [str(one) for one in OmegaConf.load(path)]
+    kept = [one for one in had if _OURS.fullmatch(one) and _key(one) not in given]
     # The run's experiment may be a named sweep; this is one run, unless a sweep is asked for.
     anew = ["name=null"] if "name" not in given else []
     anew += ["hydra.mode=RUN"] if not flags else []
