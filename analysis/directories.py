@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from polyak import sweep
+from polyak.config import sweep
 
 
 class AnalysisError(Exception):

@@ -23,7 +23,8 @@ import numpy as np
 import torch
 
 from benchmarks import cases
-from polyak import environment, precision
+from polyak.models import precision
+from polyak.store import environment
 
 ROOT = Path(__file__).resolve().parents[1]
 EPOCH = 73_257

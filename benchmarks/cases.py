@@ -17,8 +17,9 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import article
-from polyak import evaluation, training
+from polyak.evaluation import logits as evaluation
 from polyak.models.small_cnn import SmallCNN
+from polyak.training import epoch as training
 
 BATCH_SIZE = 128
 WEIGHT_SETS = 4

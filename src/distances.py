@@ -15,8 +15,9 @@ from pathlib import Path
 
 import torch
 
-from polyak import distances, files
+from polyak import files
 from polyak.errors import PolyakError
+from polyak.weights import distances
 
 
 def epochs_and_window(run: Path) -> tuple[int, range]:

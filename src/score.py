@@ -22,12 +22,16 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 from torch import Tensor
 
-from polyak import build, environment, evaluation, files, training
-from polyak import config as configuration
-from polyak.averaging.sources import open_source
+from polyak import files
+from polyak.config import build
+from polyak.config import schema as configuration
+from polyak.config.finished import FinishedRun
 from polyak.data.dataset import Dataset
 from polyak.errors import CheckpointError, ConfigError, PolyakError
-from polyak.finished import FinishedRun
+from polyak.evaluation import logits as evaluation
+from polyak.store import environment
+from polyak.training import epoch as training
+from polyak.weights.foreign import open_source
 
 
 def configured(overrides: list[str]) -> configuration.Config:

@@ -21,10 +21,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from polyak import again, sweep
-from polyak import config as configuration
+from polyak.config import again, sweep
+from polyak.config import schema as configuration
 from polyak.errors import PolyakError
-from polyak.run import WRITTEN_BY_HYDRA, Run
+from polyak.runs.directory import WRITTEN_BY_HYDRA, Run
 
 failures: list[str] = []
 """What stopped this process's run; its log says more."""
@@ -68,17 +68,15 @@ def run(
                 return
 
         with this.stage("imports"):  # here and not above: --help must not wait for torch
-            from polyak import (
-                averaging,
-                build,
-                comparison,
-                environment,
-                evaluation,
-                greedy,
-                record,
-                training,
-            )
-            from polyak.progress import Progress
+            from polyak import averaging
+            from polyak.averaging import greedy
+            from polyak.config import build
+            from polyak.evaluation import logits as evaluation
+            from polyak.runs import comparison
+            from polyak.runs import records as record
+            from polyak.runs.progress import Progress
+            from polyak.store import environment
+            from polyak.training import epoch as training
 
         with this.stage("data"):
             wanted = config.training
@@ -140,7 +138,7 @@ def run(
             ensemble = record.ensemble_scores(directory, data, window, weights)
 
         with this.stage("recording"):
-            from polyak import figures  # here: the first step must not wait for matplotlib
+            from polyak.runs import figures
 
             record.save_average(directory, average, answers, data, window, described)
             compared = comparison.compare(records, window, scores, ensemble)

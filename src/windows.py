@@ -17,9 +17,9 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from polyak import figures, windows
+from polyak.config.finished import FinishedRun
 from polyak.errors import PolyakError
-from polyak.finished import FinishedRun
+from polyak.runs import figures, windows
 
 
 def epochs_of(text: str, most: int) -> list[int]:

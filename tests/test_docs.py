@@ -31,21 +31,21 @@ def test_the_recipes_for_a_model_and_a_scheme_work_as_written(tmp_path, arrays):
     schemes.write_text(
         schemes.read_text() + "\n\n" + block(recipe, "`src/polyak/averaging/schemes.py`")
     )
-    config = (polyak / "config.py").read_text()
+    config = (polyak / "config" / "schema.py").read_text()
     model, scheme = recipe.index("## A model"), recipe.index("## An averaging scheme")
     for begin, group, before, name in (
         (model, "Config", "    model: SmallCNN\n", "SmallCNN"),
         (scheme, "Scheme", SCHEMES, "Uniform"),
     ):
         text = recipe[begin:]
-        declared = block(text, "In `src/polyak/config.py`")
+        declared = block(text, "In `src/polyak/config/schema.py`")
         assert before in config
         config = config.replace(
             before, block(text, f"`{group}`, in place" if group == "Config" else "union `Scheme`")
         )
         place = f"@dataclass(config=strict, kw_only=True)\nclass {name}:"
         config = config.replace(place, f"{declared}\n\n{place}")
-    (polyak / "config.py").write_text(config)
+    (polyak / "config" / "schema.py").write_text(config)
     done = subprocess.run(
         [
             *(sys.executable, str(tmp_path / "src" / "train.py")),

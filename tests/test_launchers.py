@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from polyak import sweep
+from polyak.config import sweep
 from tests.conftest import ROOT
 from tests.test_sweeps import assert_same_results, small, summary_of
 

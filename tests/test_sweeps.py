@@ -14,8 +14,8 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from polyak import again, sweep
-from polyak.config import point
+from polyak.config import again, sweep
+from polyak.config.schema import point
 from polyak.errors import ConfigError
 from tests.conftest import ROOT
 

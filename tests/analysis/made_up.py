@@ -29,7 +29,7 @@ def config_of(
         "dataset": {"_target_": "polyak.data.svhn.load", "validation": 0.1, "limit_train": None},
         "model": {"_target_": "polyak.models.small_cnn.SmallCNN", "channels": [32, 64]},
         "optimizer": {"_target_": "torch.optim.SGD", "lr": lr, "momentum": 0.9},
-        "schedule": {"_target_": "polyak.schedules.Constant"},
+        "schedule": {"_target_": "polyak.training.schedules.Constant"},
         "averaging": {
             "start": start,
             "end": end,

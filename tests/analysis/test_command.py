@@ -94,7 +94,7 @@ def test_the_answer_of_a_sweep_that_still_runs_is_preliminary(sweep, capsys):
 
 def test_facets_have_their_own_answers_and_folders(tmp_path, capsys):
     write_sweep(tmp_path / "s" / "a", gain=GAINS.__getitem__)
-    changed = {"schedule": {"_target_": "polyak.schedules.Cosine"}, "dataset": "other"}
+    changed = {"schedule": {"_target_": "polyak.training.schedules.Cosine"}, "dataset": "other"}
     write_sweep(tmp_path / "s" / "b", gain=lambda seed: -GAINS[seed], **changed)
     assert main([str(tmp_path / "s")]) == 0
     printed = capsys.readouterr().out

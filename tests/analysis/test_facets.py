@@ -28,7 +28,10 @@ def test_one_facet_has_no_name_and_all_runs(tmp_path):
     [
         ({"training__batch_size": 64}, "training.batch_size=64"),
         ({"model__channels": [4, 8]}, "model.channels=(4, 8)"),
-        ({"schedule": {"_target_": "polyak.schedules.Cosine"}}, "schedule._target_=Cosine"),
+        (
+            {"schedule": {"_target_": "polyak.training.schedules.Cosine"}},
+            "schedule._target_=Cosine",
+        ),
         ({"training__epochs": 8}, "training.epochs=8"),
         ({"dataset__validation": 0.2}, "dataset.validation=0.2"),
         ({"test_key": "other images"}, "content.test_key=other images"),
@@ -116,7 +119,7 @@ def test_the_same_measurement_with_other_numbers_is_said(tmp_path):
 
 def test_failed_runs_of_another_setting_are_not_counted_with_this_one(tmp_path):
     write_run(tmp_path / "s" / "a")
-    cosine = {"_target_": "polyak.schedules.Cosine"}
+    cosine = {"_target_": "polyak.training.schedules.Cosine"}
     write_unfinished(tmp_path / "s" / "b", reason="no", schedule=cosine)
     write_unfinished(tmp_path / "s" / "c", reason="no", dataset__validation=0.3)
     write_unfinished(tmp_path / "s" / "d", reason="no", seed=9)

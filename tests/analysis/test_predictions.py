@@ -10,7 +10,7 @@ from analysis.images import detectable, image_tests
 from analysis.load import load
 from analysis.predictions import Predictions, ensemble, reliability
 from analysis.statistics import detectable_by_images, mcnemar
-from polyak import evaluation
+from polyak.evaluation import logits as evaluation
 from tests.analysis.made_up import write_run
 
 

@@ -6,10 +6,10 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from polyak import checkpoint
 from polyak.averaging import Mean, mean_of_files, prefix_means, round_once
-from polyak.checkpoint import Checkpoint
 from polyak.errors import CheckpointError
+from polyak.weights import checkpoint
+from polyak.weights.checkpoint import Checkpoint
 
 
 def states(count, *, dtype=torch.float32, seed=0, scale=1.0):

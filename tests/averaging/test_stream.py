@@ -4,10 +4,11 @@ import pytest
 import safetensors.torch
 import torch
 
-from polyak import checkpoint, files
+from polyak import files
 from polyak.averaging import mean_of_states
 from polyak.averaging.stream import DTYPES, average_files
 from polyak.errors import CheckpointError
+from polyak.weights import checkpoint
 from tests import own_memory
 
 

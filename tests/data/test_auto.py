@@ -5,7 +5,9 @@ import logging
 import pytest
 import torch
 
-from polyak.data import auto, house_numbers, svhn, synthetic
+from polyak.data import auto, svhn
+from polyak.data import drawn_digits as house_numbers
+from polyak.data import house_numbers as synthetic
 from polyak.data.dataset import Source, make_split, split
 from polyak.errors import DataError
 

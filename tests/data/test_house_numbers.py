@@ -1,123 +1,178 @@
-"""The drawn house numbers: the contract of `generate`, and that the pictures show their labels."""
+"""house_numbers as a source: drawn once, then read from disk."""
+
+import shutil
+import threading
 
 import pytest
+import safetensors.torch
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
-from polyak.data import house_numbers
-from polyak.data.house_numbers import CHUNK, CLASS_COUNTS, TEST_SIZE, TRAIN_SIZE, generate
+from polyak.data import drawn_digits as house_numbers
+from polyak.data import house_numbers as synthetic
 
 
-@pytest.fixture(scope="module")
-def train() -> tuple[Tensor, Tensor]:
-    return generate("train", 3 * CHUNK + 500)
+@pytest.fixture
+def drawn(monkeypatch):
+    """Stands in for the slow drawing, of splits of 30 and 20 images; lists its calls."""
+    calls, lock = [], threading.Lock()
+
+    def generate(split, count, seed):
+        with lock:
+            calls.append((split, count, seed))
+        stream = torch.Generator().manual_seed(seed + (split == "test"))
+        images = torch.randint(0, 256, (30, 3, 32, 32), dtype=torch.uint8, generator=stream)
+        return images[:count].clone(), torch.arange(count) % 10
+
+    monkeypatch.setattr(house_numbers, "generate", generate)
+    monkeypatch.setattr(house_numbers, "TRAIN_SIZE", 30)
+    monkeypatch.setattr(house_numbers, "TEST_SIZE", 20)
+    return calls
 
 
-@pytest.fixture(scope="module")
-def test() -> tuple[Tensor, Tensor]:
-    return generate("test", CHUNK)
+BOTH = [("train", 30, 0), ("test", 20, 0)]
 
 
-def test_shapes_and_types(train: tuple[Tensor, Tensor]) -> None:
-    images, labels = train
-    assert images.shape == (3 * CHUNK + 500, 3, 32, 32)
-    assert images.dtype == torch.uint8
-    assert labels.shape == (3 * CHUNK + 500,)
-    assert labels.dtype == torch.int64
-    assert images.is_contiguous()
-    assert set(labels.tolist()) == set(range(10))
+def cached(tmp_path):
+    return sorted((tmp_path / "house_numbers").glob("*.safetensors"))
 
 
-def test_sizes_are_those_of_svhn() -> None:
-    assert (TRAIN_SIZE, TEST_SIZE) == (73_257, 26_032)
-    assert sum(CLASS_COUNTS) == TRAIN_SIZE
-    assert sum(house_numbers.LENGTH_SHARES) == pytest.approx(1)
+def digests(source):
+    return source.train.digest(), source.test.digest()
 
 
-@pytest.mark.parametrize("count", [1, CHUNK, CHUNK + 1])
-def test_a_smaller_count_is_a_prefix(train: tuple[Tensor, Tensor], count: int) -> None:
-    images, labels = generate("train", count)
-    assert torch.equal(images, train[0][:count])
-    assert torch.equal(labels, train[1][:count])
-    assert images.untyped_storage().nbytes() == count * 3 * 32 * 32  # no hidden whole chunk
+def test_it_is_a_source_of_what_house_numbers_draws(tmp_path, monkeypatch):
+    monkeypatch.setattr(house_numbers, "CHUNK", 5)  # quicker
+    source = synthetic.load(str(tmp_path), limit_train=3, limit_test=2, seed=5)
+    assert source.name == "house_numbers"
+    assert source.synthetic
+    assert source.classes == 10
+    assert source.groups is None
+    assert source.substitute_for is None
+    assert "seed 5" in source.origin
+    assert f"version {house_numbers.VERSION}" in source.origin
+    for split, name in ((source.train, "train"), (source.test, "test")):
+        images, labels = house_numbers.generate(name, len(split), seed=5)
+        assert torch.equal(split.images, images)
+        assert torch.equal(split.labels, labels)
 
 
-def test_threads_do_not_change_the_images(test: tuple[Tensor, Tensor]) -> None:
-    before = torch.get_num_threads()
-    try:
-        for threads in (1, 3):
-            torch.set_num_threads(threads)
-            images, labels = generate("test", CHUNK)
-            assert torch.equal(images, test[0])
-            assert torch.equal(labels, test[1])
-    finally:
-        torch.set_num_threads(before)
+def test_the_first_load_draws_and_the_second_reads(tmp_path, drawn):
+    first = synthetic.load(str(tmp_path))
+    assert drawn == BOTH
+    assert len(cached(tmp_path)) == 2
+    second = synthetic.load(str(tmp_path))
+    assert drawn == BOTH
+    assert digests(second) == digests(first)
+    assert second.train.images.dtype == torch.uint8
+    assert second.train.ids.tolist() == list(range(30))
 
 
-def test_splits_seeds_and_chunks_share_no_image(
-    train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor]
-) -> None:
-    other_seed, _ = generate("train", CHUNK, seed=1)
-    everything = torch.cat((train[0], test[0], other_seed)).flatten(1)
-    assert len({image.numpy().tobytes() for image in everything}) == len(everything)
+def test_the_cache_is_read_only(tmp_path, drawn):
+    synthetic.load(str(tmp_path))
+    assert [path.stat().st_mode & 0o777 for path in cached(tmp_path)] == [0o444, 0o444]
 
 
-def test_global_random_state_is_neither_changed_nor_read(test: tuple[Tensor, Tensor]) -> None:
-    torch.manual_seed(7)
-    before = torch.get_rng_state()
-    images, _ = generate("test", 10)
-    assert torch.equal(torch.get_rng_state(), before)
-    assert torch.equal(images, test[0][:10])
+def test_what_is_done_to_the_images_does_not_reach_the_cache(tmp_path, drawn):
+    synthetic.load(str(tmp_path))
+    source = synthetic.load(str(tmp_path))
+    wanted = digests(source)
+    source.train.images.zero_()
+    assert digests(synthetic.load(str(tmp_path))) == wanted
 
 
-def test_classes_are_as_frequent_as_in_svhn(train: tuple[Tensor, Tensor]) -> None:
-    labels = train[1]
-    expected = torch.tensor(CLASS_COUNTS) / TRAIN_SIZE * len(labels)
-    chi_square = ((labels.bincount(minlength=10) - expected) ** 2 / expected).sum().item()
-    assert chi_square < 27.9  # 9 degrees of freedom, p = 0.001; equal frequencies would give 400
+def test_a_limit_above_the_size_is_the_size(tmp_path, drawn):
+    synthetic.load(str(tmp_path), limit_train=31, limit_test=10_000)
+    assert drawn == BOTH
+    synthetic.load(str(tmp_path))
+    assert drawn == BOTH
 
 
 @pytest.mark.parametrize(
-    ("split", "count", "seed", "message"),
+    ("other", "redrawn"),
     [
-        ("validation", 10, 0, "split is 'validation'"),
-        ("train", 0, 0, "count is 0"),
-        ("train", TRAIN_SIZE + 1, 0, "count is 73258"),
-        ("test", TEST_SIZE + 1, 0, "count is 26033"),
-        ("test", 10, -1, "seed is -1"),
+        ({"seed": 1}, [("train", 30, 1), ("test", 20, 1)]),
+        ({"limit_train": 29}, [("train", 29, 0)]),
+        ({"limit_test": 1}, [("test", 1, 0)]),
     ],
 )
-def test_errors_name_the_value(split: str, count: int, seed: int, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        generate(split, count, seed)  # type: ignore[arg-type]
+def test_another_seed_or_limit_is_another_file(tmp_path, drawn, other, redrawn):
+    first = synthetic.load(str(tmp_path))
+    wanted = digests(first)
+    changed = digests(synthetic.load(str(tmp_path), **other))
+    assert changed != wanted
+    assert drawn == BOTH + redrawn
+    assert len(cached(tmp_path)) == 2 + len(redrawn)
+    assert digests(synthetic.load(str(tmp_path))) == wanted
+    assert digests(synthetic.load(str(tmp_path), **other)) == changed
+    assert drawn == BOTH + redrawn
 
 
-def test_every_image_has_contrast(train: tuple[Tensor, Tensor]) -> None:
-    grey = train[0].float().mean(1).flatten(1)
-    assert grey.std(1).min() > 2  # of 255; the real crops' 5th percentile is 16
-    spread = grey.quantile(0.95, dim=1) - grey.quantile(0.05, dim=1)
-    assert (spread > 10).float().mean() > 0.99
+def test_another_version_is_another_file(tmp_path, drawn, monkeypatch):
+    origin = synthetic.load(str(tmp_path)).origin
+    monkeypatch.setattr(house_numbers, "VERSION", house_numbers.VERSION + 1)
+    assert synthetic.load(str(tmp_path)).origin != origin
+    assert drawn == BOTH + BOTH
+    assert len(cached(tmp_path)) == 4
 
 
-def test_images_use_the_full_range_of_colour(train: tuple[Tensor, Tensor]) -> None:
-    """Channels go together, as in photos, but images are not grey."""
-    pixels = train[0].permute(1, 0, 2, 3).flatten(1).float() / 255
-    assert ((pixels.mean(1) - 0.46).abs() < 0.06).all()
-    assert ((pixels.std(1) - 0.225).abs() < 0.04).all()
-    correlation = torch.corrcoef(pixels)
-    assert 0.8 < correlation[0, 2] < 0.95
+def rewrite(path, content):
+    path.unlink()
+    path.write_bytes(content)
 
 
-def test_the_labelled_digit_is_drawn_in_the_middle(
-    train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor]
-) -> None:
-    """A nearest neighbour, blind to which of digit and ground is lighter, reads many digits."""
+DAMAGE = {
+    "missing": lambda path: path.unlink(),
+    "empty": lambda path: rewrite(path, b""),
+    "cut off": lambda path: rewrite(path, path.read_bytes()[:-1]),
+    "something else": lambda path: rewrite(path, b"hello" * 100),
+    "without labels": lambda path: rewrite(
+        path, safetensors.torch.save({"images": torch.zeros(30, 3, 32, 32, dtype=torch.uint8)})
+    ),
+}
 
-    def middle(images: Tensor) -> Tensor:
-        grey = F.avg_pool2d(images.float().mean(1, keepdim=True), 2)[:, 0, 2:14, 3:13].flatten(1)
-        return F.normalize(grey - grey.mean(1, keepdim=True), dim=1)
 
-    likeness = (middle(test[0]) @ middle(train[0]).T).abs()
-    accuracy = (train[1][likeness.argmax(1)] == test[1]).float().mean().item()
-    assert accuracy > 0.45  # always saying 1 would give 0.19
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_cache_is_drawn_again_and_mended(tmp_path, drawn, damage):
+    wanted = digests(synthetic.load(str(tmp_path)))
+    (path,) = (tmp_path / "house_numbers").glob("*_train_*.safetensors")
+    damage(path)
+    for _ in range(2):
+        assert digests(synthetic.load(str(tmp_path))) == wanted
+        assert drawn == BOTH + [("train", 30, 0)]
+
+
+def test_two_at_once_draw_once(tmp_path, drawn):
+    at_once, found = threading.Barrier(4), []
+
+    def load():
+        at_once.wait()
+        found.append(digests(synthetic.load(str(tmp_path))))
+
+    threads = [threading.Thread(target=load) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4
+    assert len(set(found)) == 1
+    assert sorted(drawn) == sorted(BOTH)
+
+
+def test_an_interrupted_drawing_leaves_no_cache(tmp_path, drawn, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(house_numbers, "generate", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            synthetic.load(str(tmp_path))
+    assert cached(tmp_path) == []
+    synthetic.load(str(tmp_path))
+    assert drawn == BOTH
+
+
+def test_the_cache_can_be_moved(tmp_path, drawn):
+    synthetic.load(str(tmp_path / "here"))
+    shutil.move(tmp_path / "here", tmp_path / "there")
+    synthetic.load(str(tmp_path / "there"))
+    assert drawn == BOTH

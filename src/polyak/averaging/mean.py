@@ -16,9 +16,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from polyak import checkpoint
-from polyak.checkpoint import Checkpoint
 from polyak.errors import CheckpointError
+from polyak.weights import checkpoint
+from polyak.weights.checkpoint import Checkpoint
 
 AVERAGED = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 """The dtypes that have means."""

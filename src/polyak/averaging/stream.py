@@ -15,11 +15,12 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
-from polyak import checkpoint, files
+from polyak import files
 from polyak.averaging.mean import Mean
-from polyak.averaging.sources import Source, open_source
-from polyak.checkpoint import Checkpoint
 from polyak.errors import CheckpointError
+from polyak.weights import checkpoint
+from polyak.weights.checkpoint import Checkpoint
+from polyak.weights.foreign import Source, open_source
 
 # safetensors' names of torch's dtypes (https://github.com/huggingface/safetensors#format).
 DTYPES = {

@@ -6,7 +6,8 @@ python src/train.py            # dataset=auto is the default
 import logging
 from dataclasses import replace
 
-from polyak.data import svhn, synthetic
+from polyak.data import house_numbers as synthetic
+from polyak.data import svhn
 from polyak.data.dataset import Source
 from polyak.errors import DataError
 

@@ -1,0 +1,134 @@
+"""A sweep around its runs: what its points are called, their threads, which of them failed.
+
+`conf/config.yaml` has `Points` as a callback of Hydra's. Importing this module registers the
+resolvers that `conf/` uses, as a parallel launcher's workers do when they receive the callback.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import InterpolationResolutionError
+
+from polyak.config import schema as configuration
+from polyak.errors import PolyakError
+from polyak.runs.directory import check_usable
+
+configuration.register()
+
+
+class Points(Callback):
+    """Names each point's directory by its swept values, and knows the sweep's directory."""
+
+    directory: Path | None = None
+    """Of the sweep that this process has begun."""
+    began: float = 0.0
+    """When it has begun, in seconds since the epoch."""
+
+    def on_run_start(self, config: DictConfig, **_: Any) -> None:
+        """Exit before Hydra writes into a directory that is not a run's to use."""
+        with _exit():
+            check_usable(Path(config.hydra.run.dir))
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """Exit before Hydra writes into a directory that is not a sweep's.
+
+        Leave what isn't swept out of the names; values given take the place of an experiment's axis
+        of the same key, where Hydra would run each combination of both.
+        """
+        with _exit():
+            Points.directory, Points.began = Path(config.hydra.sweep.dir), time.time()
+            _check_sweep(Points.directory)
+        given = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
+        keys = {one.key_or_group for one in given}
+        swept = {one.key_or_group for one in given if one.is_sweep_override()}
+        with open_dict(config):
+            for key in keys & set(config.hydra.sweeper.get("params") or {}):
+                del config.hydra.sweeper.params[key]
+            excluded = ",".join(f"'{key}'" for key in sorted(keys - swept))
+            config.hydra.overrides.hydra.append(
+                f"hydra.job.config.override_dirname.exclude_keys=[{excluded}]"
+            )
+
+    @classmethod
+    def failures(cls) -> list[str]:
+        """One line for each point of the sweep that this process has begun and that failed now, or
+        was killed: its name, and why."""
+        found = []
+        for claim in sorted(cls.directory.glob("*/claim.json")) if cls.directory else []:
+            point, failure = claim.parent, claim.parent / "failure.json"
+            if claim.stat().st_mtime < cls.began - 1 or (point / "summary.json").exists():
+                continue
+            try:
+                reason = json.loads(failure.read_text(encoding="utf-8"))["reason"]
+            except FileNotFoundError:
+                reason = "ended without a word: it was killed, or the machine failed"
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                reason = f"its failure.json can't be read ({error})"
+            found.append(f"{point.name}: {reason}")
+        return found
+
+
+@contextmanager
+def _exit() -> Iterator[None]:
+    """Exit with a message: Hydra makes a warning of any exception in a callback, and goes on."""
+    try:
+        yield
+    except PolyakError as error:
+        sys.exit(f"error: {error}")
+    except InterpolationResolutionError as error:
+        first_line = str(error).splitlines()[0]
+        sys.exit(f"error: {first_line.rpartition('resolving interpolation: ')[2]}")
+
+
+def _check_sweep(directory: Path) -> None:
+    """Raise PolyakError where `directory` holds anything and is no sweep's."""
+    written = directory / "multirun.yaml"
+    ours = written.is_file() and "polyak." in written.read_text(errors="replace")
+    if directory.is_dir() and not ours and any(directory.iterdir()):
+        raise PolyakError(
+            f"{directory}: holds files, and no sweep has made it; allowed: a new or empty "
+            "directory, or a sweep's"
+        )
+
+
+def expected(directory: Path) -> tuple[list[str], tuple[str, ...]]:
+    """Names of the points that a sweep's latest command was to run, and that command's overrides.
+
+    Read from the multirun.yaml in its `directory`. Raises what OmegaConf and Hydra raise where that
+    is not one.
+    """
+    hydra = OmegaConf.load(directory / "multirun.yaml").hydra
+    command = tuple(str(one) for one in hydra.overrides.task)
+    axes = [f"{key}={value}" for key, value in (hydra.sweeper.get("params") or {}).items()]
+    overrides = OverridesParser.create().parse_overrides([*axes, *command])
+    # Of a key that is given twice, Hydra takes the last value, at the first one's place.
+    swept = {one.get_key_element(): one.is_sweep_override() for one in overrides}
+    names = []
+    for number, job in enumerate(BasicSweeper.split_arguments(overrides, None)[0]):
+        given = sorted(one for one, axis in zip(job, swept.values(), strict=True) if axis)
+        names.append(configuration.point(",".join(given), number))
+    return names, command
+
+
+def threads(launcher: DictConfig) -> int | None:
+    """CPU threads for a run under this launcher where the user gave none: its share of the cores
+    it may use. None: torch's choice, for one run at a time."""
+    kind = str(launcher.get("_target_", "")).rpartition(".")[2]
+    if kind == "JoblibLauncher":
+        cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+        return max(1, cores // launcher.n_jobs) if launcher.n_jobs > 0 else 1
+    if kind in ("LocalLauncher", "SlurmLauncher"):
+        return max(1, launcher.get("cpus_per_task") or 1)
+    if kind == "RayLauncher":
+        return max(1, int(OmegaConf.select(launcher, "ray.remote.num_cpus") or 1))
+    return None

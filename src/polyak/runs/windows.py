@@ -1,0 +1,142 @@
+"""Every window [start, end) of a trajectory, averaged and evaluated.
+
+    for row in evaluate(run, wanted):
+        print(row.start, row.end, row.split, row.accuracy)
+
+For a fixed start, each next window adds one checkpoint to a running sum: the same additions in the
+same order as from the beginning, so the same bits as `averaging.mean_of_files`. icefall
+(https://github.com/k2-fsa/icefall) gets any window too, from differences of running averages, at
+the price of precision: what a difference cancels is lost.
+"""
+
+import csv
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from itertools import groupby
+from pathlib import Path
+from typing import TextIO
+
+from polyak import averaging, files
+from polyak.config.finished import FinishedRun
+from polyak.errors import PolyakError
+from polyak.weights import checkpoint
+
+
+@dataclass(frozen=True)
+class Row:
+    """The uniform average of epochs `start` to `end` - 1 on one split: loss in nats, accuracy a
+    fraction."""
+
+    start: int
+    end: int
+    count: int
+    split: str
+    loss: float
+    accuracy: float
+
+
+@dataclass
+class Spent:
+    """Seconds that the averages and their evaluations took."""
+
+    averaging: float = 0.0
+    evaluation: float = 0.0
+
+
+def windows(starts: Sequence[int], ends: Sequence[int]) -> list[tuple[int, int]]:
+    """All windows [start, end) of those starts and ends, by start, then end."""
+    return sorted({(start, end) for start in starts for end in ends if start < end})
+
+
+def read(path: Path) -> list[Row]:
+    """The rows of a windows.csv; a last line that was cut off is left out. [] where there is none.
+
+    Raises PolyakError for a file of other columns.
+    """
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    whole = [line for line in lines if line.endswith("\n")]
+    found = list(csv.DictReader(whole))
+    names = [field.name for field in fields(Row)]
+    if whole and whole[0].strip() != ",".join(names):
+        raise PolyakError(f"{path}: allowed: the columns {','.join(names)}; move the file away")
+    return [
+        Row(int(r["start"]), int(r["end"]), int(r["count"]), r["split"], *_scores(r)) for r in found
+    ]
+
+
+def _scores(row: dict[str, str]) -> tuple[float, float]:
+    return float(row["loss"]), float(row["accuracy"])
+
+
+def evaluate(
+    run: FinishedRun,
+    wanted: Sequence[tuple[int, int]],
+    *,
+    splits: Collection[str] | None = None,
+    spent: Spent | None = None,
+) -> Iterator[list[Row]]:
+    """Average and evaluate the `wanted` windows in order; a list of rows for each window."""
+    spent = spent or Spent()
+    judge = run.judge(splits)
+    for start, group in groupby(wanted, key=lambda window: window[0]):
+        running, reached = averaging.Mean(), start
+        for _, end in group:
+            began = time.perf_counter()
+            for epoch in range(reached, end):
+                path = run.checkpoint(epoch)
+                running.add(checkpoint.load(path), source=str(path))
+            reached = end
+            average = running.result()
+            averaged = time.perf_counter()
+            scores = judge.scores(judge.answers(average.tensors))
+            spent.averaging += averaged - began
+            spent.evaluation += time.perf_counter() - averaged
+            yield [
+                Row(start, end, end - start, split, score.loss, score.accuracy)
+                for split, score in scores.items()
+            ]
+
+
+def complete(
+    run: FinishedRun,
+    path: Path,
+    wanted: Sequence[tuple[int, int]],
+    *,
+    splits: Collection[str] | None = None,
+    spent: Spent | None = None,
+    on_window: Callable[[], object] = lambda: None,
+) -> list[Row]:
+    """Evaluate those of the `wanted` windows that windows.csv at `path` lacks, adding each to it,
+    and return all its rows in order. Interrupted, it goes on where it was."""
+    rows = read(path)
+    needed = set(splits or run.data.evaluated)
+    there = {(row.start, row.end, row.split) for row in rows}
+    missing = [
+        window for window in wanted if any((*window, split) not in there for split in needed)
+    ]
+    with files.atomic(path) as temporary, temporary.open("w", newline="") as whole:
+        _writer(whole).writeheader()
+        _writer(whole).writerows(asdict(row) for row in rows)  # without a line that was cut off
+    with path.open("a", newline="", encoding="utf-8") as file:
+        for found in evaluate(run, missing, splits=splits, spent=spent):
+            _writer(file).writerows(asdict(row) for row in found)
+            file.flush()
+            rows += found
+            on_window()
+    by_window = {(row.start, row.end, row.split): row for row in rows}
+    return [by_window[key] for key in sorted(by_window)]
+
+
+def _writer(file: TextIO) -> "csv.DictWriter[str]":
+    return csv.DictWriter(file, [field.name for field in fields(Row)], lineterminator="\n")
+
+
+def selected(rows: Sequence[Row]) -> tuple[int, int] | None:
+    """The window of the best validation accuracy (of equals, the lower loss); None without
+    validation."""
+    validation = [row for row in rows if row.split == "validation"]
+    best = max(validation, key=lambda row: (row.accuracy, -row.loss), default=None)
+    return (best.start, best.end) if best else None

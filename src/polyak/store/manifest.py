@@ -1,0 +1,214 @@
+"""What a trajectory has, and how to tell whether it is whole: its trajectory.json.
+
+    manifest = Manifest.read(directory, fingerprint, ingredients)
+    manifest.trained                # epochs 0 .. trained - 1 are there
+    manifest.whole(path)            # the file is there and has the recorded SHA-256
+
+A change counts from `write` on, which replaces the file atomically. The directory's runs.txt lists
+the run directories that have had links to its files, one absolute path a line.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, Self
+
+from polyak import files
+from polyak.errors import StoreError
+from polyak.training.epoch import EpochResult
+
+FORMAT = 2
+"""Of a trajectory's directory. Raise it when files written before can no longer be read."""
+
+FILES = (
+    *(r"trajectory\.json", r"runs\.txt"),
+    *(r"checkpoints/epoch_\d{3,}\.safetensors", r"state/epoch_\d{3,}\.safetensors"),
+    r"evaluations/[0-9a-f]{16}/epoch_\d{3,}\.safetensors",
+)
+"""Names (regular expressions) of all that is in a trajectory's directory."""
+
+_RESULT = [field.name for field in fields(EpochResult)]
+_verified: dict[Path, tuple[tuple[int, ...], str]] = {}
+"""SHA-256 of files that this process has read, valid while inode, size and time are the same."""
+
+
+class Manifest:
+    """A trajectory's trajectory.json, and what follows from it."""
+
+    def __init__(self, directory: Path, values: dict[str, Any]) -> None:
+        self.directory = directory
+        self.values = values
+
+    @classmethod
+    def read(cls, directory: Path, fingerprint: str, ingredients: Mapping[str, Any]) -> Self:
+        """The manifest of `directory`, or an empty one where there is none.
+
+        Raises StoreError where it is damaged, or of another format or training.
+        """
+        path = directory / "trajectory.json"
+        if not path.exists():
+            return cls(
+                directory,
+                {
+                    "format": FORMAT,
+                    "fingerprint": fingerprint,
+                    "ingredients": dict(ingredients),
+                    "environments": [],
+                    "diverged": None,
+                    "epochs": [],
+                    "files": {},
+                },
+            )
+        found = cls.open(directory)
+        if found.values["fingerprint"] != fingerprint:
+            raise StoreError(f"{path}: is of {found.values['fingerprint']}, not {fingerprint}")
+        return found
+
+    @classmethod
+    def open(cls, directory: Path) -> Self:
+        """The manifest of an existing trajectory. Raises StoreError as `read` does."""
+        path = directory / "trajectory.json"
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            found = values["format"]
+            lacking = {"fingerprint", "ingredients", "epochs", "files"} - set(values)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StoreError(f"{path}: can't be read ({error}); move {directory} away") from error
+        if lacking:
+            raise StoreError(f"{path}: is no trajectory's, it has no {', '.join(sorted(lacking))}")
+        if found != FORMAT:
+            raise StoreError(
+                f"{path}: has format {found}, this version reads {FORMAT}; move {directory} away, "
+                "or use another paths.trajectories"
+            )
+        return cls(directory, values)
+
+    def write(self) -> None:
+        """Make all changes since the last `write` count."""
+        files.write_json(self.directory / "trajectory.json", self.values)
+
+    @property
+    def trained(self) -> int:
+        """How many epochs are there."""
+        return len(self.values["epochs"])
+
+    @property
+    def diverged(self) -> dict[str, Any] | None:
+        """Epoch and reason, where the training after the last epoch diverged."""
+        found: dict[str, Any] | None = self.values["diverged"]
+        return found
+
+    def result(self, epoch: int) -> EpochResult:
+        """How the training of an epoch went."""
+        return EpochResult(**{name: self.values["epochs"][epoch][name] for name in _RESULT})
+
+    def weights(self, epoch: int) -> str:
+        """SHA-256 of the weights after an epoch (`checkpoint.digest`)."""
+        digest: str = self.values["epochs"][epoch]["weights_sha256"]
+        return digest
+
+    def environment(self, epoch: int) -> dict[str, Any]:
+        """Where an epoch was trained."""
+        found: dict[str, Any] = [
+            entry["environment"]
+            for entry in self.values["environments"]
+            if entry["from_epoch"] <= epoch
+        ][-1]
+        return found
+
+    def sha256(self, path: Path) -> str:
+        """The recorded SHA-256 of a file. Raises KeyError."""
+        digest: str = self.values["files"][self._name(path)]
+        return digest
+
+    def whole(self, path: Path) -> bool:
+        """Whether a file is recorded, there, and unchanged."""
+        recorded = self.values["files"].get(self._name(path))
+        return recorded is not None and path.is_file() and _sha256(path) == recorded
+
+    def damaged(self, count: int) -> list[int]:
+        """Those of the first `count` epochs whose weights were recorded and are not whole."""
+        folder = self.directory / "checkpoints"
+        return [
+            epoch
+            for epoch in range(min(count, self.trained))
+            if not self.whole(files.epoch_file(folder, epoch))
+        ]
+
+    def add(
+        self, result: EpochResult, weights: str, file: Path, environment: dict[str, Any]
+    ) -> None:
+        """Add the next epoch."""
+        ran = self.values["environments"]
+        if not ran or ran[-1]["environment"] != environment:
+            ran.append({"from_epoch": result.epoch, "environment": environment})
+        self.values["epochs"].append({**asdict(result), "weights_sha256": weights})
+        self._record(file)
+
+    def set_state(self, path: Path) -> None:
+        """Record the file to continue from, in place of the one before."""
+        recorded = self.values["files"]
+        for name in [name for name in recorded if name.startswith("state/")]:
+            del recorded[name]
+        self._record(path)
+
+    def set_logits(self, path: Path) -> None:
+        """Record an evaluation's file."""
+        self._record(path)
+
+    def set_diverged(self, epoch: int, reason: str) -> None:
+        """Record that training the next epoch diverged."""
+        self.values["diverged"] = {"epoch": epoch, "reason": reason}
+
+    def runs(self) -> list[Path]:
+        """The run directories that were noted and still have files of this trajectory."""
+        path = self.directory / "runs.txt"
+        noted = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        return [Path(line) for line in noted if line and (Path(line) / "checkpoints").is_dir()]
+
+    def note_run(self, run: Path | None) -> None:
+        """Note a run's directory before it gets links."""
+        path = self.directory / "runs.txt"
+        noted = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        if run is not None and str(run.absolute()) not in noted:
+            with files.atomic(path) as temporary:
+                lines = [*noted, str(run.absolute())]
+                temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    def relink(self, path: Path) -> None:
+        """Give the runs that have an older version of a file the one that is there now."""
+        for run in self.runs():
+            if path.parent.name == "checkpoints":
+                links = [run / "checkpoints" / path.name]
+            else:
+                links = [
+                    run / "predictions" / split / path.name
+                    for split, key in _evaluation_keys(run).items()
+                    if key == path.parent.name
+                ]
+            for link in links:
+                if link.exists():
+                    files.link(path, link)
+
+    def _record(self, path: Path) -> None:
+        self.values["files"][self._name(path)] = _sha256(path)
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.directory).as_posix()
+
+
+def _evaluation_keys(run: Path) -> dict[str, str]:
+    try:
+        keys: dict[str, str] = json.loads((run / "summary.json").read_text())["evaluation_keys"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return keys
+
+
+def _sha256(path: Path) -> str:
+    status = path.stat()
+    signature = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+    if path not in _verified or _verified[path][0] != signature:
+        _verified[path] = (signature, files.sha256(path))
+    return _verified[path][1]

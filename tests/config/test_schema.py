@@ -1,0 +1,159 @@
+"""What a configuration may hold. tests/test_cli.py checks that the commands refuse it so."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from polyak.config import schema as configuration
+from polyak.errors import ConfigError
+from tests.conftest import ROOT
+
+configuration.register()
+
+
+def parse(*overrides, caller=ROOT):
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        cfg = compose("config", overrides=list(overrides))
+    return configuration.parse(configuration.plain(cfg), caller=caller)
+
+
+def test_the_articles_values_are_the_defaults():
+    config = parse()
+    assert config.model.target == "polyak.models.small_cnn.SmallCNN"
+    assert (config.model.channels, config.model.hidden) == ((32, 64), 256)
+    assert config.optimizer.target == "torch.optim.SGD"
+    assert (config.optimizer.lr, config.optimizer.momentum) == (0.05, 0.9)
+    assert (config.optimizer.nesterov, config.optimizer.weight_decay) == (False, 0.0)
+    assert config.schedule.target == "polyak.training.schedules.Constant"
+    assert dataclasses.astuple(config.training) == (20, 128, "fp32", False, "auto", None)
+    assert configuration.window(config) == range(10, 20)
+    assert config.averaging.scheme.target == "polyak.averaging.Uniform"
+    assert config.dataset.validation == 0
+
+
+def test_experiment_article_is_the_defaults_on_strictly_svhn():
+    article, default = parse("experiment=article"), parse("dataset=svhn")
+    assert article == default
+
+
+EVERY_CHOICE = [
+    f"{group.name}={choice.stem}"
+    for group in sorted((ROOT / "conf").iterdir())
+    if group.is_dir() and group.name != "hydra"
+    for choice in sorted(group.glob("*.yaml"))
+]
+
+
+@pytest.mark.parametrize("choice", EVERY_CHOICE)
+def test_every_choice_in_conf_is_a_whole_config(choice, arrays):
+    files = [f"dataset.train={arrays}/train.npz", f"dataset.test={arrays}/test.npz"]
+    needed = {
+        "dataset=arrays": files,
+        "averaging=explicit": ["averaging.start=18", "averaging.scheme.values=[0.5,0.5]"],
+        "averaging=greedy": ["dataset.validation=0.1"],
+    }
+    config = parse(choice, *needed.get(choice, []))
+    assert configuration.parse(configuration.resolved(config), caller=ROOT) == config
+
+
+WRONG = {
+    "training.epochs=abc": "training.epochs = 'abc'",
+    "training.epochs=2.5": "training.epochs = 2.5",
+    "training.epochs=0": "greater than or equal to 1",
+    "training.epochs=true": "training.epochs = True",
+    "training.epochs=null": "training.epochs = None",
+    "training.batch_size=0": "training.batch_size = 0",
+    "training.precision=fp16": "training.precision = fp16: allowed: 'fp32' or 'bf16'",
+    "training.device=tpu": "training.device = 'tpu'",
+    "training.threads=0": "training.threads = 0",
+    "optimizer.lr=-0.1": "optimizer.lr = -0.1: input should be greater than 0",
+    "optimizer.lr=nan": "optimizer.lr",
+    "optimizer.lr=inf": "optimizer.lr",
+    "optimizer.lr=fast": "optimizer.lr = 'fast'",
+    "optimizer.momentum=1.0": "less than 1",
+    "optimizer.weight_decay=-1": "optimizer.weight_decay = -1",
+    "optimizer.nesterov=1": "optimizer.nesterov = 1",
+    "seed=-1": "seed = -1",
+    "seed=1.5": "seed = 1.5",
+    "model.channels=[32]": "model.channels",
+    "model.channels=[32,0]": "model.channels.1 = 0",
+    "dataset.validation=1.5": "dataset.validation = 1.5: allowed: a count",
+    "dataset.validation=-3": "dataset.validation = -3",
+    "dataset.limit_train=0": "dataset.limit_train = 0",
+    "averaging.start=-1": "averaging.start = -1",
+    "averaging.start=20": "averaging.start = 20: allowed: below training.epochs = 20",
+    "averaging.end=21": "averaging.end = 21: allowed: at most training.epochs = 20",
+    "averaging.end=10": "averaging.start = 10: allowed: below averaging.end = 10",
+    "schedule=step schedule.gamma=10.0": "schedule.gamma = 10.0",
+    "optimizer.weight_decay=1e39": "optimizer.weight_decay = 1e+39",
+    "training.threads=2000": "training.threads = 2000",
+    "training.device=cuda:99999": "training.device = 'cuda:99999'",
+    "paths.outputs=''": "paths.outputs = ''",
+    "paths.trajectories='~/x'": "paths.trajectories = '~/x': allowed: a path",
+    "averaging.running=maybe": "averaging.running = 'maybe'",
+    "+optimizer.typo=1": "optimizer.typo = 1: there is no such key",
+    "+typo=1": "typo = 1: there is no such key",
+    "+training.typo.deeper=1": "training.typo",
+    "~optimizer.lr": "optimizer.lr: this key is missing",
+    "optimizer._target_=os.system": "optimizer._target_ = os.system: allowed: 'torch.optim.SGD'",
+    "model._target_=builtins.eval": "model._target_ = builtins.eval: allowed: 'polyak.models",
+    "dataset._target_=shutil.rmtree": "dataset._target_ = shutil.rmtree: allowed",
+    "schedule._target_=os.system": "schedule._target_ = os.system: allowed",
+    "averaging.scheme._target_=os.system": "averaging.scheme._target_ = os.system: allowed",
+    "~optimizer._target_": "optimizer._target_",
+    "paths.outputs=${nowhere}": "nowhere",
+}
+
+
+@pytest.mark.parametrize("override", WRONG)
+def test_refuses_what_is_wrong_and_says_so(override):
+    with pytest.raises(ConfigError) as caught:
+        parse(*override.split(" "))
+    assert WRONG[override] in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_several_wrong_values_are_all_named():
+    with pytest.raises(ConfigError) as caught:
+        parse("seed=-1", "training.epochs=0")
+    assert [line.split(" = ")[0] for line in str(caught.value).splitlines()] == [
+        "training.epochs",
+        "seed",
+    ]
+
+
+def test_nesterov_needs_momentum():
+    with pytest.raises(ConfigError, match="nesterov = True"):
+        parse("optimizer.nesterov=true", "optimizer.momentum=0.0")
+
+
+def test_files_must_be_given_and_be_there(arrays, tmp_path):
+    with pytest.raises(ConfigError, match=r"dataset\.train: give it a value"):
+        parse("dataset=arrays")
+    with pytest.raises(ConfigError, match="there is no such file") as caught:
+        parse("dataset=arrays", f"dataset.train={arrays}/train.npz", "dataset.test=no.npz")
+    assert "dataset.test" in str(caught.value)
+
+
+def test_relative_paths_are_the_callers(arrays):
+    config = parse(
+        "dataset=arrays",
+        "dataset.train=train.npz",
+        "dataset.test=test.npz",
+        "paths.outputs=here",
+        caller=arrays,
+    )
+    assert config.dataset.train == str(arrays / "train.npz")
+    assert config.paths.outputs == str(arrays / "here")
+    assert config.paths.trajectories == str(arrays / "here" / "trajectories")
+
+
+def test_outputs_are_the_repositorys_unless_told_otherwise():
+    assert Path(parse(caller=Path("/")).paths.trajectories) == ROOT / "outputs" / "trajectories"
+
+
+def test_windows():
+    assert configuration.window(parse("averaging.start=0", "averaging.end=1")) == range(1)
+    assert configuration.window(parse("averaging.start=3")) == range(3, 20)

@@ -1,0 +1,147 @@
+import json
+
+import pytest
+
+from polyak.errors import DivergedError, PolyakError
+from polyak.runs.directory import Run, check_usable
+
+
+def test_a_finished_run_has_a_summary_and_no_failure(tmp_path):
+    with Run(tmp_path) as run:
+        with run.stage("training"):
+            pass
+        run.finish({"seconds": run.seconds}, message="done")
+    assert list(json.loads((tmp_path / "summary.json").read_text())["seconds"]) == ["training"]
+    assert not (tmp_path / "failure.json").exists()
+
+
+def test_a_directory_is_one_runs_only(tmp_path):
+    with (
+        Run(tmp_path),
+        pytest.raises(PolyakError, match="another run is working in this directory"),
+        Run(tmp_path),
+    ):
+        pytest.fail("claimed twice")
+
+
+CONFIG = {"seed": 1, "paths": {"outputs": "here"}, "training": {"epochs": 4, "threads": 2}}
+
+
+def test_a_finished_run_is_known_by_its_config_wherever_it_ran(tmp_path):
+    with Run(tmp_path) as run:
+        assert not run.finished(CONFIG)
+        run.finish({"config": CONFIG}, message="done")
+    elsewhere = {**CONFIG, "paths": {"outputs": "there"}, "training": {"epochs": 4, "threads": 1}}
+    with Run(tmp_path) as run:
+        assert run.finished(elsewhere)
+    with pytest.raises(PolyakError, match=r"another training\.epochs"), Run(tmp_path) as run:
+        run.finished({**CONFIG, "training": {"epochs": 5, "threads": 2}})
+    assert not (tmp_path / "failure.json").exists()
+
+
+def test_what_an_unfinished_run_left_is_removed(tmp_path):
+    fail(tmp_path, PolyakError("the reason"))
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "metrics.csv").touch()
+    with Run(tmp_path) as run:
+        assert not run.finished(CONFIG)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"claim.json", ".lock"}
+
+
+def fail(directory, error):
+    with pytest.raises(type(error)), Run(directory) as run, run.stage("training"):
+        raise error
+    return json.loads((directory / "failure.json").read_text())
+
+
+def test_a_failure_is_recorded_with_its_stage(tmp_path, caplog):
+    failure = fail(tmp_path, PolyakError("the reason"))
+    assert failure == {
+        "stage": "training",
+        "epoch": None,
+        "kind": "PolyakError",
+        "reason": "the reason",
+    }
+    assert not (tmp_path / "summary.json").exists()
+    assert "the reason" in caplog.text
+    assert "Traceback" not in caplog.text
+
+
+def test_divergence_is_recorded_with_its_epoch(tmp_path):
+    assert fail(tmp_path, DivergedError("nan", epoch=7))["epoch"] == 7
+
+
+def test_a_bug_keeps_its_traceback(tmp_path, caplog):
+    assert fail(tmp_path, KeyError("bug"))["kind"] == "KeyError"
+    assert "Traceback" in caplog.text
+
+
+def strangers(directory):
+    """Files that somebody has in a directory, some with names as a run's."""
+    names = ("checkpoints/mine.pt", "figures/paper.pdf", "predictions/test/notes.txt")
+    names += ("metrics.csv", ".a.tmp", "data/.b.tmp.csv", "data/deep/.c.1.tmp")
+    for name in names:
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        (directory / name).write_text(name)
+
+
+def contents(directory):
+    return {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
+def test_a_directory_that_no_run_has_claimed_is_refused_and_left_as_it_is(tmp_path):
+    strangers(tmp_path)
+    before = contents(tmp_path)
+    with pytest.raises(PolyakError, match="no run has claimed it"), Run(tmp_path):
+        pytest.fail("claimed")
+    assert contents(tmp_path) == before
+
+
+def test_another_projects_hydra_directory_is_refused(tmp_path):
+    (tmp_path / ".hydra").mkdir()
+    (tmp_path / ".hydra" / "hydra.yaml").write_text("hydra: {callbacks: {}}")
+    with pytest.raises(PolyakError, match=r"holds \.hydra"):
+        check_usable(tmp_path)
+    (tmp_path / ".hydra" / "hydra.yaml").write_text(
+        "callbacks: {_target_: polyak.config.sweep.Points}"
+    )
+    check_usable(tmp_path)  # killed before it was claimed
+
+
+def test_an_unfinished_run_removes_its_own_files_and_no_other(tmp_path):
+    fail(tmp_path, PolyakError("the reason"))
+    strangers(tmp_path)
+    own = ("checkpoints/epoch_000.safetensors", "predictions/test/labels.safetensors")
+    own += (
+        "figures/accuracy.png",
+        "averaged.safetensors",
+        "predictions/validation/epoch_1000.safetensors",
+    )
+    own += (
+        "checkpoints/.epoch_001.77.tmp.safetensors",
+        ".summary.77.tmp.json",
+        ".metrics.7.tmp.csv",
+    )
+    (tmp_path / "predictions" / "validation").mkdir(parents=True)
+    for name in own:
+        (tmp_path / name).touch()
+    with Run(tmp_path) as run:
+        assert not run.finished(CONFIG)
+    left = {path.relative_to(tmp_path).as_posix() for path in contents(tmp_path)}
+    assert left == {
+        *("checkpoints/mine.pt", "figures/paper.pdf", "predictions/test/notes.txt"),
+        *(".a.tmp", "data/.b.tmp.csv", "data/deep/.c.1.tmp", "claim.json", ".lock"),
+    }
+    assert not (tmp_path / "predictions" / "validation").exists()
+
+
+def test_links_to_folders_elsewhere_are_not_followed(tmp_path):
+    fail(tmp_path / "run", PolyakError("the reason"))
+    elsewhere = tmp_path / "elsewhere" / "epoch_000.safetensors"
+    elsewhere.parent.mkdir()
+    elsewhere.touch()
+    (tmp_path / "run" / "checkpoints").symlink_to(elsewhere.parent)
+    with Run(tmp_path / "run") as run:
+        assert not run.finished(CONFIG)
+    assert elsewhere.exists()

@@ -1,0 +1,115 @@
+"""Figures are checked by what is drawn in them; a person looks at them besides."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from polyak.runs import figures
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures that are saved, kept open."""
+    kept = []
+    monkeypatch.setattr(figures, "_save", lambda figure, path: kept.append(figure))
+    yield kept
+    plt.close("all")
+
+
+def test_the_articles_figure(drawn, tmp_path):
+    figures.accuracy(
+        tmp_path / "a.png",
+        title="data, model",
+        epochs=range(10, 13),
+        checkpoints=[0.80, 0.84, 0.82],
+        average=0.86,
+        mean=0.82,
+        ensemble=0.87,
+    )
+    (axes,) = drawn[0].axes
+    points, average, mean, ensemble = axes.lines
+    assert points.get_xdata().tolist() == [10, 11, 12]
+    assert points.get_ydata().tolist() == pytest.approx([80, 84, 82])
+    assert (points.get_marker(), points.get_linestyle()) == ("o", "-")
+    assert (average.get_linestyle(), mean.get_linestyle()) == ("--", "-.")
+    assert average.get_ydata()[0] == pytest.approx(86)
+    assert mean.get_ydata()[0] == pytest.approx(82)
+    assert ensemble.get_ydata()[0] == pytest.approx(87)
+    labels = [text.get_text() for text in drawn[0].legends[0].get_texts()]
+    assert any("86.00 %" in label for label in labels)
+    assert any("82.00 %" in label for label in labels)
+    assert "%" in axes.get_ylabel()
+    assert axes.get_title() == "data, model"
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("count", [5, 100])
+def test_samples_are_labelled(drawn, tmp_path, channels, count):
+    images = torch.randint(256, (count, channels, 8, 8), dtype=torch.uint8)
+    labels = torch.arange(count) % 10
+    figures.samples(tmp_path / "s.png", title="training images", images=images, labels=labels)
+    (axes,) = drawn[0].axes
+    shown = min(count, 72)
+    assert len(axes.get_images()) == shown
+    assert [text.get_text() for text in axes.texts] == [str(i % 10) for i in range(shown)]
+    for image, text in zip(axes.get_images(), axes.texts, strict=True):
+        left, right, bottom, _ = image.get_extent()
+        assert left < text.get_position()[0] < right
+        assert text.get_position()[1] < bottom
+
+
+def test_titles_are_text_and_no_mathematics(tmp_path):
+    title = r"cost $\frac$ of {it} 100 %"
+    figures.accuracy(
+        tmp_path / "a.png",
+        title=title,
+        epochs=[3],
+        checkpoints=[0.5],
+        average=0.6,
+        mean=0.5,
+        ensemble=0.7,
+    )
+    images = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
+    figures.samples(tmp_path / "s.png", title=title, images=images, labels=torch.zeros(1))
+    assert len(list(tmp_path.glob("*.png"))) == 2
+
+
+def test_files_are_written_whole(tmp_path):
+    path = tmp_path / "figures" / "accuracy.png"
+    figures.accuracy(
+        path, title="t", epochs=[3], checkpoints=[0.5], average=0.6, mean=0.5, ensemble=0.7
+    )
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert [child.name for child in path.parent.iterdir()] == ["accuracy.png"]
+    assert not plt.get_fignums()
+
+
+def test_the_map_of_windows_marks_the_two_windows(drawn, tmp_path):
+    rows = [
+        {"start": start, "end": end, "split": split, "accuracy": 0.5 + 0.01 * (end - start)}
+        for split in ("validation", "test")
+        for start in range(4)
+        for end in range(start + 1, 5)
+    ]
+    figures.windows(
+        tmp_path / "w.png",
+        title="data",
+        table=pd.DataFrame(rows),
+        selected=(1, 4),
+        configured=(2, 4),
+    )
+    maps, curves = drawn[0].axes[:2], drawn[0].axes[2:4]
+    assert [axes.get_title() for axes in maps] == ["validation", "test"]
+    for axes in maps:
+        assert [line.get_xydata().tolist() for line in axes.lines] == [[[3, 1]], [[3, 2]]]
+        (mesh,) = axes.collections
+        shown = mesh.get_array()
+        assert shown.shape == (4, 4)
+        assert shown[1, 3] == pytest.approx(53)  # the window of epochs 1..3
+        assert np.ma.getmaskarray(shown)[3, 1]  # no window ends before it starts
+    for axes in curves:
+        average, single = axes.lines
+        assert average.get_ydata().tolist() == pytest.approx([54, 53, 52, 51])
+        assert single.get_ydata().tolist() == pytest.approx([51] * 4)

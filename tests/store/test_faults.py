@@ -1,0 +1,210 @@
+"""What can go wrong with a store on disk, and what the next run makes of it."""
+
+import errno
+import json
+import os
+import resource
+import signal
+
+import pytest
+import torch
+
+from polyak import files
+from polyak.data import arrays as arrays_module
+from polyak.data.dataset import split
+from polyak.errors import StoreError
+from polyak.evaluation import logits as evaluation
+from polyak.store import trajectory as trajectory_module
+from polyak.store.manifest import Manifest
+from polyak.store.trajectory import Trajectory
+from polyak.training import epoch as training
+from polyak.weights import checkpoint
+from tests.store.trajectories import contents, keys_of, make_recipe, train
+
+
+@pytest.fixture(scope="module")
+def data(arrays):
+    return split(arrays_module.load(str(arrays / "train.npz"), str(arrays / "test.npz")), 60)
+
+
+@pytest.fixture
+def whole(tmp_path, data):
+    return contents(train(tmp_path / "whole", data)[0])
+
+
+def truncate(path):
+    path.chmod(0o644)
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size // 2)
+
+
+def flip(path):
+    """Change one bit near the end: of the data, so that the file still loads."""
+    path.chmod(0o644)
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes(content)
+
+
+def remove(path):
+    path.unlink()
+
+
+@pytest.mark.parametrize("damage", [truncate, flip, remove])
+@pytest.mark.parametrize("epoch", [0, 2])
+def test_a_damaged_checkpoint_is_trained_again_and_runs_get_it(
+    tmp_path, data, whole, damage, epoch, caplog
+):
+    run = tmp_path / "run"
+    trajectory, _ = train(tmp_path, data, run=run)
+    link = files.epoch_file(run / "checkpoints", epoch)
+    files.link(trajectory.checkpoint(epoch), link)
+    damage(trajectory.checkpoint(epoch))
+    again, _ = train(tmp_path, data)
+    assert f"missing or damaged files of epochs [{epoch}]" in caplog.text
+    assert contents(again) == whole
+    assert link.samefile(again.checkpoint(epoch))
+
+
+@pytest.mark.parametrize("damage", [truncate, flip, remove])
+def test_damaged_logits_are_computed_again_without_training(
+    tmp_path, data, whole, damage, monkeypatch
+):
+    trajectory, _ = train(tmp_path, data)
+    damage(trajectory.logits(keys_of(data)["test"], 1))
+    monkeypatch.setattr(training, "train_epoch", lambda *_, **__: pytest.fail("trained"))
+    assert contents(train(tmp_path, data)[0]) == whole
+
+
+@pytest.mark.parametrize("damage", [truncate, flip, remove])
+def test_without_a_whole_state_to_continue_from_training_begins_again(tmp_path, data, damage):
+    longer = contents(train(tmp_path / "longer", data, epochs=4)[0])
+    trajectory, _ = train(tmp_path, data, epochs=2)
+    damage(trajectory.state(1))
+    assert contents(train(tmp_path, data, epochs=2)[0]).items() <= longer.items()  # not needed
+    assert contents(train(tmp_path, data, epochs=4)[0]) == longer
+
+
+def test_weights_that_come_out_otherwise_than_recorded_are_an_error(tmp_path, data):
+    trajectory, _ = train(tmp_path, data)
+    path = trajectory.directory / "trajectory.json"
+    values = json.loads(path.read_text())
+    values["epochs"][0]["weights_sha256"] = "0" * 64  # as if another machine had trained it
+    path.write_text(json.dumps(values))
+    remove(trajectory.checkpoint(2))
+    with pytest.raises(StoreError, match="training epoch 0 again gives other weights"):
+        train(tmp_path, data)
+
+
+@pytest.mark.parametrize("limit", [10_000, 60_000])
+def test_a_full_disk_is_an_error_that_the_next_run_gets_over(tmp_path, data, whole, limit):
+    """No file may grow beyond `limit`: too small for checkpoints, or for later writing."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    size = max(len(content) for content in whole.values())
+    resource.setrlimit(resource.RLIMIT_FSIZE, (min(limit, size - 1), hard))
+    try:
+        with pytest.raises(OSError, match="safetensors"):
+            train(tmp_path, data)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    assert not list(tmp_path.glob("*/checkpoints/.*"))
+    assert contents(train(tmp_path, data)[0]) == whole
+
+
+def test_a_disk_that_fills_up_later_leaves_the_epochs_before(tmp_path, data, whole, monkeypatch):
+    save = checkpoint.save
+
+    def fill_up(path, *rest):
+        if path.name == "epoch_002.safetensors":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        save(path, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save", fill_up)
+        with pytest.raises(OSError, match="No space left"):
+            train(tmp_path, data)
+    again, records = train(tmp_path, data)
+    assert again.origin == "resumed"
+    assert [record.stored for record in records] == [True, True, False]
+    assert contents(again) == whole
+
+
+def test_a_store_of_another_format_is_refused(tmp_path, data):
+    trajectory, _ = train(tmp_path, data)
+    path = trajectory.directory / "trajectory.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 99}))
+    before = contents(trajectory)
+    with pytest.raises(StoreError, match="has format 99, this version reads"):
+        train(tmp_path, data)
+    assert contents(trajectory) == before
+
+
+def test_a_damaged_trajectory_json_is_refused(tmp_path, data):
+    trajectory, _ = train(tmp_path, data)
+    truncate(trajectory.directory / "trajectory.json")
+    with pytest.raises(StoreError, match=r"trajectory\.json: can't be read"):
+        train(tmp_path, data)
+
+
+class Denied:
+    """A lock in a directory that can't be written."""
+
+    def __init__(self, _):
+        pass
+
+    def acquire(self, **_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+
+def state_of(directory):
+    return {path: path.stat().st_mtime_ns for path in directory.rglob("*")}
+
+
+def test_a_read_only_store_can_be_used_where_it_is_complete(tmp_path, data, monkeypatch):
+    trajectory, records = train(tmp_path, data)
+    before = state_of(trajectory.directory)
+    monkeypatch.setattr(trajectory_module, "FileLock", Denied)
+    again, same = train(tmp_path, data, run=tmp_path / "run")
+    assert again.origin == "reused"
+    assert [record.scores for record in same] == [record.scores for record in records]
+    with pytest.raises(StoreError, match="epoch 3 is not in it, and the store is read only"):
+        train(tmp_path, data, epochs=4)
+    assert state_of(trajectory.directory) == before
+
+
+def test_what_a_killed_process_left_half_written_is_removed(tmp_path, data, whole):
+    trajectory = Trajectory(tmp_path, make_recipe().ingredients(data, 3))
+    left = trajectory.directory / "checkpoints" / ".epoch_000.123.tmp.safetensors"
+    left.parent.mkdir(parents=True)
+    left.write_text("half")
+    trajectory.checkpoint(0).write_text("not listed in trajectory.json")
+    assert contents(train(tmp_path, data)[0]) == whole
+    assert not left.exists()
+
+
+def test_every_file_of_a_trajectory_has_its_hash_recorded(tmp_path, data):
+    trajectory, _ = train(tmp_path, data)
+    recorded = Manifest.open(trajectory.directory).values["files"]
+    there = {
+        path.relative_to(trajectory.directory).as_posix(): files.sha256(path)
+        for path in trajectory.directory.rglob("*.safetensors")
+    }
+    assert recorded == there
+    assert sum(name.startswith("state/") for name in recorded) == 1
+
+
+def test_evaluating_alone_does_not_disturb_the_training_that_follows(tmp_path, data, arrays):
+    """A continued training that first evaluates stored epochs on new images."""
+    train(tmp_path, data, epochs=2)
+    source = arrays_module.load(str(arrays / "train.npz"), str(arrays / "test.npz"), limit_test=10)
+    fewer = split(source, 60)
+    continued, _ = train(tmp_path, fewer, epochs=3)
+    whole, _ = train(tmp_path / "whole", fewer, epochs=3)
+    for epoch in range(3):
+        assert continued.checkpoint(epoch).read_bytes() == whole.checkpoint(epoch).read_bytes()
+    model = make_recipe().model()
+    model.load_state_dict(checkpoint.load(whole.checkpoint(0)).tensors)
+    answers = evaluation.logits(model, fewer.test.images, precision="fp32")
+    stored = checkpoint.load(continued.logits(keys_of(fewer)["test"], 0)).tensors["logits"]
+    assert torch.equal(stored, answers)
