@@ -207,6 +207,21 @@ def test_refuses_dtypes_that_it_cannot_average(dtype):
         Mean().add(Checkpoint({"a": torch.zeros(2).to(dtype)}))
 
 
+def test_a_checkpoint_without_a_source_is_named_by_its_position():
+    total = Mean()
+    total.add(Checkpoint({"a": torch.zeros(2)}))
+    with pytest.raises(CheckpointError, match=r"^checkpoint 1: .* in checkpoint 0;"):
+        total.add(Checkpoint({"a": torch.zeros(3)}))
+
+
+def test_a_refused_first_checkpoint_leaves_the_mean_open_to_others():
+    total = Mean()
+    with pytest.raises(CheckpointError, match="not finite"):
+        total.add(Checkpoint({"a": torch.tensor([math.nan])}))
+    total.add(Checkpoint({"b": torch.ones(3)}))
+    assert total.result().tensors["b"].tolist() == [1.0] * 3
+
+
 def test_refuses_a_mean_that_overflows():
     total = Mean()
     for _ in range(2):

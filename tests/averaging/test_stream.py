@@ -75,7 +75,7 @@ def other(**changed):
     [
         (other(x1=torch.zeros(4, 4)), "b.pt: tensor 'x1' is"),
         (other(x1=torch.zeros(3, 4, dtype=torch.float64)), "b.pt: tensor 'x1' is"),
-        (other(more=torch.zeros(1)), "a.safetensors: tensor 'more' is missing"),
+        (other(more=torch.zeros(1)), "b.pt: tensor 'more' is .* but missing in .*a.safetensors"),
         ({k: v for k, v in state(1).items() if k != "odd"}, "b.pt: tensor 'odd' is missing"),
         (other(scalar=torch.tensor(float("nan"))), "b.pt: tensor 'scalar' has values that are"),
     ],

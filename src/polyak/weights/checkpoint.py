@@ -14,7 +14,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import safetensors
 import safetensors.torch
@@ -26,17 +26,20 @@ from polyak.errors import CheckpointError
 
 METADATA_KEY = "polyak"
 
+Ties: TypeAlias = tuple[tuple[str, ...], ...]
+"""Groups of names, each of one tensor; names and groups are sorted."""
+
 
 @dataclass(frozen=True)
 class Checkpoint:
     """A state dict (on CPU), the groups of names that are one tensor, and the file's metadata."""
 
     tensors: dict[str, Tensor]
-    tied: tuple[tuple[str, ...], ...] = ()
+    tied: Ties = ()
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
-def ties(state: Mapping[str, Tensor]) -> tuple[tuple[str, ...], ...]:
+def ties(state: Mapping[str, Tensor]) -> Ties:
     """Groups of two or more names whose entries are the same view of the same memory, sorted."""
     groups: dict[tuple[Any, ...], list[str]] = {}
     for name, tensor in state.items():

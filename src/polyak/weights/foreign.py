@@ -29,7 +29,7 @@ class Source(Protocol):
     """One checkpoint's tensors, read when asked for."""
 
     names: tuple[str, ...]
-    tied: tuple[tuple[str, ...], ...]
+    tied: checkpoint.Ties
 
     def tensor(self, name: str) -> Tensor:
         """That tensor, on CPU."""
@@ -38,7 +38,7 @@ class Source(Protocol):
 class _Safetensors:
     """Names to open files, one or several."""
 
-    def __init__(self, files: Mapping[str, Any], tied: tuple[tuple[str, ...], ...]) -> None:
+    def __init__(self, files: Mapping[str, Any], tied: checkpoint.Ties) -> None:
         self._files, self.names, self.tied = files, tuple(files), tied
 
     def tensor(self, name: str) -> Tensor:
