@@ -277,7 +277,7 @@ def test_prefix_means_start_again_where_weights_change(saved):
         assert all(torch.equal(ours.tensors[name], wanted[name]) for name in wanted)
 
 
-def test_a_damaged_file_is_named(saved):
+def test_a_corrupted_file_is_named(saved):
     saved[3].chmod(0o644)
     saved[3].write_bytes(saved[3].read_bytes()[:-5])
     with pytest.raises(CheckpointError, match="epoch_003"):

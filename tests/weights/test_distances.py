@@ -200,14 +200,16 @@ def test_dtypes_that_have_no_float64_are_refused(tmp_path):
         distances.between({0: path}, path)
 
 
-def test_missing_and_damaged_files_are_named(stored):
+def test_missing_and_corrupted_files_are_named(stored):
     paths, average = stored
-    whole = average.read_bytes()
+    intact = average.read_bytes()
     average.unlink()
     with pytest.raises(CheckpointError, match=r"averaged.safetensors: there is no such file"):
         distances.between(paths, average)
-    average.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(CheckpointError, match=r"averaged.safetensors: not a whole file"):
+    average.write_bytes(intact[: len(intact) // 2])
+    with pytest.raises(
+        CheckpointError, match=r"averaged.safetensors: not an intact safetensors file"
+    ):
         distances.between(paths, average)
 
 

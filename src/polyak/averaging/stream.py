@@ -117,4 +117,4 @@ def _write_header(
 
 
 def _write(file: BinaryIO, tensor: Tensor) -> None:
-    file.write(tensor.contiguous().flatten().view(torch.uint8).numpy().data)
+    file.write(checkpoint.as_bytes(tensor).numpy().data)

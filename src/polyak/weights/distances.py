@@ -61,7 +61,7 @@ def between(checkpoints: Mapping[int, Path], average: Path, *, entries: int = EN
     `entries` float64 values are in memory at once, whatever the size and number of tensors and
     files.
 
-    Raises CheckpointError, naming file and tensor, where a file is missing or damaged, names,
+    Raises CheckpointError, naming file and tensor, where a file is missing or corrupted, names,
     shapes, dtypes or ties differ, or a value is not finite.
     """
     paths = [*checkpoints.values(), average]
