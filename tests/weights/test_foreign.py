@@ -84,6 +84,21 @@ def test_an_index_that_is_none_is_refused(tmp_path, text, message):
         tensors(index)
 
 
+@pytest.mark.parametrize(
+    ("tensor", "message"),
+    [
+        (torch.eye(3).to_sparse(), "tensor 'w' is torch.sparse_coo on cpu; allowed: dense"),
+        (torch.empty(3, device="meta"), "tensor 'w' is torch.strided on meta; allowed: dense"),
+    ],
+    ids=["sparse", "meta"],
+)
+@pytest.mark.filterwarnings("ignore:Validating sparse")
+def test_tensors_without_dense_values_are_refused(tmp_path, tensor, message):
+    torch.save({"w": tensor}, tmp_path / "a.pt")
+    with pytest.raises(CheckpointError, match=f"a.pt: {message}"):
+        tensors(tmp_path / "a.pt")
+
+
 class Harmful:
     def __reduce__(self):
         return (open, ("ran", "w"))

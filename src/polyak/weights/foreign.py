@@ -105,10 +105,20 @@ def _unpickled(path: Path) -> dict[str, Tensor]:
     for key in (None, *NESTED):
         found = content if key is None else _under(content, key)
         if isinstance(found, dict) and found and _all_tensors(found):
-            return dict(found)
+            return _dense(found, path)
     raise CheckpointError(
         f"{path}: no state dict is in it, nor under {', '.join(NESTED)}; it has {_shown(content)}"
     )
+
+
+def _dense(state: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    for name, tensor in state.items():
+        if tensor.layout != torch.strided or tensor.is_meta:
+            raise CheckpointError(
+                f"{path}: tensor {name!r} is {tensor.layout} on {tensor.device}; allowed: dense "
+                "tensors with values"
+            )
+    return state
 
 
 def _under(content: Any, key: str) -> Any:
