@@ -263,6 +263,12 @@ def test_files_give_what_their_contents_give(saved):
     assert all(torch.equal(result[name], wanted[name]) for name in wanted)
 
 
+@pytest.mark.parametrize("count", [5, 7])
+def test_every_file_needs_a_weight(saved, count):
+    with pytest.raises(ValueError, match=f"{count} weights for 6 checkpoints"):
+        mean_of_files(saved, [1] * count)
+
+
 def test_prefix_means_have_the_bits_of_means_from_the_start(saved):
     counts = range(1, 7)
     for count, ours in zip(counts, prefix_means(saved, ([1] * n for n in counts)), strict=True):

@@ -35,9 +35,10 @@ class Mean:
     def add(self, state: Checkpoint, weight: float = 1, *, source: str | None = None) -> None:
         """Add a checkpoint. `source` names it in errors: its path, or by default its position.
 
-        Raises CheckpointError where names, shapes, dtypes or ties differ from the first one's or a
-        value is not finite, and ValueError for a weight that is negative or not finite. The mean
-        is unchanged by a checkpoint that was refused.
+        Floating tensors may be float64, float32, float16 or bfloat16. Raises CheckpointError where
+        names, shapes, dtypes or ties differ from the first checkpoint's or a value is not finite,
+        and ValueError for a weight that is negative or not finite. A refused checkpoint leaves the
+        mean unchanged.
         """
         source = source or f"checkpoint {self.count}"
         if not (math.isfinite(weight) and weight >= 0):
@@ -59,7 +60,11 @@ class Mean:
         self.count += 1
 
     def result(self) -> Checkpoint:
-        """The mean as a new state dict on CPU; ValueError where the weights are all zero."""
+        """The mean on CPU, each tensor new and in its own dtype and shape.
+
+        Raises ValueError where no weight is above 0, CheckpointError where a mean overflows its
+        dtype.
+        """
         if self._layout is None or not self._total > 0:
             raise ValueError("a mean needs at least one checkpoint with a weight above 0")
         means = {
@@ -104,9 +109,13 @@ def round_once(values: Tensor, dtype: torch.dtype) -> Tensor:
 def mean_of_files(paths: Sequence[Path], weights: Sequence[float] | None = None) -> Checkpoint:
     """The weighted mean (by default uniform) of checkpoint files, read one at a time, in order.
 
-    Raises CheckpointError naming the file and tensor, ValueError for weights that do not fit.
+    Raises CheckpointError naming the file and tensor, ValueError where there are more or fewer
+    weights than files, or none.
     """
-    *_, last = prefix_means(paths, [weights if weights is not None else [1] * len(paths)])
+    given = [1] * len(paths) if weights is None else weights
+    if len(given) != len(paths):
+        raise ValueError(f"{len(given)} weights for {len(paths)} checkpoints")
+    *_, last = prefix_means(paths, [given])
     return last
 
 
@@ -123,8 +132,8 @@ def mean_of_states(
         ((state, 1) for state in states) if weights is None else zip(states, weights, strict=True)
     )
     for place, (state, weight) in enumerate(pairs):
-        whole = Checkpoint(dict(state), checkpoint.ties(state))
-        mean.add(whole, weight, source=f"state dict {place}")
+        one = Checkpoint(dict(state), checkpoint.ties(state))
+        mean.add(one, weight, source=f"state dict {place}")
     return mean.result().tensors
 
 
@@ -134,7 +143,7 @@ def prefix_means(
     """The mean of the first `len(weights)` files, for each `weights` in `weightings`.
 
     Where a weighting begins with the one before it, only the new files are added: the same
-    additions in the same order, so the same bits as from the start.
+    additions in the same order, so the same bits as from the start. Raises as `mean_of_files`.
     """
     running, done = Mean(), list[float]()
     for weights in weightings:
