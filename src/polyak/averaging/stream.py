@@ -1,8 +1,8 @@
-"""The mean of files of any size: one tensor in memory at a time, whatever their number.
+"""The mean of files of any size and number, with one tensor in memory at a time.
 
     average_files(Path("mean.safetensors"), [Path("a.safetensors"), Path("b.pt")], weights=[1, 3])
 
-By the rules of `mean.Mean`, with the same additions in the same order, so the same bits.
+Each tensor is averaged by `mean.Mean`: the same additions in the same order, so the same bits.
 """
 
 import json
@@ -46,12 +46,12 @@ def average_files(
 ) -> None:
     """Write the weighted mean (by default uniform) of `paths` to `output`, a safetensors file.
 
-    Its metadata (JSON under "polyak") are `metadata`, and "sources": each path, the SHA-256 of the
-    file's bytes and its weight; of shards, those of their index. Mixed precisions are refused, as
-    any checkpoints that don't fit each other.
+    Its metadata (JSON under "polyak") are `metadata`, and "sources": the path, the SHA-256 of the
+    bytes and the weight of each file; for sharded files, of their index.
 
-    Raises CheckpointError naming file and tensor, ValueError for weights that don't fit, and
-    FileExistsError where `output` exists; there is no output then.
+    Raises CheckpointError naming file and tensor where names, shapes, dtypes (mixed precision
+    among them) or ties differ or a value is not finite, ValueError for weights that don't fit, and
+    FileExistsError where `output` exists. Nothing is written then.
     """
     if output.exists():
         raise FileExistsError(f"{output}: exists already; name another file, or remove it")

@@ -1,7 +1,9 @@
 """What tensors a file of weights holds, and the one check that files are of the same model.
 
-first, second = Layout.of(source, "a.safetensors"), Layout.of(other, "b.pt")
-check_same(first, second)
+    first, second = Layout.of(source, "a.safetensors"), Layout.of(other, "b.pt")
+    check_same(first, second)
+
+A layout is read without the values, so files of any size are checked before any work begins.
 """
 
 from collections.abc import Sequence
