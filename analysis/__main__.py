@@ -17,15 +17,15 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from analysis import exports, tables
-from analysis.directories import AnalysisError
-from analysis.facets import Facet, facets
-from analysis.load import Loaded, load
-from analysis.report import counts, write
-from analysis.section import Section, folder_of, section_of
+from analysis.compare.groups import Facet, facets
+from analysis.read.directories import AnalysisError
+from analysis.read.load import Loaded, load
+from analysis.report import exports, tables
+from analysis.report.page import counts, write
+from analysis.report.section import Section, folder_of, section_of
 
 COMMANDS = ("report", "figure", "table")
-# The names of analysis.figures.FIGURES, which a test compares: --help must not wait for matplotlib.
+# Those of figures.catalogue, which a test compares: --help must not wait for matplotlib.
 FIGURES = (
     *("gain_by_start", "heat_map", "accuracy_by_epoch", "ensemble"),
     *("schemes", "windows", "calibration", "distances"),

@@ -8,11 +8,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from analysis import statistics
-from analysis.directories import AnalysisError
 from analysis.figures.style import COLOURS, LABELS, WIDTH
-from analysis.predictions import Array, Predictions, reliability
-from analysis.subject import NotDrawnError, Subject
+from analysis.figures.subject import NotDrawnError, Subject
+from analysis.read.directories import AnalysisError
+from analysis.read.predictions import Array, Predictions, reliability
+from analysis.statistics.intervals import t_interval
 
 BINS = 15
 
@@ -65,7 +65,7 @@ def calibration(subject: Subject) -> tuple[Figure, str]:
         values = 100 * runs[f"{what}_test_calibration_error"]
         jitter = np.linspace(-0.12, 0.12, len(values)) if len(values) > 1 else [0.0]
         error.plot(place + np.asarray(jitter), values, "o", color=COLOURS[what], alpha=0.5)
-        interval = statistics.t_interval(values.to_numpy())
+        interval = t_interval(values.to_numpy())
         error.plot(place, interval.mean, "D", color=COLOURS[what], markersize=6)
         if interval.low is not None and interval.high is not None:
             error.plot([place] * 2, [interval.low, interval.high], color=COLOURS[what])

@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 
 from analysis.__main__ import main
-from analysis.epochs import COLUMNS
-from tests.analysis.made_up import write_run, write_sweep, write_unfinished
+from analysis.read.epoch_table import COLUMNS
+from tests.analysis.synthetic_runs import write_run, write_sweep, write_unfinished
 from tests.conftest import ROOT
 
 GAINS = {0: 0.021, 1: 0.034, 2: 0.026}
