@@ -1,6 +1,6 @@
-"""What can be chosen: each learning rate, window and scheme, with what its runs say.
+"""The candidates of a group: each learning rate, window and scheme, with its runs' results.
 
-table = candidates_of(facet, comparable_seeds(facet))
+table = candidates_of(group, comparable_seeds(group))
 by_validation(table).iloc[0]
 """
 
@@ -9,22 +9,13 @@ from statistics import median_low
 
 import pandas as pd
 
-from analysis.compare.groups import Facet
+from analysis.compare.baselines import BASELINES, PRIMARY
+from analysis.compare.groups import Group
 from analysis.statistics.intervals import t_interval
 from analysis.statistics.significance import holm, t_test
 
 CANDIDATE = ["learning_rate", "start", "end", "scheme"]
-"""What is chosen."""
-
-AGAINST = {
-    "window_mean": "the mean of the window's checkpoints",
-    "last": "the last checkpoint",
-    "best_by_validation": "the best checkpoint by validation",
-    "ensemble": "the ensemble of the window's checkpoints",
-}
-"""What a gain is over."""
-
-PRIMARY = "gain_over_window_mean_test"
+"""What is selected."""
 
 
 def of_candidate(runs: pd.DataFrame, candidate: pd.Series) -> pd.DataFrame:
@@ -32,24 +23,24 @@ def of_candidate(runs: pd.DataFrame, candidate: pd.Series) -> pd.DataFrame:
     return runs[(runs[CANDIDATE] == candidate[CANDIDATE]).all(axis=1)]
 
 
-def comparable_seeds(facet: Facet) -> frozenset[int]:
-    """The seeds by which candidates are compared: those that the most candidates have tried (a run
-    that failed was tried), not counting the smaller half of the sets, of sweeps that are not yet
-    through; of equals the fewest. At least one candidate has them all."""
+def comparable_seeds(group: Group) -> frozenset[int]:
+    """The seeds by which candidates are compared: the set that most candidates have tried (a failed
+    run counts as tried), leaving out the smaller half of the sets, which unfinished sweeps have; of
+    equals the smallest set. At least one candidate has them all."""
     measured = {
-        key: frozenset(runs["seed"].tolist()) for key, runs in facet.runs.groupby(CANDIDATE)
+        key: frozenset(runs["seed"].tolist()) for key, runs in group.runs.groupby(CANDIDATE)
     }
-    lacking = facet.unmeasured
+    unmeasured = group.unmeasured
     tried = {}
     for key, seeds in measured.items():
         failed: set[int] = set()
-        if {"learning_rate", "start", "end", "seed"} <= set(lacking):
+        if {"learning_rate", "start", "end", "seed"} <= set(unmeasured):
             same = (
-                (lacking["learning_rate"] == key[0])
-                & (lacking["start"] == key[1])
-                & (lacking["end"] == key[2])
+                (unmeasured["learning_rate"] == key[0])
+                & (unmeasured["start"] == key[1])
+                & (unmeasured["end"] == key[2])
             )
-            failed = set(lacking.loc[same.fillna(False), "seed"].dropna().tolist())
+            failed = set(unmeasured.loc[same.fillna(False), "seed"].dropna().tolist())
         tried[key] = seeds | failed
     typical = median_low(len(seeds) for seeds in tried.values())
     able = [
@@ -63,11 +54,11 @@ def comparable_seeds(facet: Facet) -> frozenset[int]:
     )
 
 
-def candidates_of(facet: Facet, seeds: frozenset[int]) -> pd.DataFrame:
-    """A row for each candidate, in the order of its values; `complete` where it has all `seeds`.
+def candidates_of(group: Group, seeds: frozenset[int]) -> pd.DataFrame:
+    """One row per candidate, in the order of its values; `complete` where it has all `seeds`.
     docs/analysis.md has the columns of candidates.csv. Fractions."""
     rows = []
-    for key, runs in facet.runs.groupby(CANDIDATE, sort=True):
+    for key, runs in group.runs.groupby(CANDIDATE, sort=True):
         gain = t_interval(runs[PRIMARY].to_numpy())
         complete = seeds <= set(runs["seed"])
         shared = runs[runs["seed"].isin(seeds)] if complete else runs.iloc[:0]
@@ -81,7 +72,7 @@ def candidates_of(facet: Facet, seeds: frozenset[int]) -> pd.DataFrame:
                 "shared_validation": _mean(shared, "average_validation_accuracy"),
                 "shared_validation_loss": _mean(shared, "average_validation_loss"),
                 "shared_test": _mean(shared, "average_test_accuracy"),
-                **{f"{what}_test": _mean(runs, f"{what}_test_accuracy") for what in AGAINST},
+                **{f"{what}_test": _mean(runs, f"{what}_test_accuracy") for what in BASELINES},
                 "gain_over_last": _mean(runs, "gain_over_last_test"),
                 "gain": gain.mean,
                 "gain_sd": gain.sd,
@@ -98,7 +89,7 @@ def candidates_of(facet: Facet, seeds: frozenset[int]) -> pd.DataFrame:
 
 
 def _mean(runs: pd.DataFrame, column: str) -> float:
-    """Rounded, so that equal counts of images are equal in whatever order they are added."""
+    """Rounded, so that the order of addition decides no tie."""
     if column not in runs or runs.empty or runs[column].isna().any():
         return math.nan
     return round(math.fsum(runs[column]) / len(runs), 12)

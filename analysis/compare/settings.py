@@ -4,6 +4,7 @@ settings_of(run)           # of one row of `Loaded.runs`
 names_of([run, other])     # ["schedule=cosine", "schedule=constant"]
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -16,9 +17,10 @@ CONTENT = (
 )
 """What the images were: names, sizes and hashes of the content. Paths don't count."""
 
-_FREE = ("seed", "name", "optimizer.lr", "training.device", "training.threads")
+_AXES = ("seed", "name", "optimizer.lr")
+_FREE = (*_AXES, "training.device", "training.threads")
 _FREE_GROUPS = ("averaging.", "paths.", "dataset.")
-"""Configuration keys that may differ within a facet: the axes of a sweep, where it ran, and how the
+"""Configuration keys that may differ within a group: the axes of a sweep, where it ran, and how the
 images were named."""
 
 
@@ -39,12 +41,12 @@ def _is_there(value: Any) -> bool:
 
 
 def names_of(firsts: list[pd.Series]) -> list[str]:
-    """What sets each facet apart, by its first run, as short as it can be."""
-    if len(firsts) == 1:
-        return [""]
+    """What sets each group apart, by its first run, as short as it can be."""
+    if len(firsts) < 2:
+        return [""] * len(firsts)
     settings = [
         {
-            **{key: value for key, value in row["config"].items() if _names_a_facet(key)},
+            **{key: value for key, value in row["config"].items() if _names_a_group(key)},
             **{f"content.{key}": row[key] for key in CONTENT},
         }
         for row in firsts
@@ -53,11 +55,9 @@ def names_of(firsts: list[pd.Series]) -> list[str]:
     differing = [key for key in keys if len({str(values.get(key)) for values in settings}) > 1]
     # The content follows from the configuration, most of the time: then it needs no name.
     configured = [key for key in differing if not key.startswith("content.")]
-    for chosen in ([k for k in configured if k.endswith("_target_")], configured, differing):
+    for used in ([k for k in configured if k.endswith("_target_")], configured, differing):
         names = [
-            ", ".join(
-                f"{key}={_short(values[key])}" for key in chosen if _is_there(values.get(key))
-            )
+            ", ".join(f"{key}={_short(values[key])}" for key in used if _is_there(values.get(key)))
             for values in settings
         ]
         if len(set(names)) == len(names):
@@ -65,13 +65,22 @@ def names_of(firsts: list[pd.Series]) -> list[str]:
     return [f"{name} ({number})" for number, name in enumerate(names, start=1)]
 
 
-def _names_a_facet(key: str) -> bool:
+def _names_a_group(key: str) -> bool:
     return not _is_free(key) or key.startswith("dataset.")
 
 
 def _short(value: Any) -> str:
     text = "null" if value is None else str(value)
     return text.rpartition(".")[2] if text.startswith(("polyak.", "torch.")) else text
+
+
+def shared(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a report shows of a group's configuration: all but the axes, the window and paths."""
+    return {
+        key: value
+        for key, value in config.items()
+        if key not in _AXES and not key.startswith(("averaging.", "paths."))
+    }
 
 
 def swept_columns(loaded: Loaded) -> pd.DataFrame:
@@ -85,7 +94,7 @@ def swept_columns(loaded: Loaded) -> pd.DataFrame:
         key
         for key in dict.fromkeys(key for config in known for key in config)
         if len({str(config.get(key)) for config in known}) > 1
-        and key not in ("seed", "name", "optimizer.lr", "averaging.start", "averaging.end")
+        and key not in (*_AXES, "averaging.start", "averaging.end")
         and not key.startswith("paths.")
     ]
     return pd.DataFrame(

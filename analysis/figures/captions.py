@@ -1,37 +1,41 @@
 """What several captions say."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.figures.subject import Subject
+from analysis.compare.findings import Findings
+from analysis.wording import count, n_of, window
 
 
-def how_many(counts: Iterable[int]) -> str:
-    """The n of points or cells: "n = 3", or "n = 2 to 3"."""
-    low, high = min(counts := list(counts)), max(counts)
-    return f"n = {low}" if low == high else f"n = {low} to {high}"
+def candidate(findings: Findings) -> str:
+    """The reported candidate."""
+    selected = findings.selected
+    return (
+        f"learning rate {selected['learning_rate']:g}, {selected['scheme']} average of "
+        f"{window(selected['start'], selected['end'])}"
+    )
 
 
-def band_caption(runs: pd.DataFrame, by: Sequence[str]) -> str:
+def lines_and_bands(runs: pd.DataFrame, by: Sequence[str], bands: str = "bands") -> str:
     """What lines and bands mean, with n."""
     counts = runs.groupby(list(by)).size()
     if counts.max() == 1:
-        return "Points: one training each (n = 1), so there is no interval."
+        return "Points: one seed (n = 1), hence no interval."
     return (
-        f"Lines: mean over trainings that differ in the seed ({how_many(counts)} a point); "
-        "bands: 95 % t interval of that mean, each point by itself."
+        f"Lines: mean over seeds ({n_of(counts)} per point); {bands}: pointwise 95 % t interval of "
+        "that mean."
     )
 
 
-def like_reported(subject: Subject) -> tuple[pd.DataFrame, str]:
-    """The runs whose windows end with the reported one's last epoch, of its scheme, and a sentence
-    for the caption where others are left out."""
-    runs, focus = subject.facet.runs, subject.answer.focus
-    kept = runs[(runs["end"] == focus["end"]) & (runs["scheme"] == focus["scheme"])]
-    left_out = len(runs) - len(kept)
-    text = (
-        f"Only windows that end with epoch {focus['end'] - 1}, {focus['scheme']} average; "
-        f"{left_out} runs of other windows or schemes are not in it."
+def like_selected(findings: Findings) -> tuple[pd.DataFrame, str]:
+    """The runs with the scheme and the last epoch of the selected candidate's window, and a
+    sentence for the caption where others are left out."""
+    runs, selected = findings.group.runs, findings.selected
+    kept = runs[(runs["end"] == selected["end"]) & (runs["scheme"] == selected["scheme"])]
+    if not (left_out := len(runs) - len(kept)):
+        return kept, ""
+    return kept, (
+        f"Windows that end with epoch {selected['end'] - 1}, {selected['scheme']} average; not "
+        f"shown: {count(left_out, 'run')} of other windows or schemes."
     )
-    return kept, text if left_out else ""

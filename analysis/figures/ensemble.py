@@ -2,19 +2,22 @@
 
 from matplotlib.figure import Figure
 
-from analysis.figures.captions import band_caption, like_reported
+from analysis.compare.baselines import SHORT
+from analysis.compare.findings import Findings
+from analysis.figures.captions import like_selected, lines_and_bands
 from analysis.figures.panels import band, grid, whole_numbers
-from analysis.figures.style import COLOURS, LABELS
-from analysis.figures.subject import Subject
+from analysis.figures.style import COLOURS
+
+BANDS = ("average", "ensemble")
+"""Four bands would hide each other."""
 
 
-def ensemble(subject: Subject) -> tuple[Figure, str]:
+def ensemble(findings: Findings) -> tuple[Figure, str]:
     """Test accuracy of average, ensemble, last and mean checkpoint against the window's first
-    epoch, a panel for each learning rate."""
-    runs, left_out = like_reported(subject)
+    epoch, one panel per learning rate."""
+    runs, left_out = like_selected(findings)
     rates = sorted(runs["learning_rate"].unique())
     figure, panels = grid(len(rates), sharey=True)
-    bands = ("average", "ensemble")  # four of them would hide each other
     for axes, rate in zip(panels, rates, strict=True):
         of_rate = runs[runs["learning_rate"] == rate]
         for what, marker in zip(COLOURS, "osD^", strict=True):
@@ -23,11 +26,11 @@ def ensemble(subject: Subject) -> tuple[Figure, str]:
                 of_rate,
                 "start",
                 f"{what}_test_accuracy",
-                label=LABELS[what],
+                label=SHORT[what],
                 color=COLOURS[what],
                 marker=marker,
-                linestyle="-" if what in bands else "--",
-                alpha=0.15 if what in bands else 0,
+                linestyle="-" if what in BANDS else "--",
+                alpha=0.15 if what in BANDS else 0,
             )
         axes.set(title=f"learning rate {rate:g}", xlabel="first epoch of the window")
     best = 100 * max(runs["average_test_accuracy"].max(), runs["ensemble_test_accuracy"].max())
@@ -36,12 +39,10 @@ def ensemble(subject: Subject) -> tuple[Figure, str]:
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center")
     whole_numbers(panels)
-    caption = (
-        band_caption(runs, ["learning_rate", "start"]).replace(
-            "bands:", "bands (average, ensemble):"
-        )
-        + " The ensemble averages the probabilities "
-        "of the window's checkpoints, with the average's weights: it costs one evaluation a "
-        "checkpoint, the average costs one. Values beyond the axis are cut off."
-    )
-    return figure, f"{caption} {left_out}".strip()
+    bands = f"bands ({', '.join(SHORT[what] for what in BANDS)})"
+    return figure, (
+        f"{lines_and_bands(runs, ['learning_rate', 'start'], bands)} The ensemble averages the "
+        "probabilities of the window's checkpoints with the average's weights: it costs one "
+        "evaluation per checkpoint, the average costs one. Values below the axis are cut off. "
+        f"{left_out}"
+    ).strip()

@@ -5,17 +5,17 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.compare.candidates import AGAINST
-from analysis.figures.captions import band_caption, like_reported
+from analysis.compare.baselines import BASELINES, SHORT
+from analysis.compare.findings import Findings
+from analysis.figures.captions import like_selected, lines_and_bands
 from analysis.figures.panels import band, grid, whole_numbers
 from analysis.figures.style import VERMILLION, rates_style
-from analysis.figures.subject import Subject
 
 
-def gain_by_start(subject: Subject) -> tuple[Figure, str]:
+def gain_by_start(findings: Findings) -> tuple[Figure, str]:
     """Gain of the average over the mean checkpoint, the last, and the best by validation (points of
-    test accuracy) against the window's first epoch, one line a learning rate."""
-    runs, left_out = like_reported(subject)
+    test accuracy) against the window's first epoch, one line per learning rate."""
+    runs, left_out = like_selected(findings)
     wanted = [
         what
         for what in ("window_mean", "last", "best_by_validation")
@@ -28,10 +28,8 @@ def gain_by_start(subject: Subject) -> tuple[Figure, str]:
         for rate, look in looks.items():
             of_rate = runs[runs["learning_rate"] == rate]
             band(axes, of_rate, "start", f"gain_over_{what}_test", label=f"{rate:g}", **look)
-        words = AGAINST[what].replace("mean of the window's checkpoints", "mean checkpoint")
-        words = words.replace("best checkpoint", "best")
-        axes.set(xlabel="first epoch of the window", title=f"over {words}")
-        _ring(axes, subject, what)
+        axes.set(xlabel="first epoch of the window", title=f"over {SHORT[what]}")
+        _ring(axes, findings, what)
     panels[0].set_ylabel("gain of the average\n(points of test accuracy)")
     legend = {"title": "learning rate", "title_fontsize": 7}
     handles, labels = panels[0].get_legend_handles_labels()
@@ -39,9 +37,9 @@ def gain_by_start(subject: Subject) -> tuple[Figure, str]:
     whole_numbers(panels)
     lowest = min(100 * runs[f"gain_over_{what}_test"].min() for what in wanted)
     caption = (
-        f"Gain over {', '.join(AGAINST[what] for what in wanted)}; the panels' scales differ. "
-        f"{band_caption(runs, ['learning_rate', 'start'])} "
-        f"Ring: {'chosen on validation' if subject.answer.chosen else 'reported, not chosen'}."
+        f"Gain over {', '.join(BASELINES[what] for what in wanted)}; the panels' scales differ. "
+        f"{lines_and_bands(runs, ['learning_rate', 'start'])} "
+        f"Ring: {findings.status}."
     )
     if lowest < -10:  # an average with the first epochs may be at chance
         for axes in panels:
@@ -50,9 +48,9 @@ def gain_by_start(subject: Subject) -> tuple[Figure, str]:
     return figure, f"{caption} {left_out}".strip()
 
 
-def _ring(axes: Axes, subject: Subject, what: str) -> None:
-    """Mark the reported candidate."""
-    focus, runs = subject.answer.focus, subject.answer.runs(subject.facet)
+def _ring(axes: Axes, findings: Findings, what: str) -> None:
+    """Mark the selected candidate."""
+    selected, runs = findings.selected, findings.runs
     gain = 100 * runs[f"gain_over_{what}_test"].mean()
     ring: Any = {"markersize": 9, "fillstyle": "none", "linestyle": "none", "color": VERMILLION}
-    axes.plot([focus["start"]], [gain], marker="o", **ring)
+    axes.plot([selected["start"]], [gain], marker="o", **ring)

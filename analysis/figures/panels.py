@@ -1,9 +1,10 @@
-"""What several figures draw: panels, lines with bands, and maps."""
+"""What several figures draw: panels, lines with bands, spreads and maps."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -16,7 +17,7 @@ from analysis.statistics.intervals import t_interval
 def grid(
     panels: int, *, columns: int = 3, height: float = 2.3, **options: Any
 ) -> tuple[Figure, list[Axes]]:
-    """A figure with so many panels, at most `columns` beside each other."""
+    """A figure with so many panels, at most `columns` in a row."""
     columns = min(columns, panels)
     rows = -(-panels // columns)
     figure, axes = plt.subplots(
@@ -36,8 +37,8 @@ def grid(
 def band(
     axes: Axes, runs: pd.DataFrame, x: str, y: str, *, alpha: float = 0.15, **line: Any
 ) -> None:
-    """The mean of 100 * `y` at each `x` as a line, its 95 % t interval as a band (`alpha` 0: none);
-    where there is no interval, no band."""
+    """The mean of 100 * `y` at each `x` as a line, its 95 % t interval as a band (`alpha` 0: none)
+    where there is one."""
     rows = []
     for place, values in runs.groupby(x)[y]:
         interval = t_interval(values.to_numpy())
@@ -53,6 +54,28 @@ def band(
         axes.vlines(table["x"], table["low"], table["high"], color=line.get("color"))
 
 
+def spread(
+    axes: Axes, place: float, values: pd.Series, colour: str, *, horizontal: bool = False
+) -> None:
+    """100 * `values` as dots at `place`, their mean as a diamond, its 95 % t interval as a line."""
+    interval = t_interval(values.to_numpy())
+    shift = 0.0 if horizontal or len(values) < 2 else 0.12
+
+    def draw(at: Any, values: Any, *style: str, **options: Any) -> None:
+        axes.plot(*((values, at) if horizontal else (at, values)), *style, color=colour, **options)
+
+    draw(place + np.linspace(-shift, shift, len(values)), 100 * values, "o", alpha=0.5)
+    draw(place, 100 * interval.mean, "D", markersize=6)
+    if interval.low is not None and interval.high is not None:
+        draw([place] * 2, [100 * interval.low, 100 * interval.high])
+
+
+def shade_window(axes: Axes, candidate: pd.Series) -> None:
+    """Its epochs in grey."""
+    low, high = candidate["start"] - 0.5, candidate["end"] - 0.5
+    axes.axvspan(low, high, color="grey", alpha=0.08, linewidth=0)
+
+
 def whole_numbers(axes: Iterable[Axes]) -> None:
     """Epochs are whole numbers on the x axis."""
     for one in axes:
@@ -65,8 +88,8 @@ def whole_numbers(axes: Iterable[Axes]) -> None:
 def map_of(
     axes: Axes, table: pd.DataFrame, **options: Any
 ) -> tuple[Any, Callable[[float, float], tuple[int, int]]]:
-    """A map of `table` (its index upwards, its columns to the right), a cell an entry, labelled by
-    the entries' own names: nothing is drawn for what isn't there. Also gives where a cell is."""
+    """A map of `table` (its index upwards, its columns to the right), labelled by the names that it
+    has, so that missing ones take no room. Also a function from names to a cell's place."""
     mesh = axes.pcolormesh(table.to_numpy(), **options)
     for names, ticks, label in (
         (list(table.columns), axes.set_xticks, axes.set_xticklabels),

@@ -3,26 +3,28 @@
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from analysis.figures.captions import how_many
-from analysis.figures.style import COLOURS, LABELS, VERMILLION, WIDTH
-from analysis.figures.subject import NotDrawnError, Subject
-from analysis.statistics.intervals import t_interval
+from analysis.compare.baselines import SHORT
+from analysis.compare.findings import Findings
+from analysis.figures.drawn import NotDrawnError
+from analysis.figures.panels import spread
+from analysis.figures.style import COLOURS, VERMILLION, WIDTH
+from analysis.wording import n_of, window
 
 
-def schemes(subject: Subject) -> tuple[Figure, str]:
-    """Test accuracy of each scheme at the reported window and learning rate, beside the last
+def schemes(findings: Findings) -> tuple[Figure, str]:
+    """Test accuracy of each scheme at the selected window and learning rate, beside the last
     checkpoint, the mean checkpoint and the ensemble."""
-    focus = subject.answer.focus
-    runs = subject.facet.runs
+    selected, runs = findings.selected, findings.group.runs
     same = ["learning_rate", "start", "end"]
-    runs = runs[(runs[same] == focus[same]).all(axis=1)]
+    runs = runs[(runs[same] == selected[same]).all(axis=1)]
     if runs["scheme"].nunique() < 2:
         raise NotDrawnError(
-            "one scheme only: python src/train.py --multirun averaging=uniform,exponential ..."
+            "needs several schemes: python src/train.py --multirun "
+            "averaging=uniform,exponential ..."
         )
-    of_focus = runs[runs["scheme"] == focus["scheme"]]
+    of_selected = runs[runs["scheme"] == selected["scheme"]]
     rows = {
-        LABELS[what]: (of_focus[f"{what}_test_accuracy"], COLOURS[what])
+        SHORT[what]: (of_selected[f"{what}_test_accuracy"], COLOURS[what])
         for what in ("window_mean", "last", "ensemble")
     }
     rows |= {
@@ -33,19 +35,15 @@ def schemes(subject: Subject) -> tuple[Figure, str]:
         figsize=(WIDTH * 0.75, 0.27 * len(rows) + 1.2), layout="constrained"
     )
     for place, (values, colour) in enumerate(rows.values()):
-        interval = t_interval(values.to_numpy())
-        axes.plot(100 * values, [place] * len(values), "o", color=colour, alpha=0.35)
-        if interval.low is not None and interval.high is not None:
-            axes.plot([100 * interval.low, 100 * interval.high], [place] * 2, color=colour)
-        axes.plot(100 * interval.mean, place, "D", color=colour, markersize=5)
+        spread(axes, place, values, colour, horizontal=True)
     axes.set_yticks(range(len(rows)), list(rows))
     axes.invert_yaxis()
     axes.set_xlabel("test accuracy (%)")
     n = runs.groupby("scheme").size()
-    spread = "lines: 95 % t interval of the mean; " if n.max() > 1 else ""
+    lines = "lines: 95 % t interval of the mean; " if n.max() > 1 else ""
     return figure, (
-        f"Diamonds: mean over trainings that differ in the seed ({how_many(n)}); {spread}dots: one "
-        f"training each. Learning rate {focus['learning_rate']:g}, epochs {focus['start']}.."
-        f"{focus['end'] - 1}. Schemes share trainings, so compare them within a training: the "
-        "intervals overlap more than their differences do."
+        f"Diamonds: mean over seeds ({n_of(n)}); {lines}dots: one seed each. Learning rate "
+        f"{selected['learning_rate']:g}, {window(selected['start'], selected['end'])}. Schemes "
+        "share trajectories, so compare them within a trajectory: the intervals overlap more than "
+        "their differences do."
     )

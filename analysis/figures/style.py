@@ -14,7 +14,8 @@ import numpy as np
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from analysis.figures.subject import Drawn, Subject
+from analysis.compare.findings import Findings
+from analysis.figures.drawn import Drawn
 from polyak import files
 
 WIDTH = 7.0
@@ -25,12 +26,6 @@ BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY = (
     *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"),
 )
 COLOURS = {"average": VERMILLION, "window_mean": GREEN, "last": BLUE, "ensemble": PURPLE}
-LABELS = {
-    "average": "average",
-    "window_mean": "mean checkpoint",
-    "last": "last checkpoint",
-    "ensemble": "ensemble",
-}
 MARKERS = "osD^vPX*"
 
 _STYLE: Any = {
@@ -47,11 +42,11 @@ def style() -> Any:
     return plt.rc_context(_STYLE)
 
 
-def save(figure: Figure, subject: Subject, caption: str, name: str, folder: Path) -> Drawn:
+def save(figure: Figure, findings: Findings, caption: str, name: str, folder: Path) -> Drawn:
     """Put title, caption and the number of runs into the figure; write it as PNG and PDF."""
-    facet = subject.facet
+    group = findings.group
     inches = figure.get_size_inches()[0]
-    title = textwrap.fill(f"{facet.title}: {facet.population}", int(inches * 15.5))
+    title = textwrap.fill(f"{group.title}: {group.population}", int(inches * 15.5))
     figure.suptitle(title, x=0.01, ha="left")
     wrapped = textwrap.fill(caption, int(inches * 21.5))
     figure.supxlabel(wrapped, x=0.01, ha="left", fontsize=6.5, color="#333333")

@@ -1,28 +1,25 @@
-"""The map of windows."""
+"""Accuracy of the average by the first and last epoch of its window."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures.captions import how_many
+from analysis.compare.findings import Findings
+from analysis.figures.drawn import NotDrawnError
 from analysis.figures.panels import grid, map_of
-from analysis.figures.style import COLOURS, WIDTH
-from analysis.figures.subject import NotDrawnError, Subject
+from analysis.figures.style import VERMILLION, WIDTH
+from analysis.wording import count, n_of
 
 
-def windows(subject: Subject) -> tuple[Figure, str]:
-    """Accuracy of the average of every window that was evaluated, by its first and last epoch, on
-    validation and test, at the reported learning rate."""
-    focus, table = subject.answer.focus, subject.windows
-    table = table[table["scheme"] == "uniform"]
-    rates = table.groupby("learning_rate")["end"].nunique()
-    rich = rates[rates > 1].index
-    if table["start"].nunique() < 2 or rich.empty:
-        raise NotDrawnError("no map of windows: python src/windows.py RUN")
-    rate = focus["learning_rate"] if focus["learning_rate"] in rich else rich[0]
-    table = table[table["learning_rate"] == rate]
-    # Trainings with fewer windows would make some cells of a map vary more than others.
-    sizes = table.groupby("fingerprint").size()
-    table = table[table["fingerprint"].isin(sizes[sizes == sizes.max()].index)]
+def window_map(findings: Findings) -> tuple[Figure, str]:
+    """Accuracy of the average of every evaluated window, by its first and last epoch, on validation
+    and test, at the selected learning rate."""
+    selected = findings.selected
+    rate, table, left_out = _windows(findings)
     splits = [split for split in ("validation", "test") if split in set(table["split"])]
     figure, panels = grid(len(splits), columns=2, height=2.7)
     figure.set_size_inches(WIDTH * (1 if len(splits) > 1 else 0.6), figure.get_size_inches()[1])
@@ -32,35 +29,59 @@ def windows(subject: Subject) -> tuple[Figure, str]:
         grouped = rows.groupby(["start", "last"])["accuracy"]
         means, counts = grouped.mean(), grouped.size()
         cells |= set(counts)
-        map_ = 100 * means.unstack("last")
-        low = float(np.nanquantile(map_.to_numpy(), 0.25))
-        mesh, place = map_of(axes, map_, cmap="cividis", vmin=low)
-        figure.colorbar(mesh, ax=axes, label=f"{split} accuracy (%)", extend="min")
-        best = means[counts == counts.max()].idxmax()  # cells of fewer trainings vary more
-        what = "best on validation" if split == "validation" else "best on test, an oracle"
-        marks = {what: ("s" if split == "validation" else "^", best)}
-        reported = (focus["start"], focus["end"] - 1)
-        if rate == focus["learning_rate"] and reported in means.index:
-            marks["reported"] = ("o", reported)
-        for label, (marker, (start, last)) in marks.items():
-            column, row = place(last, start)
-            axes.plot(
-                column + 0.5,
-                row + 0.5,
-                marker,
-                color=COLOURS["average"],
-                markersize=8,
-                fillstyle="none",
-                markeredgewidth=1.5,
-                linestyle="none",
-                clip_on=False,
-                label=f"{label}: {start}..{last}",
-            )
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
-        axes.set(xlabel="last epoch of the window", ylabel="first epoch")
+        best = means[counts == counts.max()].idxmax()  # cells of fewer seeds are noisier
+        marks = {("s", "best on validation"): best}
+        if split == "test":
+            marks = {("^", "best on test (oracle)"): best}
+        reported = (selected["start"], selected["end"] - 1)
+        if rate == selected["learning_rate"] and reported in means.index:
+            marks["o", "reported"] = reported
+        _panel(axes, 100 * means.unstack("last"), f"{split} accuracy (%)", marks)
     return figure, (
-        f"Uniform average of every window that was evaluated; learning rate {rate:g}; mean over "
-        f"trainings that differ in the seed ({how_many(cells)} a cell). The lowest quarter has one "
-        "colour. "
-        f"{len(sizes) - table['fingerprint'].nunique()} trainings with fewer windows are not in it."
+        f"Uniform average of every evaluated window; learning rate {rate:g}; mean over seeds "
+        f"({n_of(cells)} per cell). The lowest quarter has one colour. "
+        f"Not shown: {count(left_out, 'trajectory')} with fewer windows."
     )
+
+
+def _windows(findings: Findings) -> tuple[float, pd.DataFrame, int]:
+    """The learning rate of the map, the windows of the trajectories that have the most, and how
+    many trajectories have fewer, which would make some cells noisier than others."""
+    table = findings.windows[findings.windows["scheme"] == "uniform"]
+    ends = table.groupby("learning_rate")["end"].nunique()
+    rates = ends[ends > 1].index
+    if table["start"].nunique() < 2 or rates.empty:
+        raise NotDrawnError("needs further windows: python -m polyak windows RUN")
+    selected = findings.selected["learning_rate"]
+    rate = selected if selected in rates else rates[0]
+    table = table[table["learning_rate"] == rate]
+    sizes = table.groupby("fingerprint").size()
+    kept = sizes[sizes == sizes.max()].index
+    return rate, table[table["fingerprint"].isin(kept)], len(sizes) - len(kept)
+
+
+def _panel(
+    axes: Axes,
+    accuracies: pd.DataFrame,
+    label: str,
+    marks: Mapping[tuple[str, str], Any],
+) -> None:
+    low = float(np.nanquantile(accuracies.to_numpy(), 0.25))
+    mesh, place = map_of(axes, accuracies, cmap="cividis", vmin=low)
+    axes.figure.colorbar(mesh, ax=axes, label=label, extend="min")
+    for (marker, what), (start, last) in marks.items():
+        column, row = place(last, start)
+        axes.plot(
+            column + 0.5,
+            row + 0.5,
+            marker,
+            color=VERMILLION,
+            markersize=8,
+            fillstyle="none",
+            markeredgewidth=1.5,
+            linestyle="none",
+            clip_on=False,
+            label=f"{what}: {start}..{last}",
+        )
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
+    axes.set(xlabel="last epoch of the window", ylabel="first epoch")

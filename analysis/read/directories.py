@@ -1,4 +1,4 @@
-"""Where runs and sweeps are below a directory, and which points a sweep still lacks.
+"""Runs and sweeps below a directory, and the points that a sweep still lacks.
 
 found = find(Path("outputs/sweeps"))
 found.runs, found.sweeps
@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from polyak import sweep
+
+_GIVE = "give a directory that train.py has written, for example outputs/sweeps/NAME"
 
 
 class AnalysisError(Exception):
@@ -28,8 +30,8 @@ def find(directory: Path) -> Found:
     """The sweeps and runs in or below `directory`, through links too, each once. A run's own
     folders are not searched. Raises AnalysisError where it is no directory."""
     if not directory.is_dir():
-        wrong = "is a file" if directory.exists() else "there is no such directory"
-        raise AnalysisError(f"{directory}: {wrong}; give a directory that train.py has made")
+        wrong = "is a file" if directory.exists() else "no such directory"
+        raise AnalysisError(f"{directory}: {wrong}; {_GIVE}")
     found, seen = Found(), set()
     for folder, folders, names in os.walk(
         directory,
@@ -50,16 +52,8 @@ def find(directory: Path) -> Found:
             found.runs.append(Path(folder))
             folders.clear()
     if not found.runs:
-        empty = "no run of train.py is in it" if any(directory.iterdir()) else "it is empty"
-        raise AnalysisError(
-            "; ".join(
-                [
-                    f"{directory}: {empty}",
-                    *found.problems,
-                    "give a directory that train.py has made, say outputs/sweeps/NAME",
-                ]
-            )
-        )
+        empty = "it has no run of train.py" if any(directory.iterdir()) else "it is empty"
+        raise AnalysisError("; ".join([f"{directory}: {empty}", *found.problems, _GIVE]))
     return found
 
 
@@ -69,7 +63,7 @@ def expected(path: Path) -> tuple[list[str], tuple[str, ...], str]:
     try:
         names, command = sweep.expected(path)
         return names, ("--multirun", *command), ""
-    except Exception as error:  # whatever a damaged file makes Hydra's parser say
+    except Exception as error:  # whatever Hydra's parser raises for a corrupted file
         return [], (), f"{path / 'multirun.yaml'}: can't be read ({first_line(error)})"
 
 

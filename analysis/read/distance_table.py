@@ -1,6 +1,6 @@
-"""Distances between the checkpoints of a run: what a command left beside it.
+"""Distances between a run's checkpoints, as `python -m polyak distances RUN` writes them.
 
-distances(Path("outputs/runs/NAME"))
+distance_table(Path("outputs/runs/NAME"))
 """
 
 from pathlib import Path
@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis.read.directories import AnalysisError
+from analysis.read.directories import AnalysisError, first_line
 
 
-def distances(run: Path) -> pd.DataFrame | None:
+def distance_table(run: Path) -> pd.DataFrame | None:
     """A run's distances.csv: first (an epoch), second (an epoch, or NaN for the average), distance,
-    displacement_cosine; None where there is none. Raises AnalysisError where it is damaged."""
+    displacement_cosine; None where there is none. Raises AnalysisError where it is corrupted."""
     path = run / "distances.csv"
     if not path.exists():
         return None
@@ -22,7 +22,7 @@ def distances(run: Path) -> pd.DataFrame | None:
         table["second"] = table["second"].replace("average", np.nan).astype(float)
         table = table[["first", "second", "distance", "displacement_cosine"]].astype(float)
     except (OSError, ValueError, KeyError) as error:
-        raise AnalysisError(f"{path}: can't be read ({str(error).splitlines()[0]})") from error
+        raise AnalysisError(f"{path}: can't be read ({first_line(error)})") from error
     wrong = (
         table[["first", "distance"]].isna().any(axis=None)
         or table[["first", "second"]].duplicated().any()
@@ -30,5 +30,5 @@ def distances(run: Path) -> pd.DataFrame | None:
         or not table["second"].isna().any()
     )
     if wrong:
-        raise AnalysisError(f"{path}: not what src/distances.py writes; make it again")
+        raise AnalysisError(f"{path}: corrupted; repeat python -m polyak distances")
     return table

@@ -11,6 +11,8 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.wording import count
+
 COLUMNS = (
     *("epoch", "lr", "train_loss", "train_accuracy"),
     *("val_loss", "val_accuracy", "test_loss", "test_accuracy"),
@@ -20,7 +22,7 @@ COLUMNS = (
 """Of metrics.csv, as docs/files.md has them; columns that follow on the right are left out."""
 
 RUN_COLUMNS = ("learning_rate", "seed", "start", "end", "scheme", "fingerprint", "status")
-"""What is repeated from the run in each of its epochs."""
+"""Columns of the run that each of its epochs repeats."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Metrics:
 
 
 def read(path: Path) -> Metrics:
-    """A run's metrics.csv. A last line that was cut off is left out; so are rows without an epoch.
+    """A run's metrics.csv. An incomplete last line and rows without an epoch are left out.
     No rows where there is no file."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -41,7 +43,7 @@ def read(path: Path) -> Metrics:
     except (OSError, ValueError) as error:
         return Metrics((), f"metrics.csv can't be read ({error})")
     whole = [line for line in lines if line.endswith("\n")]
-    problems = [] if len(whole) == len(lines) else ["a last line that was cut off is left out"]
+    problems = [] if len(whole) == len(lines) else ["left out: an incomplete last line"]
     reader = csv.DictReader(whole)
     lacking = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
     if lacking:
@@ -54,7 +56,7 @@ def read(path: Path) -> Metrics:
         else:
             rows.append(row)
     if wrong and "epoch" not in lacking:
-        problems.append(f"{wrong} rows without an epoch are left out")
+        problems.append(f"left out: {count(wrong, 'row')} without an epoch")
     return Metrics(tuple(rows), "; ".join(problems))
 
 
@@ -66,8 +68,8 @@ def _number(text: str | None) -> float:
 
 
 def stack(runs: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """One row for each run and epoch, by the Metrics in the column `metrics`, and the problems of
-    the files: one line each kind, with how many runs have it and the first one's name."""
+    """One row per run and epoch, from the Metrics in the column `metrics`, and the problems of the
+    files: one line per kind, with how many runs have it and the name of the first."""
     known = [name for name in RUN_COLUMNS if name in runs]
     rows: list[dict[str, Any]] = []
     affected: dict[str, list[str]] = {}
@@ -82,7 +84,7 @@ def stack(runs: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     table = pd.DataFrame(rows, columns=["run", *known, *COLUMNS])
     table["epoch"] = table["epoch"].astype(int)
     problems = [
-        f"metrics.csv of {len(names)} run{'s' * (len(names) > 1)} ({names[0]}"
+        f"metrics.csv of {count(len(names), 'run')} ({names[0]}"
         f"{', ...' if len(names) > 1 else ''}): {problem}"
         for problem, names in affected.items()
     ]

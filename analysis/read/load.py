@@ -1,4 +1,4 @@
-"""From directories of runs to tables: a row a run, a row an epoch. Files are read, nothing else.
+"""From directories of runs to tables: one row per run, one row per epoch.
 
     loaded = load([Path("outputs/sweeps/NAME")])
     loaded.runs[["learning_rate", "seed", "start", "average_test_accuracy"]]
@@ -19,16 +19,17 @@ import yaml
 
 from analysis.read import epoch_table, summary_row
 from analysis.read.directories import expected, find, first_line
+from analysis.wording import count
 
 STATUSES = ("finished", "failed", "unfinished", "missing", "unusable")
-"""What a run can be. Missing: a point of the sweep that has no directory yet. Unusable: it ended,
-but its numbers are not there or not finite."""
+"""Missing: a point of the sweep that has no directory yet. Unusable: the run ended, but its results
+are missing or not finite."""
 
 
 @dataclass(frozen=True)
 class Loaded:
     """All runs (docs/analysis.md has the columns), their epochs, the commands that started them,
-    and what a reader of any result must know about the files."""
+    and notes on files that could not be read in full."""
 
     runs: pd.DataFrame
     epochs: pd.DataFrame
@@ -82,7 +83,7 @@ def load(directories: Sequence[Path]) -> Loaded:
 
 
 def _commands_of_runs(table: pd.DataFrame) -> Iterator[tuple[str, ...]]:
-    """The overrides of runs that are no sweep's points."""
+    """The overrides of runs that belong to no sweep."""
     for directory in table.loc[table["sweep"].isna(), "directory"]:
         try:
             text = (Path(directory) / ".hydra" / "overrides.yaml").read_text(encoding="utf-8")
@@ -91,8 +92,8 @@ def _commands_of_runs(table: pd.DataFrame) -> Iterator[tuple[str, ...]]:
             continue  # the summary's configuration still says what ran
 
 
-_DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError)
-"""What reading a damaged file raises."""
+_CORRUPTED = (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError)
+"""What reading a corrupted file raises."""
 
 
 def _row(run: Path) -> dict[str, Any]:
@@ -111,7 +112,7 @@ def _row(run: Path) -> dict[str, Any]:
             failure = _json(run / "failure.json")
             reason = summary_row.text(f"{failure['stage']}: {failure['reason']}")
             return row | {"status": "failed", "reason": reason}
-    except _DAMAGED as error:
+    except _CORRUPTED as error:
         return row | {"status": "unusable", "reason": f"unreadable: {first_line(error)}"}
     return row | {"reason": _unfinished(run, len(row["metrics"].rows))}
 
@@ -123,8 +124,8 @@ def _unfinished(run: Path, done: int) -> str:
         gone = here and not Path(f"/proc/{int(claim['process'])}").exists() and _has_proc()
     except (OSError, ValueError, KeyError, TypeError):
         gone = False
-    state = "its process has ended without a word" if gone else "running, or killed"
-    return f"{state}; {done} epochs so far"
+    state = "its process ended without writing a result" if gone else "running or killed"
+    return f"{state}; {count(done, 'epoch')} so far"
 
 
 def _has_proc() -> bool:
@@ -136,12 +137,12 @@ def _json(path: Path) -> Any:
 
 
 def _planned(run: Path) -> dict[str, Any]:
-    """What can be said of a run without a summary, from its composed configuration: nothing where
-    that is damaged, as a kill may leave it."""
+    """The columns of a run without a summary, from its composed configuration: none where that is
+    incomplete, as a killed run may leave it."""
     try:
         text = (run / ".hydra" / "config.yaml").read_text(encoding="utf-8")
         return summary_row.configured(
             yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         )
-    except _DAMAGED:
+    except _CORRUPTED:
         return {}

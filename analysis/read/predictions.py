@@ -1,8 +1,8 @@
-"""What runs answered on each image, from their predictions/: outcomes, ensembles, reliability.
+"""Logits of runs on each image, from their predictions/; ensembles and reliability of them.
 
 found = Predictions(Path("outputs/runs/NAME"), "test")
-found.probabilities("average")          # float64 [N, classes]
-reliability(found.probabilities("average"), found.labels)
+logs = found.log_probabilities("average")   # float64 [N, classes]
+reliability(np.exp(logs), found.labels)
 """
 
 from collections.abc import Sequence
@@ -23,8 +23,8 @@ Array = NDArray[Any]
 
 
 class Predictions:
-    """A finished run's answers on a split. Reading raises AnalysisError where a file is missing or
-    damaged, or has other images than the labels."""
+    """A finished run's logits on a split. Reading raises AnalysisError where a file is missing,
+    corrupted, or has other images than the labels."""
 
     def __init__(self, run: Path, split: str) -> None:
         self._folder = run / "predictions" / split
@@ -39,7 +39,7 @@ class Predictions:
         logits = self._read(name if name == "average" else f"epoch_{int(name):03d}", "logits")
         if len(logits) != len(self.labels):
             raise AnalysisError(
-                f"{self._folder}: {name} has {len(logits)} images, not as the labels"
+                f"{self._folder}: {name} has {len(logits)} images, the labels {len(self.labels)}"
             )
         found: Array = log_softmax(logits.astype(np.float64), axis=1)
         return found
@@ -49,7 +49,7 @@ class Predictions:
         average's weights."""
         return ensemble([self.log_probabilities(str(epoch)) for epoch in window], weights)
 
-    def right(self, log_probabilities: Array) -> Array:
+    def correct(self, log_probabilities: Array) -> Array:
         """bool [N]: whether the most probable class (the first of equals) is the label."""
         found: Array = log_probabilities.argmax(axis=1) == self.labels
         return found

@@ -1,4 +1,4 @@
-"""What one run says of itself: its summary.json and its configuration, as a row of plain values.
+"""One run's summary.json and configuration, as a row of plain values.
 
 row = finished(json.loads((run / "summary.json").read_text()))
 """
@@ -12,7 +12,7 @@ WHOLE_NUMBERS = (
     *("train_images", "validation_images", "test_images"),
     *("last_epoch", "best_by_validation_epoch", "best_by_test_oracle_epoch"),
 )
-"""Columns of whole numbers."""
+"""Columns of integers."""
 
 REFERENCES = ("window_mean", "last", "ensemble")
 """What every finished run compares its average with, on test."""
@@ -20,7 +20,7 @@ REFERENCES = ("window_mean", "last", "ensemble")
 
 def configured(config: Mapping[str, Any]) -> dict[str, Any]:
     """The columns of a configuration, resolved or not: None for what isn't resolved. Raises
-    KeyError, TypeError or AttributeError where it is no configuration."""
+    KeyError, TypeError or AttributeError for anything but a configuration."""
     epochs = _whole(config["training"]["epochs"])
     end = config["averaging"]["end"]
     return {
@@ -39,7 +39,7 @@ def configured(config: Mapping[str, Any]) -> dict[str, Any]:
 def finished(summary: Mapping[str, Any]) -> dict[str, Any]:
     """The columns of one summary.json: accuracies, calibration errors and gains as fractions,
     losses in nats. Its status is "unusable" where a number that is needed is missing or not finite.
-    Raises KeyError, TypeError, ValueError or AttributeError where it is no summary."""
+    Raises KeyError, TypeError, ValueError or AttributeError for anything but a summary."""
     data, environment = summary["dataset"], summary["environment"]
     sizes = data["sizes"]
     row = {
@@ -67,7 +67,7 @@ def finished(summary: Mapping[str, Any]) -> dict[str, Any]:
     needed = [name for name in WHOLE_NUMBERS[:7] if name != "validation_images"]
     wrong = [f"{name} is {row[name]}" for name in needed if _whole(row[name]) is None]
     if row["learning_rate"] is None:
-        wrong.append("optimizer.lr is no number")
+        wrong.append("optimizer.lr is not a number")
     numbers = _results(summary["results"])
     wrong += [f"{name} is {value}" for name, value in numbers.items() if not _finite(value)]
     wrong += [
@@ -97,7 +97,7 @@ def _results(results: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _gains(numbers: Mapping[str, float]) -> dict[str, float]:
-    """The average's accuracy minus that of each other thing, on each split."""
+    """The average's accuracy minus every other one, on each split."""
     return {
         f"gain_over_{name.removesuffix(suffix)}_{split}": numbers[f"average{suffix}"] - value
         for split in ("validation", "test")
@@ -109,7 +109,7 @@ def _gains(numbers: Mapping[str, float]) -> dict[str, float]:
 
 
 def text(value: Any) -> str:
-    """As it can be written in UTF-8: file names and foreign files may hold what can't."""
+    """Valid UTF-8: file names and foreign files may hold what is not."""
     return str(value).encode("utf-8", "backslashreplace").decode()
 
 

@@ -1,6 +1,6 @@
-"""Averages of other windows than a run's own: what commands left beside the runs.
+"""Averages of further windows than each run's own, from windows.csv and metrics.csv.
 
-table, problems = windows(facet.runs, facet.epochs)
+table, problems = window_table(group.runs, group.epochs)
 """
 
 from collections.abc import Mapping
@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from analysis.read.directories import first_line
+
 COLUMNS = ["learning_rate", "seed", "fingerprint", "scheme", "start", "end", "split", "accuracy"]
 
 
-def windows(runs: pd.DataFrame, epochs: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Accuracy (a fraction) of each window [start, end) that was evaluated beyond the runs' own,
-    once a training, with COLUMNS; and what is wrong with the files."""
+def window_table(runs: pd.DataFrame, epochs: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """COLUMNS: the accuracy (a fraction) of each window [start, end) that averaging.running=true or
+    `python -m polyak windows` evaluated, once per trajectory; and what is wrong with the files."""
     found, problems = [_running(epochs)], []
     for run in runs.to_dict("records"):
         path = Path(run["directory"]) / "windows.csv"
@@ -26,7 +28,7 @@ def windows(runs: pd.DataFrame, epochs: pd.DataFrame) -> tuple[pd.DataFrame, lis
             table = table[np.isfinite(table["accuracy"].astype(float))]
             table = table.astype({"start": int, "end": int, "accuracy": float})
         except (OSError, ValueError, KeyError) as error:
-            problems.append(f"{path}: can't be read ({str(error).splitlines()[0]})")
+            problems.append(f"{path}: can't be read ({first_line(error)})")
             continue
         found.append(
             table.assign(
@@ -42,7 +44,7 @@ def windows(runs: pd.DataFrame, epochs: pd.DataFrame) -> tuple[pd.DataFrame, lis
 
 
 def _running(epochs: pd.DataFrame) -> pd.DataFrame:
-    """The averages that grow with the window, of runs with averaging.running=true."""
+    """The averages after every epoch of the window, of runs with averaging.running=true."""
     epochs = epochs[epochs["status"] == "finished"]
     parts = []
     for split, column in (
@@ -60,7 +62,7 @@ def _running(epochs: pd.DataFrame) -> pd.DataFrame:
 
 
 def growing(table: pd.DataFrame, fingerprint: str, scheme: str, start: int) -> Mapping[int, float]:
-    """Test accuracy of a training's average from `start` up to each epoch, by that epoch."""
+    """Test accuracy of a trajectory's average from `start` up to each epoch, by that epoch."""
     rows = table[
         (table["fingerprint"] == fingerprint)
         & (table["scheme"] == scheme)

@@ -1,4 +1,4 @@
-"""One self-contained HTML file: what was run, the answer, tables, figures, failures, commands.
+"""One self-contained HTML file: results, tables, figures, runs without results, commands.
 
 write(Path("analysis/report.html"), loaded, sections, arguments)
 """
@@ -13,11 +13,14 @@ import jinja2
 import pandas as pd
 
 from analysis.compare import image_tests
-from analysis.compare.findings import Answer
-from analysis.read.load import STATUSES, Loaded
+from analysis.compare.findings import Findings
+from analysis.compare.groups import Group
+from analysis.figures.drawn import Drawn
+from analysis.read.load import Loaded
 from analysis.report import tables
 from analysis.report.section import Section
-from analysis.report.sentences import points
+from analysis.report.sentences import headline, sentences
+from analysis.wording import percent, points
 from polyak import files
 
 MOST_COMMANDS = 20
@@ -34,17 +37,18 @@ def write(
         autoescape=True,
         undefined=jinja2.StrictUndefined,
     )
+    groups = [section.findings.group for section in sections]
     commands = [shlex.join(["python", "src/train.py", *command]) for command in loaded.commands]
     page = environment.get_template("report.html.j2").render(
-        title=_title(sections),
-        counts=counts(loaded),
+        title=_title(groups),
+        counts=tables.counts(loaded),
         notes=loaded.notes,
         sections=[_shown(section) for section in sections],
-        lacking=tables.lacking(loaded.runs),
-        commits=sorted({commit for s in sections for commit in s.facet.runs["commit"].dropna()}),
+        without_results=tables.without_results(loaded.runs),
+        commits=sorted({commit for group in groups for commit in group.runs["commit"].dropna()}),
         commands=[
             *commands[:MOST_COMMANDS],
-            *_beside(sections),
+            *_further_commands(groups),
             shlex.join(["python", "-m", "analysis", *arguments]),
         ],
         more_commands=max(0, len(commands) - MOST_COMMANDS),
@@ -53,93 +57,91 @@ def write(
         temporary.write_text(page, encoding="utf-8", errors="backslashreplace")
 
 
-def _beside(sections: Sequence[Section]) -> list[str]:
-    """The commands that left files beside the runs which figures are drawn from."""
+def _further_commands(groups: Sequence[Group]) -> list[str]:
+    """The commands that wrote windows.csv and distances.csv beside the runs."""
     return [
-        shlex.join(["python", f"src/{name}.py", run])
-        for section in sections
-        for run in section.facet.runs["directory"]
+        shlex.join(["python", "-m", "polyak", name, run])
+        for group in groups
+        for run in group.runs["directory"]
         for name in ("windows", "distances")
         if (Path(run) / f"{name}.csv").exists()
     ][:MOST_COMMANDS]
 
 
-def _title(sections: Sequence[Section]) -> str:
-    if len(sections) == 1:
-        return sections[0].facet.title
-    names = dict.fromkeys(section.facet.runs["dataset"].iloc[0] for section in sections)
-    return f"{', '.join(names)}: {len(sections)} settings, each by itself"
-
-
-def counts(loaded: Loaded) -> str:
-    """How many runs there are of each status."""
-    found = loaded.runs["status"].value_counts().to_dict()
-    shown = ", ".join(f"{found[status]:,} {status}" for status in STATUSES if status in found)
-    return f"{len(loaded.runs):,} runs: {shown}"
+def _title(groups: Sequence[Group]) -> str:
+    if len(groups) == 1:
+        return groups[0].title
+    names = dict.fromkeys(group.runs["dataset"].iloc[0] for group in groups)
+    return f"{', '.join(names)}: {len(groups)} comparison groups"
 
 
 def _shown(section: Section) -> dict[str, Any]:
-    facet, answer = section.facet, section.answer
+    findings = section.findings
     return {
-        "facet": facet,
-        "verdict": section.verdict,
-        "sentences": section.sentences,
-        "notes": [*facet.notes, *section.notes],
-        "beside": tables.beside(facet, answer),
-        "trainings": tables.trainings(facet, answer, section.tests, section.saved),
-        "candidates": tables.candidates(answer),
-        "candidate_count": len(answer.candidates),
-        "figures": [
-            {
-                "caption": figure.caption,
-                "data": base64.b64encode(png := figure.png.read_bytes()).decode(),
-                # A PNG's width is in its bytes 16 to 19: figures keep their proportions.
-                "width": min(100, round(100 * int.from_bytes(png[16:20], "big") / FULL_WIDTH)),
-            }
-            for figure in section.drawn
-        ],
+        "group": findings.group,
+        "headline": headline(findings),
+        "sentences": sentences(findings),
+        "notes": section.notes,
+        "baselines": tables.baselines(findings),
+        "trajectories": tables.trajectories(findings),
+        "candidates": tables.candidates(findings),
+        "candidate_count": len(findings.candidates),
+        "figures": [_embedded(figure) for figure in section.drawn],
         "not_drawn": section.not_drawn,
-        "ran": tables.ran(facet),
-        "bootstrap": _bootstrap(answer),
-        "images": _images(section.tests),
-        "saved": _saved(section),
+        "configuration": tables.configuration(findings.group),
+        "bootstrap": _bootstrap(findings),
+        "images": _images(findings.image_tests),
+        "saved": _saved(findings),
+    }
+
+
+def _embedded(figure: Drawn) -> dict[str, Any]:
+    png = figure.png.read_bytes()
+    # A PNG's width is in its bytes 16 to 19: figures keep their proportions.
+    width = min(100, round(100 * int.from_bytes(png[16:20], "big") / FULL_WIDTH))
+    return {
+        "caption": figure.caption,
+        "data": base64.b64encode(png).decode(),
+        "width": width,
     }
 
 
 def _images(tests: pd.DataFrame) -> str:
     if tests.empty:
-        return "No training's predictions can be read, so there is no test by images."
-    number, smallest = f"{tests['images'].iloc[0]:,} images", image_tests.detectable(tests)
-    if smallest is None:
+        return "No predictions can be read, so there is no image-level test."
+    images, effect = (
+        f"{tests['images'].iloc[0]:,} images",
+        image_tests.minimum_detectable_effect(tests),
+    )
+    if effect is None:
         return (
-            f"Average and last checkpoint differ on so few of the {number} that no difference of "
-            "their accuracies could be detected."
+            f"Average and last checkpoint differ on so few of the {images} that no difference of "
+            "their accuracies is detectable."
         )
     return (
-        f"On {number}, a difference of {100 * smallest:.2f} points is detected with 80 % power, "
-        "with as many of them answered differently as here."
+        f"On {images}, of which as many distinguish the two as here, the minimum detectable effect "
+        f"is {percent(effect)} points (80 % power)."
     )
 
 
-def _bootstrap(answer: Answer) -> str:
-    if answer.bootstrap is None:
+def _bootstrap(findings: Findings) -> str:
+    if findings.bootstrap is None:
         return ""
-    low, high = answer.bootstrap
-    return f"BCa bootstrap interval of the answer: {points(low)} to {points(high)} points."
+    low, high = findings.bootstrap
+    return f"BCa bootstrap interval of the primary gain: {points(low)} to {points(high)} points."
 
 
-def _saved(section: Section) -> str:
-    if not section.saved:
-        focus, runs = section.answer.focus, section.answer.runs(section.facet)
-        options = f"--starts {focus['start']} --ends {focus['start'] + 1}:{focus['end'] + 1}"
-        commands = [
-            f"python src/windows.py {shlex.quote(run)} {options}" for run in runs["directory"]
-        ]
+def _saved(findings: Findings) -> str:
+    if findings.saved:
         return (
-            "How many epochs averaging saves is not known: it needs the average after every epoch "
-            f"of the window, for each of these runs: {'; '.join(commands)}"
+            "Epochs saved: how many epochs before the last one the average reached the last "
+            "checkpoint's test accuracy for good; none: it ended below."
         )
+    selected = findings.selected
+    options = f"--starts {selected['start']} --ends {selected['start'] + 1}:{selected['end'] + 1}"
+    runs = map(shlex.quote, findings.runs["directory"])
+    commands = [f"python -m polyak windows {run} {options}" for run in runs]
     return (
-        "Epochs saved: how many epochs before the last one the average was already as accurate on "
-        "test as the last checkpoint, and stayed so; none: it ended below."
+        "The number of epochs that averaging saves needs the average after every epoch of the "
+        f"window, for each of these runs: {'; '.join(commands)}"
     )

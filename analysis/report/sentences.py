@@ -1,104 +1,77 @@
-"""A facet's answer in three sentences, made from the numbers: what, against what else, how sure."""
+"""The result of a group in three sentences, made from the numbers.
 
-import pandas as pd
+sentences(findings)   # the primary comparison; other baselines; power and selection
+"""
 
-from analysis.compare.candidates import AGAINST
-from analysis.compare.findings import Answer
-from analysis.compare.groups import Facet
-from analysis.statistics.intervals import Interval
-
-
-def sentences(facet: Facet, answer: Answer, tests: pd.DataFrame) -> list[str]:
-    """Three sentences; `tests` are `images.image_tests` of the focus."""
-    found = [_what(facet, answer), _against(answer, tests), _how_sure(answer)]
-    return [sentence[0].upper() + sentence[1:] for sentence in found]
+from analysis.compare.baselines import BASELINES
+from analysis.compare.findings import Findings
+from analysis.wording import count, interval, p_value, percent, points, window
 
 
-def points(value: float) -> str:
-    """A difference of accuracies as points: "+2.64"."""
-    return f"{100 * value:+.2f}"
-
-
-def interval(found: Interval) -> str:
-    """ "+2.64 points (95 % t interval +1.90 to +3.38)"; it says why there is none."""
-    return f"{points(found.mean)} points ({_span(found)})"
-
-
-def _span(found: Interval) -> str:
-    if found.low is not None and found.high is not None:
-        return f"95 % t interval {points(found.low)} to {points(found.high)}"
-    return "no interval" if found.n == 1 else "identical in all trainings: no interval"
-
-
-def p_value(p: float | None) -> str:
-    """ "p = 0.0123", or "p < 0.0001"; "" for None."""
-    if p is None or p != p:
-        return ""
-    return "p < 0.0001" if p < 0.0001 else f"p = {p:.2g}"
-
-
-def epochs(start: int, end: int) -> str:
-    """A window in words."""
-    return f"epochs {start}..{end - 1}" if end - start > 1 else f"epoch {start} alone"
-
-
-def _what(facet: Facet, answer: Answer) -> str:
-    focus, contrast = answer.focus, answer.contrast
-    n, test_images = contrast.n, facet.runs["test_images"].iloc[0]
-    verdict = {
-        "gain": "a gain",
-        "loss": "a loss",
-        "no gain detected": "no gain detected",
-        "undecided": (
-            "one training can't tell whether another one would gain, too"
-            if n == 1
-            else "without spread between the trainings, nobody can say how sure that is"
-        ),
-        "nothing averaged": "the window is one checkpoint, so nothing was averaged",
-    }[answer.verdict]
-    tested = ", ".join(
-        part
-        for part in (_span(contrast), f"n = {n} training{'s' * (n > 1)}", p_value(answer.p))
-        if part
-    )
+def headline(findings: Findings) -> str:
+    """The verdict and the gains over the mean and the last checkpoint."""
+    verdict = findings.verdict.capitalize()
+    if findings.exploratory:
+        verdict = f"No candidate selected (exploratory: {findings.verdict})"
+    if unfinished := findings.group.unfinished:
+        verdict = f"Preliminary ({count(unfinished, 'run')} not finished). {verdict}"
     return (
-        f"{'' if answer.chosen else 'Exploratory: '}the {focus['scheme']} average of "
-        f"{epochs(focus['start'], focus['end'])} at learning rate {focus['learning_rate']:g} "
-        f"reaches {100 * focus['test']:.2f} % on the {test_images:,} test images of "
-        f"{facet.runs['dataset'].iloc[0]}, {points(contrast.mean)} points over "
-        f"{AGAINST['window_mean']} ({tested}): {verdict}; {answer.how}."
+        f"{verdict}: {points(findings.primary.mean)} points over {BASELINES['window_mean']}, "
+        f"{'but ' * findings.below_last}{points(findings.secondary['last'].mean)} over "
+        f"{BASELINES['last']}"
     )
 
 
-def _against(answer: Answer, tests: pd.DataFrame) -> str:
-    parts = [f"{interval(found)} over {AGAINST[what]}" for what, found in answer.others.items()]
-    text = "Beside it (exploratory): " + ", ".join(parts)
-    if answer.contrast.n == 1 and len(tests):
-        test = tests.to_dict("records")[0]
+def sentences(findings: Findings) -> list[str]:
+    """Three sentences."""
+    return [_primary(findings), _secondary(findings), _certainty(findings)]
+
+
+def _primary(findings: Findings) -> str:
+    selected, primary, runs = findings.selected, findings.primary, findings.group.runs
+    tested = [interval(primary), f"n = {count(primary.n, 'seed')}", p_value(findings.p)]
+    return (
+        f"{'Exploratory: the' if findings.exploratory else 'The'} {selected['scheme']} average of "
+        f"{window(selected['start'], selected['end'])} at learning rate "
+        f"{selected['learning_rate']:g} reaches {percent(selected['test'])} % on the "
+        f"{runs['test_images'].iloc[0]:,} test images of {runs['dataset'].iloc[0]}, "
+        f"{points(primary.mean)} points over {BASELINES['window_mean']} "
+        f"({', '.join(filter(None, tested))}); {findings.reason}."
+    )
+
+
+def _secondary(findings: Findings) -> str:
+    text = "Exploratory: " + ", ".join(
+        f"{points(gain.mean)} points ({interval(gain)}) over {BASELINES[what]}"
+        for what, gain in findings.secondary.items()
+    )
+    if findings.primary.n == 1 and len(findings.image_tests):
+        test = findings.image_tests.to_dict("records")[0]
         text += (
-            f"; of {test['images']:,} test images, only the average gets {test['only_average']} "
-            f"right and only the last checkpoint {test['only_last']} (McNemar's exact test, "
-            f"{p_value(test['p'])})"
+            f"; of {test['images']:,} test images, only the average is right on "
+            f"{test['only_average']} and only the last checkpoint on {test['only_last']} "
+            f"(McNemar's exact test, {p_value(test['p'])})"
         )
     return text + "."
 
 
-def _how_sure(answer: Answer) -> str:
-    if answer.detectable is None:
-        text = "What gain could have been detected, only several trainings can tell"
+def _certainty(findings: Findings) -> str:
+    if findings.minimum_detectable_effect is None:
+        text = "Without a spread between seeds there is no minimum detectable effect"
     else:
         text = (
-            f"{answer.contrast.n} trainings that spread like these miss a gain below "
-            f"{100 * answer.detectable:.2f} points more than one time in five"
+            f"With n = {findings.primary.n} seeds of this spread, the minimum detectable effect is "
+            f"{percent(findings.minimum_detectable_effect)} points (80 % power)"
         )
-    if curse := answer.curse:
+    if bias := findings.selection_bias:
+        oracle = (
+            f" (the best by test, an oracle: {points(bias['oracle'])})"
+            if bias["oracle"] > bias["test"]
+            else ", where it is also the best"
+        )
         text += (
-            f"; for being chosen, the candidate looked {points(curse['validation'])} points better "
-            f"than the mean candidate on validation, of which {points(curse['test'])} are left on "
-            "test"
+            "; selection bias: the selected candidate exceeds the mean candidate by "
+            f"{points(bias['validation'])} points on validation and {points(bias['test'])} on "
+            f"test{oracle}"
         )
-        if curse["oracle"] > curse["test"]:
-            text += f" (the best by test, an oracle, has {points(curse['oracle'])})"
-        else:
-            text += ", where it is the best, too"
     return text + "."

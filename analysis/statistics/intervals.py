@@ -1,6 +1,6 @@
-"""Intervals of a mean over trainings (seeds).
+"""Intervals of a mean over seeds.
 
-t_interval([0.012, 0.015, 0.011])  # gains of three trainings, as fractions
+t_interval([0.012, 0.015, 0.011])  # gains of three seeds, as fractions
 """
 
 import math
@@ -18,7 +18,7 @@ BOOTSTRAP_FROM = 10
 @dataclass(frozen=True)
 class Interval:
     """Mean of n values, their sample standard deviation and the interval of the mean, all in the
-    unit of the values. None is what the values can't tell."""
+    unit of the values. None where the values don't determine it."""
 
     n: int
     mean: float
@@ -28,10 +28,10 @@ class Interval:
 
 
 def t_interval(values: Values, level: float = 0.95) -> Interval:
-    """Student's t interval of the mean of `values` [n], one value a training (scipy.stats.t).
+    """Student's t interval of the mean of `values` [n], one value per seed (scipy.stats.t).
 
     One value has neither sd nor interval. Identical values have sd 0 and no interval: accuracies
-    come in steps of one image, so that a sd of 0 is no certainty.
+    come in steps of one image, so a sd of 0 is no certainty.
     Raises ValueError for no values, for values that aren't finite, and for a level outside (0, 1).
     """
     check(level)

@@ -1,6 +1,6 @@
-"""Tests over trainings (seeds) and over images, and their adjustment.
+"""Tests over seeds and over images, and their adjustment for multiple testing.
 
-mcnemar(last_answers == labels, average_answers == labels)
+mcnemar(average_predictions == labels, last_predictions == labels)
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from analysis.statistics.values import Values, finite, identical
 
 @dataclass(frozen=True)
 class McNemar:
-    """Numbers of images that only the first and only the second model gets right, and the p."""
+    """Numbers of images on which only the first, only the second model is right, and the p."""
 
     only_first: int
     only_second: int
@@ -48,10 +48,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 def mcnemar(first_right: npt.NDArray[np.bool_], second_right: npt.NDArray[np.bool_]) -> McNemar:
     """Exact two-sided McNemar test of two models on the same images, from whether each is right:
-    bool [N] each (McNemar 1947; scipy.stats.binomtest on the images that one only gets right).
+    bool [N] each (McNemar 1947; scipy.stats.binomtest on the images where exactly one is right).
 
-    It speaks of new images for these two sets of weights, not of new trainings. p is 1 where no
-    image tells the models apart. Raises ValueError for arrays that aren't bool [N], N the same.
+    It generalises to new images for these two sets of weights, not to new trajectories. p is 1
+    where the models are right on the same images. Raises ValueError for arrays that aren't bool
+    [N], N the same.
     """
     first, second = np.asarray(first_right), np.asarray(second_right)
     for right in (first, second):

@@ -1,4 +1,4 @@
-"""Made-up run directories, with the files and keys of real ones (test_command.py compares them)."""
+"""Synthetic run directories, with the files and keys of real ones (see test_real_sweep.py)."""
 
 import csv
 import json
@@ -12,13 +12,30 @@ import numpy as np
 import yaml
 from safetensors.numpy import save_file
 
+from analysis.compare.findings import Findings, findings_of
+from analysis.compare.groups import Group, comparison_groups
 from analysis.read.epoch_table import COLUMNS
+from analysis.read.load import load
 
 EPOCHS = 6
 
+GAINS = {0: 0.021, 1: 0.034, 2: 0.026}
+"""By seed."""
+
+
+def group_of(folder: Path) -> Group:
+    """The one comparison group of a directory."""
+    (group,) = comparison_groups(load([folder]))
+    return group
+
+
+def findings_in(folder: Path) -> Findings:
+    """Of that group."""
+    return findings_of(group_of(folder))
+
 
 def accuracy(epoch: int, lr: float, seed: int) -> float:
-    """Of a checkpoint: it rises, then oscillates, the more the larger the learning rate."""
+    """Of a checkpoint: it rises, then oscillates in proportion to the learning rate."""
     return 0.8 - 0.4 * 0.5**epoch + lr * (-1) ** (epoch + seed)
 
 
@@ -72,8 +89,8 @@ def write_run(
     summary: Mapping[str, Any] | None = None,
     **changed: Any,
 ) -> Path:
-    """A finished run. `gain` is the average's over the mean of the window's checkpoints on test, as
-    a number or a function of the seed; `changed` are configuration values, say model__hidden=8;
+    """A finished run. `gain`: of the average over the mean of the window's checkpoints on test, a
+    number or a function of the seed; `changed` are configuration values, say model__hidden=8;
     `summary` are keys of summary.json to replace."""
     config = config_of(lr=lr, seed=seed, start=start, end=end, **changed)
     epochs = config["training"]["epochs"]
@@ -118,7 +135,7 @@ def write_run(
         "config": config,
         "dataset": {
             "name": dataset,
-            "origin": "made up",
+            "origin": "synthetic_runs.py",
             "synthetic": False,
             "substitute_for": None,
             "sizes": {"train": 5000, "test": 1000}

@@ -5,15 +5,15 @@ import re
 import pytest
 
 from analysis.read.directories import AnalysisError
-from analysis.read.distance_table import distances
+from analysis.read.distance_table import distance_table
 
 DISTANCES = "first,second,distance,cosine,displacement_cosine\n"
 
 
 def test_distances_are_read_where_they_are(tmp_path):
-    assert distances(tmp_path) is None
+    assert distance_table(tmp_path) is None
     (tmp_path / "distances.csv").write_text(DISTANCES + "0,1,2.5,0.9,0.1\n0,average,1.5,0.9,\n")
-    table = distances(tmp_path)
+    table = distance_table(tmp_path)
     assert table["distance"].tolist() == [2.5, 1.5]
     assert table["second"].isna().tolist() == [False, True]
 
@@ -29,7 +29,7 @@ def test_distances_are_read_where_they_are(tmp_path):
         DISTANCES + "0,1,2,0.9,0.1\n1,0,2,0.9,0.1\n0,average,1,1,\n",
     ],
 )
-def test_damaged_distances_are_named(tmp_path, text):
+def test_corrupted_distances_are_named(tmp_path, text):
     (tmp_path / "distances.csv").write_text(text)
     with pytest.raises(AnalysisError, match=re.escape("distances.csv")):
-        distances(tmp_path)
+        distance_table(tmp_path)

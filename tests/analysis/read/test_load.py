@@ -1,4 +1,4 @@
-"""What is read from directories, whatever state they are in."""
+"""Directories are read, whatever state they are in."""
 
 import json
 import math
@@ -77,9 +77,9 @@ def test_failed_and_unfinished_runs_say_why(tmp_path):
     }
     assert runs.loc["failed", "reason"] == "training: the loss became nan"
     assert runs.loc["failed", "learning_rate"] == 0.1
-    assert runs.loc["running", "reason"] == "running, or killed; 2 epochs so far"
+    assert runs.loc["running", "reason"] == "running or killed; 2 epochs so far"
     if os.path.exists("/proc/self"):
-        assert "ended without a word" in runs.loc["killed", "reason"]
+        assert "ended without writing a result" in runs.loc["killed", "reason"]
     assert loaded.epochs["test_accuracy"].tolist() == [0.5, 0.6]
 
 
@@ -87,7 +87,7 @@ def test_points_that_a_sweep_has_not_begun_are_missing(tmp_path):
     sweep = write_sweep(tmp_path / "s", lrs=[0.02], seeds=[0, 1], starts=[2])
     task = ["averaging.start=2", "optimizer.lr=0.02,0.05", "seed=0,1"]
     hydra = {"overrides": {"task": task}, "sweeper": {"params": {"averaging.start": "2,4"}}}
-    # A swept key that is given once more, as one value, is no axis: the names are without it.
+    # A swept key that the command fixes to one value is not in the names.
     for run in sorted(sweep.iterdir()):
         run.rename(sweep / run.name.removeprefix("averaging.start=2,"))
     (sweep / "multirun.yaml").write_text(yaml.safe_dump({"hydra": hydra}))
@@ -101,7 +101,7 @@ def test_points_that_a_sweep_has_not_begun_are_missing(tmp_path):
     assert loaded.commands == (("--multirun", *task),)
 
 
-def test_a_damaged_multirun_file_is_said_and_the_runs_are_read(tmp_path):
+def test_a_corrupted_multirun_file_is_noted_and_the_runs_are_read(tmp_path):
     sweep = write_sweep(tmp_path / "s", lrs=[0.02], seeds=[0], starts=[2])
     (sweep / "multirun.yaml").write_text("hydra: [")
     loaded = load([sweep])
@@ -115,7 +115,7 @@ def test_runs_outside_sweeps_give_their_own_commands(tmp_path):
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"config": 3}', '{"config": {}}', "null"])
-def test_a_summary_that_is_none_is_unusable(tmp_path, content):
+def test_a_corrupted_summary_is_unusable(tmp_path, content):
     run = write_run(tmp_path / "s" / "run")
     (run / "summary.json").write_text(content)
     found = only(load([tmp_path / "s"]))
@@ -124,7 +124,7 @@ def test_a_summary_that_is_none_is_unusable(tmp_path, content):
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, None, "0.9"])
-def test_numbers_that_are_none_make_a_run_unusable(tmp_path, value):
+def test_results_that_are_not_finite_make_a_run_unusable(tmp_path, value):
     run = write_run(tmp_path / "s" / "run")
     summary = json.loads((run / "summary.json").read_text())
     summary["results"]["average"]["test"]["accuracy"] = value
@@ -145,14 +145,14 @@ def test_results_without_the_mean_checkpoint_are_unusable(tmp_path):
 @pytest.mark.parametrize(
     ("cut", "rows", "said"),
     [
-        (lambda text: text[:-8], 5, "a last line that was cut off is left out"),
+        (lambda text: text[:-8], 5, "left out: an incomplete last line"),
         (lambda text: text.replace("test_loss", "loss"), 6, "no column test_loss"),
-        (lambda text: text.replace("\n3,", "\nx,"), 5, "1 rows without an epoch are left out"),
+        (lambda text: text.replace("\n3,", "\nx,"), 5, "left out: 1 row without an epoch"),
         (lambda text: "", 0, "no column epoch"),
-        (lambda text: text.splitlines()[0], 0, "a last line that was cut off is left out"),
+        (lambda text: text.splitlines()[0], 0, "left out: an incomplete last line"),
     ],
 )
-def test_a_damaged_metrics_file_gives_what_is_whole_and_is_named(tmp_path, cut, rows, said):
+def test_a_corrupted_metrics_file_gives_its_intact_rows_and_is_named(tmp_path, cut, rows, said):
     run = write_run(tmp_path / "s" / "run")
     text = (run / "metrics.csv").read_text()
     (run / "metrics.csv").write_text(cut(text))
@@ -162,7 +162,7 @@ def test_a_damaged_metrics_file_gives_what_is_whole_and_is_named(tmp_path, cut, 
     assert only(loaded)["status"] == "finished"
 
 
-def test_whole_metrics_say_nothing(tmp_path):
+def test_intact_metrics_need_no_note(tmp_path):
     write_sweep(tmp_path / "s")
     loaded = load([tmp_path / "s"])
     assert loaded.notes == ()
@@ -171,7 +171,7 @@ def test_whole_metrics_say_nothing(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "damage",
+    "corruption",
     [
         lambda summary: summary["config"].update(seed=None),
         lambda summary: summary["config"]["optimizer"].update(lr="${x}"),
@@ -181,11 +181,11 @@ def test_whole_metrics_say_nothing(tmp_path):
         lambda summary: summary["results"].pop("last"),
     ],
 )
-def test_a_summary_that_lacks_what_is_needed_is_unusable_and_stops_nothing(tmp_path, damage):
+def test_a_summary_that_lacks_what_is_needed_is_unusable_and_stops_nothing(tmp_path, corruption):
     write_sweep(tmp_path / "s", lrs=[0.02], starts=[2])
     path = write_run(tmp_path / "s" / "x", seed=9) / "summary.json"
     summary = json.loads(path.read_text())
-    damage(summary)
+    corruption(summary)
     path.write_text(json.dumps(summary))
     loaded = load([tmp_path / "s"])
     assert statuses(loaded)["x"] == "unusable"
@@ -196,7 +196,7 @@ def test_a_summary_that_lacks_what_is_needed_is_unusable_and_stops_nothing(tmp_p
     "text",
     ["optimizer: {lr: 0.", "a: [", "seed: x", "- 1", "", "training: {epochs: ${x}}"],
 )
-def test_a_damaged_configuration_of_a_killed_run_stops_nothing(tmp_path, text):
+def test_a_corrupted_configuration_of_a_killed_run_stops_nothing(tmp_path, text):
     run = write_unfinished(tmp_path / "s" / "run")
     (run / ".hydra" / "config.yaml").write_text(text)
     assert only(load([tmp_path / "s"]))["status"] == "unfinished"
@@ -212,7 +212,7 @@ def test_links_to_runs_are_followed_and_loops_end(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
-def test_names_that_are_not_utf8_are_shown_as_they_can_be(tmp_path):
+def test_names_that_are_not_utf8_are_escaped(tmp_path):
     folder = os.fsencode(tmp_path / "s") + b"/r\xff"
     os.makedirs(os.path.dirname(folder))
     write_run(Path(os.fsdecode(folder)))
@@ -220,7 +220,7 @@ def test_names_that_are_not_utf8_are_shown_as_they_can_be(tmp_path):
 
 
 @pytest.mark.parametrize("made", ["missing", "empty", "other", "file"])
-def test_what_is_no_sweep_is_one_message(tmp_path, made):
+def test_a_directory_without_runs_is_one_message(tmp_path, made):
     folder = tmp_path / "sweep"
     if made in ("empty", "other"):
         folder.mkdir()
@@ -228,6 +228,6 @@ def test_what_is_no_sweep_is_one_message(tmp_path, made):
         (folder / "notes.txt").write_text("mine")
     if made == "file":
         folder.write_text("mine")
-    said = {"empty": "it is empty", "other": "no run of train.py is in it", "file": "is a file"}
+    said = {"empty": "it is empty", "other": "it has no run of train.py", "file": "is a file"}
     with pytest.raises(AnalysisError, match=said.get(made, "no such directory")):
         load([folder])

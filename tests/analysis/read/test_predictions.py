@@ -1,4 +1,4 @@
-"""Ensembles, outcomes and reliability agree with those that the runs computed with torch."""
+"""Ensembles and reliability agree with those that the runs computed with torch."""
 
 import numpy as np
 import pytest
@@ -15,14 +15,14 @@ def run(tmp_path):
     return write_run(tmp_path / "s" / "run", predictions=True)
 
 
-def random_answers(seed, images=500, classes=10):
+def random_logits(seed, images=500, classes=10):
     generator = np.random.default_rng(seed)
     logits = generator.normal(0, 3, (images, classes)).astype(np.float32)
     return logits, generator.integers(0, classes, images)
 
 
 def test_the_ensemble_is_the_one_that_runs_evaluate():
-    members = [random_answers(seed)[0] for seed in range(4)]
+    members = [random_logits(seed)[0] for seed in range(4)]
     weights = [1, 0, 3, 2.5]
     logs = [torch.tensor(one).double().log_softmax(1).numpy() for one in members]
     wanted = evaluation.ensemble([torch.tensor(one) for one in members], weights)
@@ -32,7 +32,7 @@ def test_the_ensemble_is_the_one_that_runs_evaluate():
 @pytest.mark.parametrize("bins", [1, 10, 15])
 def test_the_calibration_error_is_the_one_that_runs_evaluate(bins):
     for seed in range(5):
-        logits, labels = random_answers(seed)
+        logits, labels = random_logits(seed)
         probabilities = torch.tensor(logits).double().softmax(1)
         wanted = evaluation.calibration_error(probabilities, torch.tensor(labels), bins)
         table = reliability(probabilities.numpy(), labels, bins)
@@ -53,23 +53,23 @@ def test_reliability_by_hand():
     assert np.isnan(empty.loc[0, "accuracy"])
 
 
-def test_a_runs_answers_are_read(run):
+def test_a_runs_predictions_are_read(run):
     found = Predictions(run, "test")
-    right = found.right(found.log_probabilities("average"))
+    right = found.correct(found.log_probabilities("average"))
     assert right.dtype == np.bool_
-    assert right.mean() > found.right(found.log_probabilities("5")).mean()
+    assert right.mean() > found.correct(found.log_probabilities("5")).mean()
     members = [found.log_probabilities(str(epoch)) for epoch in range(2, 6)]
     np.testing.assert_allclose(found.ensemble(range(2, 6), [1] * 4), ensemble(members, [1] * 4))
 
 
-@pytest.mark.parametrize("damage", ["gone", "cut", "other tensor", "other images"])
-def test_damaged_answers_name_the_file(run, damage):
+@pytest.mark.parametrize("corruption", ["gone", "cut", "other tensor", "other images"])
+def test_corrupted_predictions_name_the_file(run, corruption):
     path = run / "predictions" / "test" / "average.safetensors"
-    if damage == "gone":
+    if corruption == "gone":
         path.unlink()
-    elif damage == "cut":
+    elif corruption == "cut":
         path.write_bytes(path.read_bytes()[:100])
-    elif damage == "other tensor":
+    elif corruption == "other tensor":
         path.write_bytes((path.parent / "labels.safetensors").read_bytes())
     else:
         from safetensors.numpy import save_file

@@ -7,7 +7,10 @@ import pytest
 from scipy import stats
 
 from analysis.statistics.intervals import BOOTSTRAP_FROM, bootstrap_interval, t_interval
-from analysis.statistics.minimum_detectable_effect import detectable_by_images, detectable_by_seeds
+from analysis.statistics.minimum_detectable_effect import (
+    minimum_detectable_effect_over_images,
+    minimum_detectable_effect_over_seeds,
+)
 from analysis.statistics.significance import t_test
 from tests.analysis.statistics.conftest import random
 
@@ -103,8 +106,8 @@ def test_refuses_levels_that_are_no_levels(level):
     for function in (
         lambda: t_interval([1.0, 2.0], level),
         lambda: bootstrap_interval(list(range(12)), level),
-        lambda: detectable_by_seeds(1.0, 3, level),
-        lambda: detectable_by_images(0.1, 1000, level),
+        lambda: minimum_detectable_effect_over_seeds(1.0, 3, level),
+        lambda: minimum_detectable_effect_over_images(0.1, 1000, level),
     ):
         with pytest.raises(ValueError, match="level"):
             function()

@@ -7,21 +7,28 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from analysis.statistics.minimum_detectable_effect import detectable_by_images, detectable_by_seeds
+from analysis.statistics.minimum_detectable_effect import (
+    minimum_detectable_effect_over_images,
+    minimum_detectable_effect_over_seeds,
+)
 from tests.analysis.statistics.conftest import random
 
 
-def test_detectable_by_seeds_agrees_with_cohen():
+def test_the_effect_over_seeds_agrees_with_cohen():
     """Cohen 1988 and G*Power: 34 pairs for a standardised difference of 0.5, and power 0.8078."""
-    assert detectable_by_seeds(1, 34) < 0.5 < detectable_by_seeds(1, 33)
-    assert detectable_by_seeds(1, 34, power=0.8078) == pytest.approx(0.5, abs=5e-5)
+    assert (
+        minimum_detectable_effect_over_seeds(1, 34)
+        < 0.5
+        < minimum_detectable_effect_over_seeds(1, 33)
+    )
+    assert minimum_detectable_effect_over_seeds(1, 34, power=0.8078) == pytest.approx(0.5, abs=5e-5)
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 10, 34])
 @pytest.mark.parametrize("power", [0.8, 0.95])
-def test_detectable_by_seeds_is_detected_that_often(n, power):
+def test_the_effect_over_seeds_is_detected_that_often(n, power):
     sd, sets = 0.003, 20_000
-    shift = detectable_by_seeds(sd, n, power=power)
+    shift = minimum_detectable_effect_over_seeds(sd, n, power=power)
     values = random(n).normal(shift, sd, (sets, n))
     detected = np.mean(stats.ttest_1samp(values, 0, axis=1).pvalue < 0.05)
     assert detected == pytest.approx(power, abs=4 * math.sqrt(power * (1 - power) / sets))
@@ -42,58 +49,64 @@ def slow_power(shift, n, level):
 
 @pytest.mark.parametrize("n", [2, 3, 4, 10, 100])
 @pytest.mark.parametrize(("level", "power"), [(0.95, 0.8), (0.9, 0.5), (0.99, 0.99)])
-def test_detectable_by_seeds_has_the_power_of_a_slow_integral(n, level, power):
-    shift = detectable_by_seeds(1.0, n, level, power)
+def test_the_effect_over_seeds_has_the_power_of_a_slow_integral(n, level, power):
+    shift = minimum_detectable_effect_over_seeds(1.0, n, level, power)
     assert slow_power(shift, n, level) == pytest.approx(power, abs=1e-5)
 
 
-def test_detectable_by_seeds_of_two_and_three():
+def test_the_effect_over_seeds_of_two_and_three():
     """11.5 and 3.3 sd: what two or three trainings can't show, said in numbers."""
-    assert detectable_by_seeds(1, 2) == pytest.approx(11.55, abs=0.005)
-    assert detectable_by_seeds(1, 3) == pytest.approx(3.264, abs=0.0005)
+    assert minimum_detectable_effect_over_seeds(1, 2) == pytest.approx(11.55, abs=0.005)
+    assert minimum_detectable_effect_over_seeds(1, 3) == pytest.approx(3.264, abs=0.0005)
 
 
-def test_detectable_by_seeds_falls_with_n_and_grows_with_all_else():
-    by_n = [detectable_by_seeds(1, n) for n in range(2, 60)]
-    by_level = [detectable_by_seeds(1, 5, level) for level in (0.5, 0.8, 0.95, 0.999)]
-    by_power = [detectable_by_seeds(1, 5, power=power) for power in (0.5, 0.8, 0.95, 0.999)]
+def test_the_effect_over_seeds_falls_with_n_and_grows_with_all_else():
+    by_n = [minimum_detectable_effect_over_seeds(1, n) for n in range(2, 60)]
+    by_level = [
+        minimum_detectable_effect_over_seeds(1, 5, level) for level in (0.5, 0.8, 0.95, 0.999)
+    ]
+    by_power = [
+        minimum_detectable_effect_over_seeds(1, 5, power=power) for power in (0.5, 0.8, 0.95, 0.999)
+    ]
     assert (np.diff(by_n) < 0).all()
     assert (np.diff(by_level) > 0).all()
     assert (np.diff(by_power) > 0).all()
-    assert detectable_by_seeds(0.004, 5) == pytest.approx(0.004 * detectable_by_seeds(1, 5))
+    assert minimum_detectable_effect_over_seeds(0.004, 5) == pytest.approx(
+        0.004 * minimum_detectable_effect_over_seeds(1, 5)
+    )
 
 
-def test_detectable_by_seeds_is_none_where_there_is_no_test():
-    assert detectable_by_seeds(0.1, 1) is None
-    assert detectable_by_seeds(0.1, 0) is None
-    assert detectable_by_seeds(0.0, 5) is None
+def test_the_effect_over_seeds_is_none_where_there_is_no_test():
+    assert minimum_detectable_effect_over_seeds(0.1, 1) is None
+    assert minimum_detectable_effect_over_seeds(0.1, 0) is None
+    assert minimum_detectable_effect_over_seeds(0.0, 5) is None
 
 
 @pytest.mark.parametrize("sd", [-0.1, math.nan, math.inf])
-def test_detectable_by_seeds_refuses_what_is_no_sd(sd):
+def test_the_effect_over_seeds_refuses_what_is_no_sd(sd):
     with pytest.raises(ValueError, match="standard deviation"):
-        detectable_by_seeds(sd, 5)
+        minimum_detectable_effect_over_seeds(sd, 5)
 
 
 @pytest.mark.parametrize("power", [0.49, 1.0, math.nan])
 def test_refuses_powers_that_are_no_powers(power):
     with pytest.raises(ValueError, match="power"):
-        detectable_by_seeds(1.0, 5, power=power)
+        minimum_detectable_effect_over_seeds(1.0, 5, power=power)
     with pytest.raises(ValueError, match="power"):
-        detectable_by_images(0.1, 1000, power=power)
+        minimum_detectable_effect_over_images(0.1, 1000, power=power)
 
 
 @pytest.mark.parametrize("discordant", [0.02, 0.1, 0.5, 1.0])
 @pytest.mark.parametrize("n", [500, 26_032])
 @pytest.mark.parametrize(("level", "power"), [(0.95, 0.8), (0.99, 0.5), (0.9, 0.95)])
-def test_detectable_by_images_solves_connors_equation(discordant, n, level, power):
+def test_the_effect_over_images_solves_connors_equation(discordant, n, level, power):
     z_level, z_power = stats.norm.isf((1 - level) / 2), stats.norm.isf(1 - power)
 
     def images(difference):
         spread = math.sqrt(discordant - difference**2)
         return (z_level * math.sqrt(discordant) + z_power * spread) ** 2 / difference**2
 
-    found = detectable_by_images(discordant, n, level, power)
+    found = minimum_detectable_effect_over_images(discordant, n, level, power)
     if images(discordant) > n:
         assert found is None
     else:
@@ -104,8 +117,8 @@ def test_detectable_by_images_solves_connors_equation(discordant, n, level, powe
 @pytest.mark.parametrize(
     ("discordant", "n"), [(0.1, 500), (0.1, 1000), (0.05, 10_000), (0.06, 26_032)]
 )
-def test_detectable_by_images_is_detected_about_that_often_by_the_exact_test(discordant, n):
-    difference, sets = detectable_by_images(discordant, n), 20_000
+def test_the_effect_over_images_is_detected_about_that_often_by_the_exact_test(discordant, n):
+    difference, sets = minimum_detectable_effect_over_images(discordant, n), 20_000
     shares = [(discordant + difference) / 2, (discordant - difference) / 2, 1 - discordant]
     counts = random().multinomial(n, shares, sets)
     few, pairs = counts[:, :2].min(1), counts[:, :2].sum(1)
@@ -113,25 +126,29 @@ def test_detectable_by_images_is_detected_about_that_often_by_the_exact_test(dis
     assert 0.765 < detected < 0.8  # the exact test is the more careful one
 
 
-def test_detectable_by_images_falls_with_n_and_grows_with_the_share_and_the_power():
-    by_n = [detectable_by_images(0.1, n) for n in (200, 1000, 5000, 26_032)]
-    by_share = [detectable_by_images(share, 1000) for share in (0.02, 0.05, 0.2, 0.9)]
-    by_power = [detectable_by_images(0.1, 1000, power=power) for power in (0.5, 0.8, 0.95)]
+def test_the_effect_over_images_falls_with_n_and_grows_with_the_share_and_the_power():
+    by_n = [minimum_detectable_effect_over_images(0.1, n) for n in (200, 1000, 5000, 26_032)]
+    by_share = [
+        minimum_detectable_effect_over_images(share, 1000) for share in (0.02, 0.05, 0.2, 0.9)
+    ]
+    by_power = [
+        minimum_detectable_effect_over_images(0.1, 1000, power=power) for power in (0.5, 0.8, 0.95)
+    ]
     assert (np.diff(by_n) < 0).all()
     assert (np.diff(by_share) > 0).all()
     assert (np.diff(by_power) > 0).all()
 
 
-def test_detectable_by_images_is_none_where_nothing_is():
-    assert detectable_by_images(0.0, 1000) is None
-    assert detectable_by_images(0.001, 1000) is None  # one image differs
-    assert detectable_by_images(1.0, 3) is None
-    assert detectable_by_images(0.01, 1000) == pytest.approx(0.0088, abs=2e-4)
+def test_the_effect_over_images_is_none_where_nothing_is():
+    assert minimum_detectable_effect_over_images(0.0, 1000) is None
+    assert minimum_detectable_effect_over_images(0.001, 1000) is None  # one image differs
+    assert minimum_detectable_effect_over_images(1.0, 3) is None
+    assert minimum_detectable_effect_over_images(0.01, 1000) == pytest.approx(0.0088, abs=2e-4)
 
 
 @pytest.mark.parametrize("discordant", [-0.1, 1.1, math.nan])
-def test_detectable_by_images_refuses_what_is_no_share(discordant):
+def test_the_effect_over_images_refuses_what_is_no_share(discordant):
     with pytest.raises(ValueError, match="share"):
-        detectable_by_images(discordant, 1000)
+        minimum_detectable_effect_over_images(discordant, 1000)
     with pytest.raises(ValueError, match="image"):
-        detectable_by_images(0.1, 0)
+        minimum_detectable_effect_over_images(0.1, 0)
