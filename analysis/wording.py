@@ -48,6 +48,14 @@ def p_value(p: float | None) -> str:
     return "p < 0.0001" if p < 0.0001 else f"p = {p:.2g}"
 
 
+def candidate(values: pd.Series) -> str:
+    """ "uniform average of epochs 10..19 at learning rate 0.05"."""
+    return (
+        f"{values['scheme']} average of {window(values['start'], values['end'])} at learning rate "
+        f"{values['learning_rate']:g}"
+    )
+
+
 def window(start: int, end: int) -> str:
     """ "epochs 10..19", or "epoch 19 alone"."""
     return f"epochs {start}..{end - 1}" if end - start > 1 else f"epoch {start} alone"

@@ -17,7 +17,7 @@ from analysis.compare.candidates import candidates_of, comparable_seeds, of_cand
 from analysis.compare.epochs_saved import epochs_saved
 from analysis.compare.groups import Group
 from analysis.compare.image_tests import image_tests
-from analysis.compare.selection import select, selection_bias
+from analysis.compare.selection import select
 from analysis.read.window_table import window_table
 from analysis.statistics.intervals import Interval, bootstrap_interval, t_interval
 from analysis.statistics.minimum_detectable_effect import minimum_detectable_effect_over_seeds
@@ -84,10 +84,18 @@ class Findings:
 
     @property
     def selection_bias(self) -> dict[str, float] | None:
-        """See `selection_bias`; None where nothing was selected."""
+        """By how much the selected candidate exceeds the mean of all complete candidates on
+        validation, where it was selected, and on test; and by how much the oracle does on test.
+        None where nothing was selected."""
         if not self.selected_on_validation:
             return None
-        return selection_bias(self.candidates, self.selected, self.oracle)
+        complete = self.candidates[self.candidates["complete"]]
+        validation, test = complete["shared_validation"].mean(), complete["shared_test"].mean()
+        return {
+            "validation": self.selected["shared_validation"] - validation,
+            "test": self.selected["shared_test"] - test,
+            "oracle": self.oracle["shared_test"] - test,
+        }
 
     @property
     def below_last(self) -> bool:

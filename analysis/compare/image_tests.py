@@ -44,6 +44,8 @@ def image_tests(runs: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 def minimum_detectable_effect(tests: pd.DataFrame) -> float | None:
     """The smallest difference of accuracy (a fraction) that one such test detects with 80 % power,
     at the mean share of images that only one of the two predicts correctly."""
+    if tests.empty:
+        return None
     differing = (tests["only_average"] + tests["only_last"]) / tests["images"]
     return minimum_detectable_effect_over_images(
         float(differing.mean()), int(tests["images"].iloc[0])

@@ -56,17 +56,3 @@ def _nearest_to_the_middle(group: Group, candidates: pd.DataFrame) -> pd.Series:
     order = distance.sort_values(["start", "rate"], kind="stable").index
     nearest: pd.Series = candidates.loc[order[0]]
     return nearest
-
-
-def selection_bias(
-    candidates: pd.DataFrame, selected: pd.Series, oracle: pd.Series
-) -> dict[str, float]:
-    """By how much the selected candidate exceeds the mean of all complete candidates on validation,
-    where it was selected, and on test; and by how much the oracle does on test."""
-    complete = candidates[candidates["complete"]]
-    validation, test = complete["shared_validation"].mean(), complete["shared_test"].mean()
-    return {
-        "validation": selected["shared_validation"] - validation,
-        "test": selected["shared_test"] - test,
-        "oracle": oracle["shared_test"] - test,
-    }

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from analysis.compare.candidates import of_candidate
 from analysis.compare.findings import Findings
-from analysis.figures.drawn import NotDrawnError
+from analysis.figures.catalogue import NotDrawnError
 from analysis.figures.panels import band, grid, shade_window, whole_numbers
 from analysis.figures.style import BLUE, VERMILLION
 from analysis.read.window_table import growing
@@ -54,7 +54,7 @@ def accuracy_by_epoch(findings: Findings) -> tuple[Figure, str]:
     orange = "; ".join(f"orange, {AVERAGES[label]}" for label in AVERAGES if label in drawn)
     return figure, (
         f"{blue}; {orange}. Grey: the window, {window(selected['start'], selected['end'])}. "
-        "Epochs below the axis are cut off."
+        "Accuracies below the axis are cut off."
     )
 
 

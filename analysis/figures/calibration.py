@@ -12,13 +12,12 @@ from matplotlib.figure import Figure
 
 from analysis.compare.baselines import SHORT
 from analysis.compare.findings import Findings
-from analysis.figures.captions import candidate
-from analysis.figures.drawn import NotDrawnError
+from analysis.figures.catalogue import NotDrawnError
 from analysis.figures.panels import spread
 from analysis.figures.style import COLOURS, WIDTH
 from analysis.read.directories import AnalysisError
 from analysis.read.predictions import Array, Predictions, reliability
-from analysis.wording import count
+from analysis.wording import candidate, count
 
 BINS = 15
 
@@ -45,8 +44,8 @@ def calibration(findings: Findings) -> tuple[Figure, str]:
     return figure, (
         f"Left: images of {count(len(members), 'trajectory')} pooled, {BINS} bins of confidence, "
         "those with fewer than 10 images not drawn; on the diagonal, confidence equals accuracy. "
-        f"Right: {right if n > 1 else 'n = 1'}. The {candidate(findings)}, and the ensemble of the "
-        "same checkpoints."
+        f"Right: {right if n > 1 else 'n = 1'}. The {candidate(findings.selected)}, and the "
+        "ensemble of the same checkpoints."
     )
 
 

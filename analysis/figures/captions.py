@@ -5,16 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.compare.findings import Findings
-from analysis.wording import count, n_of, window
-
-
-def candidate(findings: Findings) -> str:
-    """The reported candidate."""
-    selected = findings.selected
-    return (
-        f"learning rate {selected['learning_rate']:g}, {selected['scheme']} average of "
-        f"{window(selected['start'], selected['end'])}"
-    )
+from analysis.wording import count, n_of
 
 
 def lines_and_bands(runs: pd.DataFrame, by: Sequence[str], bands: str = "bands") -> str:

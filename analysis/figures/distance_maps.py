@@ -8,13 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.compare.findings import Findings
-from analysis.figures.captions import candidate
-from analysis.figures.drawn import NotDrawnError
+from analysis.figures.catalogue import NotDrawnError
 from analysis.figures.panels import grid, map_of, shade_window, whole_numbers
 from analysis.figures.style import BLUE, VERMILLION
 from analysis.read.directories import AnalysisError
 from analysis.read.distance_table import distance_table
-from analysis.wording import count
+from analysis.wording import candidate, count
 
 
 def distance_maps(findings: Findings) -> tuple[Figure, str]:
@@ -49,7 +48,7 @@ def distance_maps(findings: Findings) -> tuple[Figure, str]:
     return figure, (
         "Left and right: Euclidean distance between checkpoints. Middle: cosine of two "
         "checkpoints' differences from the average; -1: on opposite sides of it. Mean over "
-        f"n = {count(len(tables), 'seed')}; {candidate(findings)} (grey)."
+        f"n = {count(len(tables), 'seed')}; {candidate(findings.selected)} (grey)."
     )
 
 

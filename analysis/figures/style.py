@@ -15,7 +15,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from analysis.compare.findings import Findings
-from analysis.figures.drawn import Drawn
+from analysis.figures.catalogue import Drawn
 from polyak import files
 
 WIDTH = 7.0

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.compare.findings import Findings
-from analysis.figures.drawn import NotDrawnError
+from analysis.figures.catalogue import NotDrawnError
 from analysis.figures.panels import grid, map_of
 from analysis.figures.style import VERMILLION, WIDTH
 from analysis.wording import count, n_of

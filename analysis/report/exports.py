@@ -48,8 +48,7 @@ def write_findings(sections: Sequence[Section], out: Path) -> None:
 
 
 def _findings(findings: Findings) -> dict[str, Any]:
-    tests = findings.image_tests
-    over_images = image_tests.minimum_detectable_effect(tests) if len(tests) else None
+    over_images = image_tests.minimum_detectable_effect(findings.image_tests)
     return {
         "comparison_group": findings.group.name,
         "title": findings.group.title,
@@ -65,7 +64,7 @@ def _findings(findings: Findings) -> dict[str, Any]:
         "minimum_detectable_effect_over_images": over_images,
         "trajectories": [_plain(row[_TRAJECTORY]) for _, row in findings.runs.iterrows()],
         "selection_bias": findings.selection_bias,
-        "mcnemar": tests.to_dict("records"),
+        "mcnemar": findings.image_tests.to_dict("records"),
         "epochs_saved": [{"seed": seed, "epochs": epochs} for seed, epochs in findings.saved],
         "sentences": sentences(findings),
     }

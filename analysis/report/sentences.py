@@ -5,7 +5,7 @@ sentences(findings)   # the primary comparison; other baselines; power and selec
 
 from analysis.compare.baselines import BASELINES
 from analysis.compare.findings import Findings
-from analysis.wording import count, interval, p_value, percent, points, window
+from analysis.wording import candidate, count, interval, p_value, percent, points
 
 
 def headline(findings: Findings) -> str:
@@ -31,9 +31,8 @@ def _primary(findings: Findings) -> str:
     selected, primary, runs = findings.selected, findings.primary, findings.group.runs
     tested = [interval(primary), f"n = {count(primary.n, 'seed')}", p_value(findings.p)]
     return (
-        f"{'Exploratory: the' if findings.exploratory else 'The'} {selected['scheme']} average of "
-        f"{window(selected['start'], selected['end'])} at learning rate "
-        f"{selected['learning_rate']:g} reaches {percent(selected['test'])} % on the "
+        f"{'Exploratory: the' if findings.exploratory else 'The'} {candidate(selected)} "
+        f"reaches {percent(selected['test'])} % on the "
         f"{runs['test_images'].iloc[0]:,} test images of {runs['dataset'].iloc[0]}, "
         f"{points(primary.mean)} points over {BASELINES['window_mean']} "
         f"({', '.join(filter(None, tested))}); {findings.reason}."

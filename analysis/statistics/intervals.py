@@ -58,7 +58,7 @@ def bootstrap_interval(
     None below `BOOTSTRAP_FROM` values: a resample of few values never leaves their range, so that
     "95 %" of three normal values hold the mean 75 times in 100 (not all three on one side of it:
     1 - 2/2^3). At ten, BCa holds it 90 times for normal values and 88 for exponential ones,
-    percentiles 90 and 86, Student's t 95 and 90: report `t_interval`, and this beside it.
+    Student's t 95 and 90: report `t_interval`, and this beside it.
     None where all values are identical. Raises ValueError as `t_interval` does.
     """
     check(level)

@@ -119,14 +119,6 @@ def write_run(
             for split, more in found.items()
         },
     }
-    gains = {
-        f"over_{what}": {
-            split: results["average"][split]["accuracy"] - results[what][split]["accuracy"]
-            for split in found
-        }
-        for what in results
-        if what != "average" and results[what]
-    }
     directory.mkdir(parents=True)
     write_claim(directory)
     write_hydra(directory, config)
@@ -148,7 +140,6 @@ def write_run(
         "scheme": scheme,
         "weights": [1] * len(window),
         "results": results,
-        "gains": gains,
         "trajectory": "trained",
         "seconds": {"training": 10.0, "averaging": 1.0},
         "environment": {

@@ -46,8 +46,8 @@ def test_a_real_sweep_is_analysed_from_train_to_report(train, tmp_path, capsys):
     with (run / "metrics.csv").open() as file:
         assert tuple(next(csv.reader(file))) == COLUMNS
     wanted = json.loads((synthetic / "summary.json").read_text())
-    for keys in ((), ("results",), ("results", "last", "test"), ("gains",), ("environment",)):
+    for keys in ((), ("results",), ("results", "last", "test"), ("environment",)):
         left, right = summary, wanted
         for key in keys:
             left, right = left[key], right[key]
-        assert set(left) == set(right), keys
+        assert set(left) - {"gains"} == set(right), keys  # analysis recomputes the gains

@@ -26,7 +26,7 @@ def test_without_growing_averages_the_windows_average_is_a_line(tmp_path):
 
 
 def test_an_average_that_grew_for_some_seeds_only_is_not_drawn(tmp_path):
-    """It would have other trainings at each epoch."""
+    """Its seeds would differ between epochs."""
     sweep = write_sweep(tmp_path / "s", starts=[2], lrs=[0.05])
     run = sweep / "averaging.start=2,optimizer.lr=0.05,seed=0"
     rows = "".join(f"2,{end},{end - 2},test,0.5,0.9\n" for end in range(3, EPOCHS + 1))

@@ -3,8 +3,7 @@
 import pytest
 from matplotlib.image import imread
 
-from analysis.figures.catalogue import FIGURES, draw
-from analysis.figures.drawn import NotDrawnError
+from analysis.figures.catalogue import FIGURES, NotDrawnError, draw
 from tests.analysis.figures.conftest import write_distances, write_windows
 from tests.analysis.synthetic_runs import GAINS, findings_in, write_run, write_sweep
 
@@ -30,9 +29,9 @@ def test_every_figure_is_drawn_as_png_and_pdf_with_its_caption(sweep, tmp_path):
 
 def test_the_same_numbers_give_the_same_bytes(sweep, tmp_path):
     findings = findings_in(sweep)
-    once, again = (draw("heat_map", findings, tmp_path / name) for name in ("a", "b"))
-    assert once.png.read_bytes() == again.png.read_bytes()
-    assert once.pdf.read_bytes() == again.pdf.read_bytes()
+    first, second = (draw("heat_map", findings, tmp_path / name) for name in ("a", "b"))
+    assert first.png.read_bytes() == second.png.read_bytes()
+    assert first.pdf.read_bytes() == second.pdf.read_bytes()
 
 
 def test_runs_that_lack_a_number_leave_out_the_figure_that_needs_it(tmp_path):

@@ -6,7 +6,7 @@ from tests.analysis.synthetic_runs import findings_in, write_sweep
 
 
 def test_a_map_is_of_the_trajectories_that_have_the_most_windows(tmp_path):
-    """Cells of fewer trainings vary more, and would be taken for the best."""
+    """Cells of fewer seeds are noisier, and would be taken for the best."""
     sweep = write_sweep(tmp_path / "s", lrs=[0.05], starts=[0])
     write_windows(sweep)
     for run in list(sweep.iterdir())[1:]:

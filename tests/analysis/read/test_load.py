@@ -134,14 +134,6 @@ def test_results_that_are_not_finite_make_a_run_unusable(tmp_path, value):
     assert "average_test_accuracy is" in found["reason"]
 
 
-def test_results_without_the_mean_checkpoint_are_unusable(tmp_path):
-    run = write_run(tmp_path / "s" / "run")
-    summary = json.loads((run / "summary.json").read_text())
-    del summary["results"]["window_mean"], summary["gains"]["over_window_mean"]
-    (run / "summary.json").write_text(json.dumps(summary))
-    assert "window_mean_test_accuracy is missing" in only(load([tmp_path / "s"]))["reason"]
-
-
 @pytest.mark.parametrize(
     ("cut", "rows", "said"),
     [
@@ -179,6 +171,7 @@ def test_intact_metrics_need_no_note(tmp_path):
         lambda summary: summary["window"].update(start=1.5),
         lambda summary: summary["results"].pop("ensemble"),
         lambda summary: summary["results"].pop("last"),
+        lambda summary: summary["results"].pop("window_mean"),
     ],
 )
 def test_a_summary_that_lacks_what_is_needed_is_unusable_and_stops_nothing(tmp_path, corruption):

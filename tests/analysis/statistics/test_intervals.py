@@ -115,18 +115,10 @@ def test_refuses_levels_that_are_no_levels(level):
 
 def percentiles(data):
     """Low and high [sets] of 95 % percentile bootstraps of the mean of data [sets, n]."""
-    return _bootstrap(data, "percentile")
-
-
-def _bootstrap(data, method):
-    parts = [
-        stats.bootstrap((part,), np.mean, axis=-1, method=method, n_resamples=1999, random_state=7)
-        for part in np.split(data, len(data) // 250)
-    ]
-    return tuple(
-        np.concatenate([getattr(part.confidence_interval, end) for part in parts])
-        for end in ("low", "high")
+    found = stats.bootstrap(
+        (data,), np.mean, axis=-1, method="percentile", n_resamples=1999, random_state=7, batch=100
     )
+    return found.confidence_interval
 
 
 def coverage(interval, truth):
@@ -140,14 +132,6 @@ def test_a_percentile_bootstrap_of_three_covers_75_of_100_where_it_says_95():
     np.testing.assert_allclose(low, data.min(1))  # 1/27 of the resamples are thrice the smallest
     np.testing.assert_allclose(high, data.max(1))
     assert coverage((low, high), 0) == pytest.approx(0.75, abs=0.035)
-
-
-def test_bca_covers_better_than_percentiles_at_ten_skewed_values():
-    data = random().exponential(size=(3000, 10))
-    percentile, bca = coverage(percentiles(data), 1), coverage(_bootstrap(data, "BCa"), 1)
-    assert percentile == pytest.approx(0.861, abs=0.02)
-    assert bca == pytest.approx(0.875, abs=0.02)
-    assert bca > percentile + 0.005
 
 
 @pytest.mark.parametrize(

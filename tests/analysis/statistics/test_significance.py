@@ -48,7 +48,7 @@ def test_holm_refuses_what_is_no_p(wrong):
         holm([0.5, wrong])
 
 
-def answers(only_first, only_second, both=7, neither=4):
+def outcomes(only_first, only_second, both=7, neither=4):
     first = [True] * (only_first + both) + [False] * (only_second + neither)
     second = [False] * only_first + [True] * (both + only_second) + [False] * neither
     order = random().permutation(len(first))
@@ -59,13 +59,13 @@ def test_mcnemar_is_the_plain_sum_of_binomials():
     for only_first, only_second in itertools.product(range(13), repeat=2):
         n, few = only_first + only_second, min(only_first, only_second)
         wanted = min(1.0, 2 * sum(math.comb(n, k) for k in range(few + 1)) / 2**n)
-        found = mcnemar(*answers(only_first, only_second))
+        found = mcnemar(*outcomes(only_first, only_second))
         assert (found.only_first, found.only_second) == (only_first, only_second)
         assert found.p == pytest.approx(wanted, rel=1e-9)
 
 
 def test_mcnemar_on_a_test_set_as_large_as_svhns():
-    found = mcnemar(*answers(620, 720, both=22_000, neither=2_692))
+    found = mcnemar(*outcomes(620, 720, both=22_000, neither=2_692))
     wanted = 2 * sum(math.comb(1340, k) for k in range(621)) / 2**1340
     assert found.p == pytest.approx(wanted, rel=1e-9)
     assert found.p == pytest.approx(0.0068, abs=1e-4)
@@ -74,7 +74,7 @@ def test_mcnemar_on_a_test_set_as_large_as_svhns():
 def test_mcnemar_without_a_difference_and_either_way_round():
     right = np.array([True, False, True])
     assert mcnemar(right, right).p == 1
-    first, second = answers(3, 11)
+    first, second = outcomes(3, 11)
     assert mcnemar(first, second).p == mcnemar(second, first).p
 
 
