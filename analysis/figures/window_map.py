@@ -37,11 +37,13 @@ def window_map(findings: Findings) -> tuple[Figure, str]:
         if rate == selected["learning_rate"] and reported in means.index:
             marks["o", "reported"] = reported
         _panel(axes, 100 * means.unstack("last"), f"{split} accuracy (%)", marks)
-    return figure, (
+    caption = (
         f"Uniform average of every evaluated window; learning rate {rate:g}; mean over seeds "
-        f"({n_of(cells)} per cell). The lowest quarter has one colour. "
-        f"Not shown: {count(left_out, 'trajectory')} with fewer windows."
+        f"({n_of(cells)} per cell). The lowest quarter has one colour."
     )
+    if left_out:
+        caption += f" Not shown: {count(left_out, 'trajectory')} with fewer windows."
+    return figure, caption
 
 
 def _windows(findings: Findings) -> tuple[float, pd.DataFrame, int]:

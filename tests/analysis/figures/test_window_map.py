@@ -18,3 +18,11 @@ def test_a_map_is_of_the_trajectories_that_have_the_most_windows(tmp_path):
     assert "Not shown: 2 trajectories with fewer windows" in caption
     labels = [text.get_text() for text in figure.axes[1].get_legend().get_texts()]
     assert "best on test (oracle): 5..5" in labels
+
+
+def test_a_map_of_all_trajectories_mentions_none_that_is_left_out(tmp_path):
+    sweep = write_sweep(tmp_path / "s", lrs=[0.05], starts=[0])
+    write_windows(sweep)
+    _, caption = window_map(findings_in(sweep))
+    assert "n = 3 per cell" in caption
+    assert "Not shown" not in caption
