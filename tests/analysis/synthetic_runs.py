@@ -30,7 +30,7 @@ def group_of(folder: Path) -> Group:
 
 
 def findings_in(folder: Path) -> Findings:
-    """Of that group."""
+    """The findings of that group."""
     return findings_of(group_of(folder))
 
 

@@ -1,4 +1,4 @@
-"""Averages of further windows, epochs saved, and distances, from the files beside the runs."""
+"""Averages of further windows, from the files beside the runs."""
 
 import pytest
 

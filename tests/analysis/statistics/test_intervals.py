@@ -91,18 +91,18 @@ def test_values_one_image_of_a_million_apart_are_not_identical():
 
 @pytest.mark.parametrize("function", [t_interval, t_test, bootstrap_interval])
 @pytest.mark.parametrize("wrong", [[math.nan], [0.1, math.inf], [0.1] * 11 + [math.nan], [[0.1]]])
-def test_refuses_values_that_are_no_numbers(function, wrong):
+def test_refuses_values_that_are_not_finite(function, wrong):
     with pytest.raises(ValueError, match="finite"):
         function(wrong)
 
 
-def test_refuses_an_interval_of_nothing():
+def test_refuses_an_interval_of_no_values():
     with pytest.raises(ValueError, match="at least one"):
         t_interval([])
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0, 95, -0.5, math.nan])
-def test_refuses_levels_that_are_no_levels(level):
+def test_refuses_invalid_levels(level):
     for function in (
         lambda: t_interval([1.0, 2.0], level),
         lambda: bootstrap_interval(list(range(12)), level),

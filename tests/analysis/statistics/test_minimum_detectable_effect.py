@@ -67,13 +67,13 @@ def test_the_effect_over_seeds_is_none_where_there_is_no_test():
 
 
 @pytest.mark.parametrize("sd", [-0.1, math.nan, math.inf])
-def test_the_effect_over_seeds_refuses_what_is_no_sd(sd):
+def test_the_effect_over_seeds_refuses_an_invalid_sd(sd):
     with pytest.raises(ValueError, match="standard deviation"):
         minimum_detectable_effect_over_seeds(sd, 5)
 
 
 @pytest.mark.parametrize("power", [0.49, 1.0, math.nan])
-def test_refuses_powers_that_are_no_powers(power):
+def test_refuses_invalid_powers(power):
     with pytest.raises(ValueError, match="power"):
         minimum_detectable_effect_over_seeds(1.0, 5, power=power)
     with pytest.raises(ValueError, match="power"):
@@ -123,7 +123,7 @@ def test_the_effect_over_images_falls_with_n_and_grows_with_the_share_and_the_po
     assert (np.diff(by_power) > 0).all()
 
 
-def test_the_effect_over_images_is_none_where_nothing_is():
+def test_the_effect_over_images_is_none_where_no_difference_is_detectable():
     assert minimum_detectable_effect_over_images(0.0, 1000) is None
     assert minimum_detectable_effect_over_images(0.001, 1000) is None  # one image differs
     assert minimum_detectable_effect_over_images(1.0, 3) is None
@@ -131,7 +131,7 @@ def test_the_effect_over_images_is_none_where_nothing_is():
 
 
 @pytest.mark.parametrize("discordant", [-0.1, 1.1, math.nan])
-def test_the_effect_over_images_refuses_what_is_no_share(discordant):
+def test_the_effect_over_images_refuses_an_invalid_share(discordant):
     with pytest.raises(ValueError, match="share"):
         minimum_detectable_effect_over_images(discordant, 1000)
     with pytest.raises(ValueError, match="image"):

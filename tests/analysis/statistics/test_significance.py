@@ -43,7 +43,7 @@ def test_holm_rejects_what_the_step_down_procedure_rejects():
 
 
 @pytest.mark.parametrize("wrong", [-0.01, 1.01, math.nan, math.inf])
-def test_holm_refuses_what_is_no_p(wrong):
+def test_holm_refuses_an_invalid_p(wrong):
     with pytest.raises(ValueError, match="p values"):
         holm([0.5, wrong])
 
@@ -89,6 +89,6 @@ def test_mcnemar_without_a_difference_and_either_way_round():
         (np.ones(3, bool), np.ones(3)),
     ],
 )
-def test_mcnemar_refuses_what_are_not_the_same_images(first, second):
+def test_mcnemar_refuses_differing_images(first, second):
     with pytest.raises(ValueError, match=r"bool|images"):
         mcnemar(first, second)
