@@ -23,21 +23,14 @@ import numpy as np
 import torch
 
 from benchmarks import cases
-from polyak.models import precision
+from polyak import allocator
 from polyak.store import environment
 
 ROOT = Path(__file__).resolve().parents[1]
 EPOCH = 73_257
 """Images in SVHN's training split: what an epoch's seconds are given for."""
-ALLOCATOR = (
-    "MALLOC_MMAP_THRESHOLD_",
-    "MALLOC_TRIM_THRESHOLD_",
-    "MALLOC_TOP_PAD_",
-    "THP_MEM_ALLOC_ENABLE",
-)
-"""Settings of memory allocation, which the Makefile sets for what runs under it."""
 ALONE = " by itself"
-"""Marks an article's case that runs without those settings."""
+"""Marks an article's case that runs under the system's own memory allocation."""
 
 Turns = dict[str, list[float]]
 """Seconds by case, one entry a turn."""
@@ -60,11 +53,11 @@ def child(arguments: Iterable[str], env: Mapping[str, str] | None = None) -> str
 def measure(names: list[str], turns: int, images: int) -> Turns:
     """Run the cases in turns, each turn in the opposite order of the one before."""
     found: Turns = {name: [] for name in names}
-    defaults = {key: value for key, value in os.environ.items() if key not in ALLOCATOR}
+    system = {**os.environ, allocator.SWITCH: "system"}
     for turn in range(turns):
         for name in names[:: 1 if turn % 2 else -1]:
             command = ["-m", "benchmarks.cases", name.removesuffix(ALONE), "--images", str(images)]
-            found[name].append(json.loads(child(command, defaults if ALONE in name else None)))
+            found[name].append(json.loads(child(command, system if ALONE in name else None)))
             print(f"turn {turn + 1} of {turns}: {name} {found[name][-1]:.2f} s", flush=True)
     return found
 
@@ -161,7 +154,6 @@ def report(turns: Turns, images: int, *, started: dict[str, float], quick: bool)
         if name.startswith("product")
     }
     described = environment.describe(torch.device("cpu"), "fp32")
-    settings = ", ".join(f"{key}={os.environ[key]}" for key in ALLOCATOR if key in os.environ)
     bf16 = "" if "training-bf16" in turns else "\nNo bfloat16: this processor has no instructions"
     bf16 += " for it, and emulates them slowly.\n" if bf16 else ""
     shares = profiles(["article-training", "training"])
@@ -173,8 +165,8 @@ Machine: {processor()}, {torch.get_num_threads()} threads, {described["platform"
 {platform.python_version()}, torch {torch.__version__}; code {described["commit"]}. n = {
         count
     } turns of
-{images:,} random images (32x32) for each case, in memory; medians (smallest to largest). Memory
-allocation: {settings or "the defaults"}; "by itself" means without these settings.
+{images:,} random images (32x32) for each case, in memory; medians (smallest to largest). "By
+itself" means under the system's own memory allocation, all else under `polyak.allocator`'s.
 
 Each measurement is a process of its own with a warm-up first; the cases take turns, and ratios are
 between measurements of the same turn. The article's loop (DataLoader, ToTensor, Normalize, NCHW,
@@ -238,7 +230,7 @@ def main() -> None:
     turns = 1 if arguments.quick else arguments.turns
     images = 640 if arguments.quick else arguments.images
     names = [f"article-{kind}{ALONE}" for kind in ("training", "evaluation")] + [*cases.CASES]
-    if not precision.fast_bf16(torch.device("cpu")):
+    if not environment.fast_bf16(torch.device("cpu")):
         names = [name for name in names if not name.endswith("bf16")]
     text = report(
         measure(names, turns, images), images, started=start(turns), quick=arguments.quick

@@ -19,7 +19,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from polyak.averaging import mean_of_states
+from polyak.averaging.mean import mean_of_states
 from polyak.averaging.stream import average_files
 
 COUNT = 20_000

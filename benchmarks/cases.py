@@ -17,9 +17,14 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import article
-from polyak.evaluation import logits as evaluation
+from polyak import allocator
+from polyak.evaluation.logits import logits
+from polyak.evaluation.scores import scores
+from polyak.models.initial import initial_model
 from polyak.models.small_cnn import SmallCNN
-from polyak.training import epoch as training
+from polyak.training.epoch import train_epoch
+from polyak.training.schedules.constant import Constant
+from polyak.training.trainer import Trainer
 
 BATCH_SIZE = 128
 WEIGHT_SETS = 4
@@ -34,7 +39,7 @@ def pixels(count: int) -> tuple[Tensor, Tensor]:
 
 
 def small_cnn() -> nn.Module:
-    return training.initial_model(lambda: SmallCNN((3, 32, 32), 10), seed=0)
+    return initial_model(lambda: SmallCNN((3, 32, 32), 10), seed=0)
 
 
 def article_training() -> Callable[[Tensor, Tensor], object]:
@@ -49,15 +54,18 @@ def our_training(precision: str) -> Callable[[Tensor, Tensor], object]:
     """An epoch of this project's loop."""
     model = small_cnn()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.001, momentum=0.9)
-    return lambda images, labels: training.train_epoch(
-        model,
-        optimizer,
-        images,
-        labels,
+    return lambda images, labels: train_epoch(
+        Trainer(
+            model,
+            optimizer,
+            Constant(),
+            images,
+            labels,
+            seed=0,
+            batch_size=BATCH_SIZE,
+            precision=precision,
+        ),
         epoch=0,
-        seed=0,
-        batch_size=BATCH_SIZE,
-        precision=precision,
     )
 
 
@@ -82,7 +90,7 @@ def our_evaluation(precision: str) -> Callable[[Tensor, Tensor], object]:
     def run(images: Tensor, labels: Tensor) -> None:
         for state in states:
             model.load_state_dict(state)
-            evaluation.scores(evaluation.logits(model, images, precision=precision), labels)
+            scores(logits(model, images, precision=precision).numpy(), labels.numpy())
 
     return run
 
@@ -145,6 +153,7 @@ def shares(case: str, count: int) -> list[tuple[str, float]]:
 
 
 def main() -> None:
+    allocator.keep_freed_memory()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("case", choices=CASES)
     parser.add_argument("--images", type=int, default=2560)

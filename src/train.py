@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
 
 import hydra
@@ -21,10 +21,11 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from polyak import allocator
 from polyak.config import again, sweep
-from polyak.config import schema as configuration
+from polyak.config.schema import Config, parse, plain
 from polyak.errors import PolyakError
-from polyak.runs.directory import WRITTEN_BY_HYDRA, Run
+from polyak.runs.directory import WRITTEN_BY_HYDRA, Run, claimed
 
 failures: list[str] = []
 """What stopped this process's run; its log says more."""
@@ -32,17 +33,17 @@ failures: list[str] = []
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="config")
 def main(cfg: DictConfig) -> None:
-    hydra_config = HydraConfig.get()
-    directory = Path(hydra_config.runtime.output_dir)
-    in_sweep = hydra_config.mode == RunMode.MULTIRUN
+    allocator.keep_freed_memory()  # before torch is imported, in every launcher's workers too
+    settings = HydraConfig.get()
+    in_sweep = settings.mode == RunMode.MULTIRUN
     try:
         run(
             cfg,
-            directory,
-            caller=Path(hydra_config.runtime.cwd),
+            Path(settings.runtime.output_dir),
+            caller=Path(settings.runtime.cwd),
             in_sweep=in_sweep,
-            threads=sweep.threads(hydra_config.launcher) if in_sweep else None,
-            by_hydra=(str(hydra_config.output_subdir), f"{hydra_config.job.name}.log"),
+            threads=sweep.threads(settings.launcher) if in_sweep else None,
+            by_hydra=(str(settings.output_subdir), f"{settings.job.name}.log"),
         )
     except Exception as error:
         failures.append(str(error) or type(error).__name__)
@@ -58,124 +59,64 @@ def run(
     threads: int | None,
     by_hydra: Collection[str] = WRITTEN_BY_HYDRA,
 ) -> None:
-    """One job: from the composed configuration to a complete run directory."""
-    with Run(directory, by_hydra) as this:
+    """From the composed configuration to a complete run directory."""
+    with claimed(directory, by_hydra) as this:
         with this.stage("config"):
-            config = configuration.parse(configuration.plain(cfg), caller=caller)
-            window = configuration.window(config)
-            if this.finished(configuration.resolved(config)):
-                this.log_finished()
-                return
+            config = parse(plain(cfg), caller=caller)
+        if not this.finished(config.resolved):
+            complete(this, config, in_sweep=in_sweep, threads=threads)
 
-        with this.stage("imports"):  # here and not above: --help must not wait for torch
-            from polyak import averaging
-            from polyak.averaging import greedy
-            from polyak.config import build
-            from polyak.evaluation import logits as evaluation
-            from polyak.runs import comparison
-            from polyak.runs import records as record
-            from polyak.runs.progress import Progress
-            from polyak.store import environment
-            from polyak.training import epoch as training
 
-        with this.stage("data"):
-            wanted = config.training
-            device = environment.prepare(wanted.device, wanted.threads or threads, wanted.precision)
-            data = build.dataset(config, sweep=in_sweep)
-            recipe = build.recipe(config, data)
-            scheme = build.scheme(config)
-            described = averaging.described(scheme)
-            trajectory = build.trajectory(config, recipe, data)
-            keys = {
-                name: evaluation.evaluation_key(split, recipe.precision)
-                for name, split in data.evaluated.items()
-            }
+def complete(this: Run, config: Config, *, in_sweep: bool, threads: int | None) -> None:
+    """The run of a checked configuration, step by step."""
+    # Imported here, since --help and wrong values need not wait for torch.
+    from polyak.config.build import build
+    from polyak.runs import average, comparison, figures, records, training
+    from polyak.runs.summary import Summary, Window
+    from polyak.store import environment
 
-        with this.stage("training"):
-            metrics = record.Metrics(directory / "metrics.csv")
-            records = []
-            with Progress(config, data, trajectory, device) as progress:
-                this.epoch = 0
-                for epoch in trajectory.epochs(
-                    recipe,
-                    data,
-                    count=config.training.epochs,
-                    device=device,
-                    keys=keys,
-                    run=directory,
-                    on_step=progress.step,
-                ):
-                    metrics.add(epoch)
-                    record.link_epoch(directory, trajectory, keys, epoch.training.epoch)
-                    progress.epoch(epoch)
-                    records.append(epoch)
-                    this.epoch = epoch.training.epoch + 1
-                metrics.write()
-            this.epoch = None
+    run, window = this.directory, config.window
+    with this.stage("data"):
+        job = build(config, in_sweep=in_sweep, threads=threads)
 
-        with this.stage("averaging"):
-            judge = evaluation.Evaluator(
-                training.initial_model(recipe.model, recipe.seed),
-                data.evaluated,
-                device,
-                recipe.precision,
-            )
-            # The run's own links: another run may be mending this trajectory.
-            checkpoints = [record.checkpoint_file(directory, epoch) for epoch in window]
-            if isinstance(scheme, averaging.Greedy):
-                weightings: list[Sequence[float]] = [
-                    greedy.weights(scheme, checkpoints, judge, records, window)
-                ]
-            else:
-                counts = range(1 if config.averaging.running else len(window), len(window) + 1)
-                weightings = [scheme.weights(window[:count]) for count in counts]
-            for weights, average in zip(
-                weightings, averaging.prefix_means(checkpoints, weightings), strict=True
-            ):
-                answers = judge.answers(average.tensors)
-                scores = judge.scores(answers)
-                metrics.add_average(window[len(weights) - 1], len(weights), scores)
-            ensemble = record.ensemble_scores(directory, data, window, weights)
+    with this.stage("training"):
+        epochs = training.train(run, job.trajectory, job.keys, config.training.epochs, job.device)
 
-        with this.stage("recording"):
-            from polyak.runs import figures
-
-            record.save_average(directory, average, answers, data, window, described)
-            compared = comparison.compare(records, window, scores, ensemble)
-            title = record.title(config, data, window, described)
-            figures.accuracy(
-                directory / "figures" / "accuracy.png",
-                title=title,
-                epochs=window,
-                checkpoints=[records[epoch].scores["test"].accuracy for epoch in window],
-                average=scores["test"].accuracy,
-                mean=compared["results"]["window_mean"]["test"]["accuracy"],
-                ensemble=ensemble["test"].accuracy,
-            )
-            figures.samples(
-                directory / "figures" / "samples.png",
-                title=f"training images of {data.title}",
-                images=data.train.images,
-                labels=data.train.labels,
-            )
-
-        this.finish(
-            {
-                "config": configuration.resolved(config),
-                "dataset": record.describe(data),
-                "fingerprint": trajectory.fingerprint,
-                "training_split": trajectory.ingredients["training_split"],
-                "evaluation_keys": keys,
-                "window": {"start": window.start, "end": window.stop, "count": len(window)},
-                "scheme": described,
-                "weights": list(weights),
-                **compared,
-                "trajectory": trajectory.origin,
-                "seconds": this.seconds,
-                "environment": environment.describe(device, recipe.precision),
-            },
-            message=comparison.table(compared, window, described),
+    with this.stage("averaging"):
+        averaged = average.average_window(
+            run, window, config.scheme, epochs, job.evaluator(), running=config.averaging.running
         )
+
+    with this.stage("ensemble"):
+        ensemble = average.ensemble_scores(run, job.data.evaluated, window, averaged.weights)
+
+    with this.stage("recording"):
+        records.write_metrics(run / "metrics.csv", epochs, averaged.growth)
+        records.save_labels(run, job.data)
+        averaged.save(run)
+
+    compared = comparison.compare(epochs, window, averaged.scores, ensemble)
+    with this.stage("figures"):
+        figures.draw(run / "figures", job.title, epochs, window, compared.results, job.data)
+
+    this.finish(
+        Summary(
+            config=config.resolved,
+            dataset=records.describe(job.data),
+            fingerprint=job.trajectory.fingerprint,
+            training_split=job.trajectory.ingredients["training_split"],
+            evaluation_keys=dict(job.keys),
+            window=Window(start=window.start, end=window.stop, count=len(window)),
+            scheme=config.scheme.description,
+            weights=list(averaged.weights),
+            results=compared.results,
+            gains=compared.gains,
+            trajectory=job.trajectory.origin,
+            seconds=this.seconds,
+            environment=environment.describe(job.device, config.training.precision),
+        ),
+        message=comparison.table(compared, window, config.scheme.description),
+    )
 
 
 def command() -> None:

@@ -9,10 +9,11 @@ import time
 import pytest
 import torch
 
-from polyak import averaging
 from polyak.__main__ import COMMANDS, main
+from polyak.averaging.mean import mean_of_files
 from polyak.weights import checkpoint
 from tests.conftest import ROOT
+from tests.runs.records import SUMMARY
 
 NAMES = [command.__name__ for command in COMMANDS]
 POLYAK = (sys.executable, "-m", "polyak")
@@ -81,13 +82,7 @@ def test_distances_need_no_figures_tables_or_configuration(tmp_path, paths):
     for epoch, path in enumerate(paths[:2]):
         path.rename(tmp_path / "checkpoints" / f"epoch_{epoch:03d}.safetensors")
     paths[2].rename(tmp_path / "averaged.safetensors")
-    summary = {
-        "config": {"training": {"epochs": 2}},
-        "window": {"start": 0, "end": 2},
-        "evaluation_keys": {},
-        "environment": {"threads": 2},
-    }
-    (tmp_path / "summary.json").write_text(json.dumps(summary))
+    (tmp_path / "summary.json").write_text(json.dumps(SUMMARY))
     done = subprocess.run(
         [sys.executable, "-c", DISTANCES, str(tmp_path)],
         capture_output=True,
@@ -181,7 +176,7 @@ def test_average_is_the_schemes_mean(tmp_path, paths, arguments, scheme, weights
     out = tmp_path / "out.safetensors"
     assert main(["average", str(out), *map(str, paths), *arguments]) == 0
     found = checkpoint.load(out)
-    assert torch.equal(found.tensors["w"], averaging.mean_of_files(paths, weights).tensors["w"])
+    assert torch.equal(found.tensors["w"], mean_of_files(paths, weights).tensors["w"])
     assert found.metadata["scheme"] == scheme
     *lines, last = capsys.readouterr().out.splitlines()
     shares = [f"{weight / sum(weights):.4f}" for weight in weights]
@@ -194,15 +189,26 @@ def test_average_is_the_schemes_mean(tmp_path, paths, arguments, scheme, weights
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--weights", "0.5", "0.6", "0"], "they sum to 1.1; allowed: 1"),
-        (["--weights", "1.5", "-0.5", "0"], "allowed: finite and not negative"),
-        (["--weights", "1"], "1 weights for 3 files"),
+        (["--weights", "0.5", "0.6", "0"], "they sum to 1.1; allowed: weights that sum to 1"),
+        (
+            ["--weights", "1.5", "-0.5", "0"],
+            "--weights values.1 = -0.5: input should be greater than or equal to 0",
+        ),
+        (["--weights", "1"], "1 weights; allowed: 3, one per checkpoint"),
         (["--weights", "1", "0", "0", "--scheme", "ramp"], "leave --scheme and --set out"),
-        (["--scheme", "exponential"], "needs --set decay"),
-        (["--scheme", "exponential", "--set", "decay=big"], "--set decay=big: not for exponential"),
-        (["--scheme", "latest", "--set", "decay=1"], "--set decay: latest takes k"),
-        (["--scheme", "latest", "--set", "k=0"], "with a weight above 0"),
-        (["--scheme", "median"], "--scheme median: allowed: uniform, latest, exponential, power"),
+        (["--scheme", "exponential"], "--scheme exponential --set decay: this key is missing"),
+        (
+            ["--scheme", "exponential", "--set", "decay=big"],
+            "--set decay = 'big': input should be a valid number",
+        ),
+        (["--scheme", "latest", "--set", "decay=1"], "--set decay = 1: there is no such key"),
+        (
+            ["--scheme", "latest", "--set", "k=0"],
+            "--set k = 0: input should be greater than or equal to 1",
+        ),
+        (["--scheme", "greedy"], "greedy needs a validation split"),
+        (["--scheme", "ramp", "--set", "decay=0.3"], "allowed: 'linear' or 'one_minus_sqrt'"),
+        (["--scheme", "median"], "--scheme median: allowed: explicit, exponential, greedy, latest"),
     ],
 )
 def test_average_refuses_what_makes_no_average(tmp_path, paths, arguments, message, capsys):

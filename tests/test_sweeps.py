@@ -15,7 +15,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from polyak.config import again, sweep
-from polyak.config.schema import point
+from polyak.config.resolvers import point
 from polyak.errors import ConfigError
 from tests.conftest import ROOT
 

@@ -16,8 +16,9 @@ import torch
 
 from benchmarks import article
 from benchmarks.article import ArticleCNN
-from polyak import averaging
-from polyak.evaluation import logits as evaluation
+from polyak.averaging.mean import mean_of_files
+from polyak.evaluation.logits import logits
+from polyak.evaluation.scores import scores as scores_of
 from polyak.models.small_cnn import SmallCNN
 from polyak.runs.records import COLUMNS
 from polyak.weights import checkpoint
@@ -120,14 +121,14 @@ def test_summary_metrics_and_predictions_tell_the_same_story(finished, arrays):
     model = SmallCNN((3, 8, 8), 10, channels=(4, 8), hidden=16)
     model.load_state_dict(checkpoint.load(directory / "averaged.safetensors").tensors)
     images = torch.from_numpy(np.load(arrays / "test.npz")["images"]).permute(0, 3, 1, 2)
-    answers = evaluation.logits(model, images.contiguous(), precision="fp32")
+    found = logits(model, images.contiguous(), precision="fp32")
     predictions = directory / "predictions" / "test"
     labels = checkpoint.load(predictions / "labels.safetensors").tensors
     assert torch.equal(
-        answers, checkpoint.load(predictions / "average.safetensors").tensors["logits"]
+        found, checkpoint.load(predictions / "average.safetensors").tensors["logits"]
     )
     assert labels["labels"].tolist() == np.load(arrays / "test.npz")["labels"].tolist()
-    accuracy = evaluation.scores(answers, labels["labels"]).accuracy
+    accuracy = scores_of(found.numpy(), labels["labels"].numpy()).accuracy
     assert results["average"]["test"]["accuracy"] == accuracy
     assert metrics["average_test_accuracy"].iloc[-1] == accuracy
     window = metrics["test_accuracy"].iloc[1:]
@@ -160,12 +161,12 @@ def test_the_running_average_is_that_of_each_window(finished):
     assert metrics["average_test_accuracy"][1] == metrics["test_accuracy"][1]
     model = SmallCNN((3, 8, 8), 10, channels=(4, 8), hidden=16)
     paths = [directory / f"checkpoints/epoch_{epoch:03d}.safetensors" for epoch in (1, 2)]
-    model.load_state_dict(averaging.mean_of_files(paths).tensors)
+    model.load_state_dict(mean_of_files(paths).tensors)
     labels = checkpoint.load(directory / "predictions/validation/labels.safetensors").tensors
     source = np.load(metrics_source(directory))["images"][labels["image_ids"].numpy()]
     images = torch.from_numpy(source).permute(0, 3, 1, 2).contiguous()
-    answers = evaluation.logits(model, images, precision="fp32")
-    scores = evaluation.scores(answers, labels["labels"])
+    found = logits(model, images, precision="fp32")
+    scores = scores_of(found.numpy(), labels["labels"].numpy())
     assert metrics["average_val_accuracy"][2] == scores.accuracy
 
 
@@ -252,7 +253,7 @@ WRONG = [
     *("training.epochs=abc", "training.batch_size=0", "optimizer.lr=-0.1", "optimizer.typo=1"),
     *("+optimizer.typo=1", "averaging.start=4", "averaging.end=5", "averaging.end=2"),
     *("dataset.train=missing.npz", "optimizer._target_=os.system", "optimizer=lion"),
-    *("model.classes=3", "training.batch_size=301", "dataset.limit_train=20"),
+    *("training.batch_size=301", "dataset.limit_train=20"),
     *("dataset.validation=300", "training.device=cuda:7", "dataset.classes=4"),
 ]
 NAMED = {
@@ -261,7 +262,6 @@ NAMED = {
     "+optimizer.typo=1": "optimizer.typo = 1: there is no such key",
     "optimizer=lion": "Could not find 'optimizer/lion'",
     "dataset.limit_train=20": "training.batch_size = 32: allowed: at most the 20 training images",
-    "model.classes=3": "allowed: 10, the classes",
     "dataset.train=missing.npz": "missing.npz': there is no such file",
 }
 

@@ -22,7 +22,7 @@ def image_tests(runs: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         try:
             found = Predictions(Path(run["directory"]), "test")
             average = found.correct(found.log_probabilities("average"))
-            last = found.correct(found.log_probabilities(str(run["end"] - 1)))
+            last = found.correct(found.log_probabilities(int(run["end"]) - 1))
         except AnalysisError as error:
             problems.append(f"no image-level test: {error}")
             continue

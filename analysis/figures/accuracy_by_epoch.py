@@ -9,9 +9,9 @@ from analysis.compare.candidates import of_candidate
 from analysis.compare.findings import Findings
 from analysis.figures.catalogue import NotDrawnError
 from analysis.figures.panels import band, grid, shade_window, whole_numbers
-from analysis.figures.style import BLUE, VERMILLION
 from analysis.read.window_table import growing
 from analysis.wording import n_of, window
+from polyak.runs.style import BLUE, VERMILLION
 
 AVERAGES = {
     "average so far": (

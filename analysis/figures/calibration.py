@@ -14,12 +14,12 @@ from analysis.compare.baselines import SHORT
 from analysis.compare.findings import Findings
 from analysis.figures.catalogue import NotDrawnError
 from analysis.figures.panels import spread
-from analysis.figures.style import COLOURS, WIDTH
+from analysis.figures.style import WIDTH
 from analysis.read.directories import AnalysisError
-from analysis.read.predictions import Array, Predictions, reliability
+from analysis.read.predictions import Predictions
 from analysis.wording import candidate, count
-
-BINS = 15
+from polyak.evaluation.scores import BINS, Array, reliability
+from polyak.runs.style import COLOURS
 
 
 def calibration(findings: Findings) -> tuple[Figure, str]:
@@ -53,19 +53,19 @@ def _reliability(curve: Axes, shares: Axes, members: list[dict[str, Array]]) -> 
     labels = np.concatenate([found["labels"] for found in members])
     curve.plot([0, 100], [0, 100], color="black", linewidth=0.7)
     for what, marker in zip(("last", "average", "ensemble"), "D^s", strict=True):
-        table = reliability(np.concatenate([found[what] for found in members]), labels, BINS)
-        filled = table[table["count"] >= 10]  # a bin of a few images is noise
+        bins = reliability(np.concatenate([found[what] for found in members]), labels)
+        filled = bins.count >= 10  # a bin of a few images is noise
         curve.plot(
-            100 * filled["confidence"],
-            100 * filled["accuracy"],
+            100 * bins.confidence[filled],
+            100 * bins.accuracy[filled],
             color=COLOURS[what],
             marker=marker,
             label=SHORT[what],
         )
-        share = 100 * table["count"] / table["count"].sum()
+        share = 100 * bins.count / bins.count.sum()
         shares.step(
-            [*(100 * table["low"]), 100],
-            [*share, share.iloc[-1]],
+            [*(100 * bins.low), 100],
+            [*share, share[-1]],
             where="post",
             color=COLOURS[what],
         )
@@ -91,7 +91,7 @@ def _probabilities(run: Mapping[Hashable, Any]) -> dict[str, Array] | None:
     found = Predictions(Path(run["directory"]), "test")
     try:
         return {
-            "last": np.exp(found.log_probabilities(str(run["end"] - 1))),
+            "last": np.exp(found.log_probabilities(int(run["end"]) - 1)),
             "average": np.exp(found.log_probabilities("average")),
             "ensemble": np.exp(found.ensemble(range(run["start"], run["end"]), run["weights"])),
             "labels": found.labels,

@@ -35,12 +35,10 @@ class Drawn:
 
 def draw(name: str, findings: Findings, folder: Path) -> Drawn:
     """Draw a figure and write it as PNG and PDF. NotDrawnError where these runs can't give it."""
-    from analysis.figures.style import save, style  # loads matplotlib
+    from analysis.figures.style import save
+    from polyak.runs.style import style  # loads matplotlib
 
     figure_of = getattr(import_module(f"analysis.figures.{name}"), name)
     with style():
-        try:
-            figure, caption = figure_of(findings)
-        except KeyError as error:  # files of another version
-            raise NotDrawnError(f"the runs have no {error.args[0]}") from error
+        figure, caption = figure_of(findings)
         return save(figure, findings, caption, name, folder)

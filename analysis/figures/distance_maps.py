@@ -9,11 +9,12 @@ from matplotlib.figure import Figure
 
 from analysis.compare.findings import Findings
 from analysis.figures.catalogue import NotDrawnError
-from analysis.figures.panels import grid, map_of, shade_window, whole_numbers
-from analysis.figures.style import BLUE, VERMILLION
+from analysis.figures.panels import grid, shade_window, whole_numbers
 from analysis.read.directories import AnalysisError
 from analysis.read.distance_table import distance_table
 from analysis.wording import candidate, count
+from polyak.runs.maps import map_of
+from polyak.runs.style import BLUE, VERMILLION
 
 
 def distance_maps(findings: Findings) -> tuple[Figure, str]:

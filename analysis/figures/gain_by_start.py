@@ -9,7 +9,8 @@ from analysis.compare.baselines import BASELINES, SHORT
 from analysis.compare.findings import Findings
 from analysis.figures.captions import like_selected, lines_and_bands
 from analysis.figures.panels import band, grid, whole_numbers
-from analysis.figures.style import VERMILLION, rates_style
+from analysis.figures.style import rates_style
+from polyak.runs.style import VERMILLION
 
 
 def gain_by_start(findings: Findings) -> tuple[Figure, str]:

@@ -1,6 +1,6 @@
-"""What several figures draw: panels, lines with bands, spreads and maps."""
+"""What several figures draw: panels, lines with bands, and spreads."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -83,21 +83,3 @@ def whole_numbers(axes: Iterable[Axes]) -> None:
         if high - low < 2:  # one epoch
             one.set_xlim((low + high) / 2 - 1, (low + high) / 2 + 1)
         one.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
-
-
-def map_of(
-    axes: Axes, table: pd.DataFrame, **options: Any
-) -> tuple[Any, Callable[[float, float], tuple[int, int]]]:
-    """A map of `table` (its index upwards, its columns to the right), labelled by the names that it
-    has, so that missing ones take no room. Also a function from names to a cell's place."""
-    mesh = axes.pcolormesh(table.to_numpy(), **options)
-    for names, ticks, label in (
-        (list(table.columns), axes.set_xticks, axes.set_xticklabels),
-        (list(table.index), axes.set_yticks, axes.set_yticklabels),
-    ):
-        every = -(-len(names) // 10)
-        ticks([place + 0.5 for place in range(0, len(names), every)])
-        label([f"{name:g}" for name in names[::every]])
-    axes.grid(visible=False)
-    columns, rows = list(table.columns), list(table.index)
-    return mesh, lambda column, row: (columns.index(column), rows.index(row))

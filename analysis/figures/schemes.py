@@ -7,8 +7,9 @@ from analysis.compare.baselines import SHORT
 from analysis.compare.findings import Findings
 from analysis.figures.catalogue import NotDrawnError
 from analysis.figures.panels import spread
-from analysis.figures.style import COLOURS, VERMILLION, WIDTH
+from analysis.figures.style import WIDTH
 from analysis.wording import n_of, window
+from polyak.runs.style import COLOURS, VERMILLION
 
 
 def schemes(findings: Findings) -> tuple[Figure, str]:

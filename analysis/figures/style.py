@@ -1,14 +1,10 @@
 """How every figure looks and is saved: for a page of a paper, and for colour-blind readers."""
 
 import textwrap
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
@@ -16,30 +12,12 @@ from matplotlib.figure import Figure
 
 from analysis.compare.findings import Findings
 from analysis.figures.catalogue import Drawn
-from polyak import files
+from polyak.runs.style import write
 
 WIDTH = 7.0
 """Inches: two columns of a paper, or a page with margins."""
 
-# Okabe and Ito's palette, which colour-blind readers can tell apart.
-BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY = (
-    *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"),
-)
-COLOURS = {"average": VERMILLION, "window_mean": GREEN, "last": BLUE, "ensemble": PURPLE}
 MARKERS = "osD^vPX*"
-
-_STYLE: Any = {
-    **{"font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8, "legend.fontsize": 7},
-    **{"xtick.labelsize": 7, "ytick.labelsize": 7, "figure.titlesize": 8.5},
-    **{"axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.25},
-    **{"lines.linewidth": 1.3, "lines.markersize": 4, "legend.frameon": False},
-    **{"text.parse_math": False, "pdf.fonttype": 42, "savefig.dpi": 200},
-}
-
-
-def style() -> Any:
-    """A context in which figures have this project's look."""
-    return plt.rc_context(_STYLE)
 
 
 def save(figure: Figure, findings: Findings, caption: str, name: str, folder: Path) -> Drawn:
@@ -51,11 +29,8 @@ def save(figure: Figure, findings: Findings, caption: str, name: str, folder: Pa
     wrapped = textwrap.fill(caption, int(inches * 21.5))
     figure.supxlabel(wrapped, x=0.01, ha="left", fontsize=6.5, color="#333333")
     paths = {suffix: folder / f"{name}.{suffix}" for suffix in ("png", "pdf")}
-    for suffix, path in paths.items():
-        with files.atomic(path) as temporary, warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Glyph .* missing")  # names in any script
-            # Without the date, the same numbers give the same bytes.
-            figure.savefig(temporary, metadata={"CreationDate": None} if suffix == "pdf" else None)
+    for path in paths.values():
+        write(figure, path)
     plt.close(figure)
     return Drawn(name, caption, paths["png"], paths["pdf"])
 

@@ -1,18 +1,14 @@
 """Accuracy of the average by the first and last epoch of its window."""
 
-from collections.abc import Mapping
-from typing import Any
-
-import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.compare.findings import Findings
 from analysis.figures.catalogue import NotDrawnError
-from analysis.figures.panels import grid, map_of
-from analysis.figures.style import VERMILLION, WIDTH
+from analysis.figures.panels import grid
+from analysis.figures.style import WIDTH
 from analysis.wording import count, n_of
+from polyak.runs import maps
 
 
 def window_map(findings: Findings) -> tuple[Figure, str]:
@@ -30,13 +26,13 @@ def window_map(findings: Findings) -> tuple[Figure, str]:
         means, counts = grouped.mean(), grouped.size()
         cells |= set(counts)
         best = means[counts == counts.max()].idxmax()  # cells of fewer seeds are noisier
-        marks = {("s", "best on validation"): best}
+        marks = {"best on validation": ("s", best)}
         if split == "test":
-            marks = {("^", "best on test (oracle)"): best}
+            marks = {"best on test (oracle)": ("^", best)}
         reported = (selected["start"], selected["end"] - 1)
         if rate == selected["learning_rate"] and reported in means.index:
-            marks["o", "reported"] = reported
-        _panel(axes, 100 * means.unstack("last"), f"{split} accuracy (%)", marks)
+            marks["reported"] = ("o", reported)
+        maps.window_map(axes, 100 * means.unstack("last"), f"{split} accuracy (%)", marks)
     caption = (
         f"Uniform average of every evaluated window; learning rate {rate:g}; mean over seeds "
         f"({n_of(cells)} per cell). The lowest quarter has one colour."
@@ -60,30 +56,3 @@ def _windows(findings: Findings) -> tuple[float, pd.DataFrame, int]:
     sizes = table.groupby("fingerprint").size()
     kept = sizes[sizes == sizes.max()].index
     return rate, table[table["fingerprint"].isin(kept)], len(sizes) - len(kept)
-
-
-def _panel(
-    axes: Axes,
-    accuracies: pd.DataFrame,
-    label: str,
-    marks: Mapping[tuple[str, str], Any],
-) -> None:
-    low = float(np.nanquantile(accuracies.to_numpy(), 0.25))
-    mesh, place = map_of(axes, accuracies, cmap="cividis", vmin=low)
-    axes.figure.colorbar(mesh, ax=axes, label=label, extend="min")
-    for (marker, what), (start, last) in marks.items():
-        column, row = place(last, start)
-        axes.plot(
-            column + 0.5,
-            row + 0.5,
-            marker,
-            color=VERMILLION,
-            markersize=8,
-            fillstyle="none",
-            markeredgewidth=1.5,
-            linestyle="none",
-            clip_on=False,
-            label=f"{what}: {start}..{last}",
-        )
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
-    axes.set(xlabel="last epoch of the window", ylabel="first epoch")

@@ -18,8 +18,10 @@ import pandas as pd
 import yaml
 
 from analysis.read import epoch_table, summary_row
-from analysis.read.directories import expected, find, first_line
+from analysis.read.directories import AnalysisError, expected, find, first_line
 from analysis.wording import count
+from polyak.errors import PolyakError
+from polyak.runs.summary import Summary
 
 STATUSES = ("finished", "failed", "unfinished", "missing", "unusable")
 """Missing: a point of the sweep that has no directory yet. Unusable: the run ended, but its results
@@ -106,12 +108,15 @@ def _row(run: Path) -> dict[str, Any]:
     }
     try:
         if (run / "summary.json").exists():
-            return row | summary_row.finished(_json(run / "summary.json"))
+            return row | summary_row.finished(Summary.read(run))
         row |= _planned(run)
         if (run / "failure.json").exists():
             failure = _json(run / "failure.json")
             reason = summary_row.text(f"{failure['stage']}: {failure['reason']}")
             return row | {"status": "failed", "reason": reason}
+    except (PolyakError, AnalysisError) as error:
+        reason = summary_row.text(str(error).removeprefix(f"{run}/"))
+        return row | _planned(run) | {"status": "unusable", "reason": reason}
     except _CORRUPTED as error:
         return row | {"status": "unusable", "reason": f"unreadable: {first_line(error)}"}
     return row | {"reason": _unfinished(run, len(row["metrics"].rows))}

@@ -1,11 +1,14 @@
 """One run's summary.json and configuration, as a row of plain values.
 
-row = finished(json.loads((run / "summary.json").read_text()))
+row = finished(Summary.read(run))
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
+
+from analysis.read.directories import AnalysisError
+from polyak.runs.summary import Result, Summary, flat
 
 WHOLE_NUMBERS = (
     *("seed", "epochs", "start", "end", "count"),
@@ -36,63 +39,52 @@ def configured(config: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def finished(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns of one summary.json: accuracies, calibration errors and gains as fractions,
-    losses in nats. Its status is "unusable" where a number that is needed is missing or not finite.
-    Raises KeyError, TypeError, ValueError or AttributeError for anything but a summary."""
-    data, environment = summary["dataset"], summary["environment"]
-    sizes = data["sizes"]
+def finished(summary: Summary) -> dict[str, Any]:
+    """The columns of a summary: accuracies, calibration errors and gains as fractions, losses in
+    nats. Raises AnalysisError where something that is needed is not in it."""
+    data, sizes = summary.dataset, summary.dataset.sizes
+    numbers = _results(summary.results)
     row = {
         "status": "finished",
-        "dataset": text(data["name"]),
-        "synthetic": bool(data["synthetic"]),
-        "substitute_for": None if (asked := data.get("substitute_for")) is None else text(asked),
-        **configured(summary["config"]),
-        **{name: summary["window"][name] for name in ("start", "end", "count")},
-        **{f"{name}_images": sizes[name] for name in ("train", "test")},
-        "validation_images": sizes.get("validation"),
-        "scheme": text(summary["scheme"]),
-        "weights": tuple(summary["weights"]),
-        "fingerprint": str(summary["fingerprint"]),
-        "training_key": summary.get("training_split"),
-        "test_key": str(summary["evaluation_keys"]["test"]),
-        "validation_key": summary["evaluation_keys"].get("validation"),
-        "trajectory": summary["trajectory"],
-        "seconds": math.fsum(summary["seconds"].values()),
+        "dataset": text(data.name),
+        "synthetic": data.synthetic,
+        "substitute_for": None if data.substitute_for is None else text(data.substitute_for),
+        **configured(summary.config),
+        **summary.window.model_dump(),
+        **{f"{name}_images": sizes.get(name) for name in ("train", "validation", "test")},
+        "scheme": text(summary.scheme),
+        "weights": tuple(summary.weights),
+        "fingerprint": summary.fingerprint,
+        "training_key": summary.training_split,
+        "test_key": summary.evaluation_keys.get("test"),
+        "validation_key": summary.evaluation_keys.get("validation"),
+        "trajectory": summary.trajectory,
+        "seconds": math.fsum(summary.seconds.values()),
         **{
-            key: environment.get(key)
+            key: summary.environment.get(key)
             for key in ("device", "hardware", "threads", "precision", "commit", "python", "torch")
         },
     }
-    needed = [name for name in WHOLE_NUMBERS[:7] if name != "validation_images"]
-    wrong = [f"{name} is {row[name]}" for name in needed if _whole(row[name]) is None]
-    if row["learning_rate"] is None:
-        wrong.append("optimizer.lr is not a number")
-    numbers = _results(summary["results"])
-    wrong += [f"{name} is {value}" for name, value in numbers.items() if not _finite(value)]
-    wrong += [
-        f"{what}_test_accuracy is missing"
+    needed = ["seed", "epochs", "learning_rate", "train_images", "test_images", "test_key"]
+    lacking = [name for name in needed if row[name] is None]
+    lacking += [
+        name
         for what in ("average", *REFERENCES)
-        if f"{what}_test_accuracy" not in numbers
+        if (name := f"{what}_test_accuracy") not in numbers
     ]
-    if wrong:
-        return row | {
-            "status": "unusable",
-            "reason": f"summary.json: {wrong[0]}",
-            **dict.fromkeys(WHOLE_NUMBERS, None),
-        }
+    if lacking:
+        raise AnalysisError(f"summary.json: no {lacking[0]}")
     return row | numbers | _gains(numbers)
 
 
-def _results(results: Mapping[str, Any]) -> dict[str, Any]:
+def _results(results: Mapping[str, Result | None]) -> dict[str, Any]:
     numbers: dict[str, Any] = {}
     for what, result in results.items():
-        if not result:  # no validation split
+        if result is None:  # no validation split
             continue
-        numbers |= {f"{what}_epoch": result["epoch"]} if "epoch" in result else {}
-        for split in ("validation", "test"):
-            for measure, value in (result.get(split) or {}).items():
-                numbers[f"{what}_{split}_{measure}"] = value
+        numbers |= {} if result.epoch is None else {f"{what}_epoch": result.epoch}
+        for split, scores in result.splits.items():
+            numbers |= {f"{what}_{split}_{name}": value for name, value in scores}
     return numbers
 
 
@@ -111,23 +103,6 @@ def _gains(numbers: Mapping[str, float]) -> dict[str, float]:
 def text(value: Any) -> str:
     """Valid UTF-8: file names and foreign files may hold what is not."""
     return str(value).encode("utf-8", "backslashreplace").decode()
-
-
-def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one, with dotted keys; lists become tuples."""
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            found |= flat(value, f"{prefix}{key}.")
-        else:
-            found[f"{prefix}{key}"] = _hashable(value)
-    return found
-
-
-def _hashable(value: Any) -> Any:
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return tuple(_hashable(one) for one in value)
-    return value
 
 
 def _whole(value: Any) -> int | None:

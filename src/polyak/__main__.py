@@ -6,21 +6,22 @@ Exit codes: 0; 1 where a command fails, which says why; 2 for wrong arguments; 1
 """
 
 import argparse
-import dataclasses
 import json
 import math
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from polyak import arguments
 from polyak.errors import ConfigError, PolyakError
+from polyak.store import paths
 
 if TYPE_CHECKING:
-    from polyak.averaging import Scheme
+    from polyak.averaging.scheme import Scheme
 
 
 def windows(given: argparse.Namespace) -> int:
@@ -31,26 +32,26 @@ def windows(given: argparse.Namespace) -> int:
     from polyak.runs import window_report, windows
 
     run = FinishedRun(given.run)
-    summary, path, spent = run.summary, given.run / "windows.csv", windows.Spent()
-    starts = windows.epochs_of(given.starts or f"0:{summary.epochs}", summary.epochs - 1)
-    ends = windows.epochs_of(given.ends or f"1:{summary.epochs + 1}", summary.epochs)
+    epochs, path, spent = run.summary.epochs, given.run / "windows.csv", windows.Spent()
+    starts = windows.epochs_of(given.starts or f"0:{epochs}", epochs - 1)
+    ends = windows.epochs_of(given.ends or f"1:{epochs + 1}", epochs)
     wanted = windows.windows(starts, ends)
-    splits = run.evaluated(given.splits)
-    missing = windows.missing(windows.read(path), wanted, splits)
+    data, evaluator = run.job.data, run.job.evaluator(given.splits)
+    missing = windows.missing(windows.read(path), wanted, evaluator.splits)
     with tqdm(total=len(missing), unit="window", disable=not sys.stderr.isatty()) as bar:
         rows = windows.complete(
             path,
-            summary.checkpoint,
-            run.evaluator(splits),
+            partial(paths.checkpoint, given.run),
+            evaluator,
             wanted,
-            splits=splits,
             spent=spent,
             on_window=bar.update,
         )
     target = given.run / "figures" / "windows.png"
-    title = f"{run.data.title}, {len(run.data.train):,} training images, seed {run.config.seed}"
-    window_report.draw(target, title=title, rows=rows, configured=summary.window)
-    print(f"{window_report.report(rows, spent, summary.window)}\n{target}\n{path}")
+    title = f"{data.title}, {len(data.train):,} training images, seed {run.config.seed}"
+    window = run.summary.window.epochs
+    window_report.draw(target, title=title, rows=rows, configured=window)
+    print(f"{window_report.report(rows, spent, window)}\n{target}\n{path}")
     return 0
 
 
@@ -64,15 +65,15 @@ def distances(given: argparse.Namespace) -> int:
 
     from polyak.weights import distance_report, distances
 
-    files = {epoch: summary.checkpoint(epoch) for epoch in range(summary.epochs)}
+    files = {epoch: paths.checkpoint(given.run, epoch) for epoch in range(summary.epochs)}
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # each call does little: on a busy machine, threads would only wait
     try:
-        rows = distances.between(files, summary.average)
+        rows = distances.between(files, paths.average(given.run))
     finally:
         torch.set_num_threads(threads)
     distances.write(target, rows)
-    print(f"{distance_report.report(rows, summary.window)}\n{target}")
+    print(f"{distance_report.report(rows, summary.window.epochs)}\n{target}")
     return 0
 
 
@@ -82,14 +83,9 @@ def average(given: argparse.Namespace) -> int:
 
     if given.output.suffix != ".safetensors":
         raise ValueError(f"{given.output}: allowed: a name that ends in .safetensors")
-    count, scheme = len(given.files), given.scheme or "uniform"
-    if given.weights is None:
-        weights = _weights(scheme, given.set, count)
-    elif given.scheme or given.set:
-        raise ValueError("--weights: is a scheme of its own; leave --scheme and --set out")
-    else:
-        weights, scheme = _explicit(given.weights, count), "explicit"
-    average_files(given.output, given.files, weights, {"scheme": scheme})
+    scheme = _scheme(given)
+    weights = list(scheme.weights(range(len(given.files))))
+    average_files(given.output, given.files, weights, {"scheme": scheme.name})
     total = math.fsum(weights)
     for path, weight in zip(given.files, weights, strict=True):
         print(f"{weight / total:8.4f}  {path}")
@@ -97,55 +93,38 @@ def average(given: argparse.Namespace) -> int:
     return 0
 
 
-def _explicit(weights: list[float], count: int) -> list[float]:
-    """The weights of --weights. Raises ValueError, saying what is allowed."""
-    if len(weights) != count:
-        raise ValueError(f"--weights: {len(weights)} weights for {count} files")
-    if any(not math.isfinite(one) or one < 0 for one in weights):
-        raise ValueError("--weights: allowed: finite and not negative")
-    if not math.isclose(math.fsum(weights), 1, rel_tol=0, abs_tol=1e-6):
-        raise ValueError(f"--weights: they sum to {math.fsum(weights):g}; allowed: 1")
-    return weights
+def _scheme(given: argparse.Namespace) -> "Scheme":
+    """The scheme that the arguments ask for. Raises PolyakError, saying what is allowed."""
+    from polyak.config import choices
+    from polyak.config.schema import parse_choice
 
-
-def _weights(name: str, settings: Sequence[str], count: int) -> list[float]:
-    """The weights that a scheme with settings KEY=VALUE gives `count` files."""
-    values: dict[str, Any] = {}
-    for key, _, text in (setting.partition("=") for setting in settings):
+    known, name, values = choices.listed("scheme"), given.scheme or "uniform", {}
+    if given.weights is not None:
+        if given.scheme or given.set:
+            raise ConfigError("--weights: is a scheme of its own; leave --scheme and --set out")
+        name, values = "explicit", {"values": given.weights}
+    if name not in known:
+        raise ConfigError(f"--scheme {name}: allowed: {', '.join(known)}")
+    for key, _, text in (setting.partition("=") for setting in given.set):
         try:
             values[key] = json.loads(text)
         except ValueError:
             values[key] = text
     try:
-        return list(_scheme(name, values).weights(range(count)))
-    except TypeError as error:
-        raise ValueError(f"--set {' '.join(settings)}: not for {name} ({error})") from None
-
-
-def _scheme(name: str, settings: Mapping[str, Any]) -> "Scheme":
-    """The scheme of that name with those settings. Raises ValueError, saying what is allowed."""
-    from polyak import averaging as a
-
-    known: list[Any] = [a.Uniform, a.Latest, a.Exponential, a.Power, a.Ramp]
-    schemes = {made.__name__.lower(): made for made in known}
-    if name not in schemes:
-        raise ValueError(f"--scheme {name}: allowed: {', '.join(schemes)}")
-    wanted = [field.name for field in dataclasses.fields(schemes[name]) if field.name != "name"]
-    for key in settings:
-        if key not in wanted:
-            raise ValueError(f"--set {key}: {name} takes {', '.join(wanted) or 'nothing'}")
-    for key in wanted:
-        if key not in settings:
-            raise ValueError(f"--scheme {name}: needs --set {key}=...")
-    scheme: Scheme = schemes[name](**settings)
-    return scheme
+        made: Scheme = parse_choice(
+            "scheme", {"_target_": known[name], **values}, caller=Path.cwd()
+        )
+    except ConfigError as error:
+        option = "--weights" if given.weights is not None else f"--scheme {name} --set"
+        lines = str(error).splitlines()
+        raise ConfigError("\n".join(f"{option} {line}" for line in lines)) from None
+    return made
 
 
 def score(given: argparse.Namespace) -> int:
     """Scores of any file on a split: scores.json, predictions.csv, and the scores."""
-    from polyak.config import build
+    from polyak.config.build import build
     from polyak.config.compose import configured
-    from polyak.config.evaluator import evaluator
     from polyak.config.finished import FinishedRun
     from polyak.runs import scores
 
@@ -156,10 +135,9 @@ def score(given: argparse.Namespace) -> int:
     now = f"{datetime.now():%Y-%m-%d_%H-%M-%S.%f}"
     directory = given.output or Path(config.paths.outputs, "scores", now)
     scores.check_unused(directory)
-    data = run.data if run else build.dataset(config, sweep=True)
-    splits = {given.split: scores.split_named(given.split, data)}
-    made = run.evaluator(splits) if run else evaluator(config, data, splits)
-    found, logits = scores.evaluate(given.weights, made, given.split)
+    job = run.job if run else build(config, in_sweep=True)
+    data = job.data
+    found, logits = scores.evaluate(given.weights, job.evaluator([given.split]), given.split)
     what = {"weights": given.weights, "data": data, "split": given.split, "scores": found}
     scores.write(directory, **what, logits=logits)
     print(f"{scores.report(**what)}\n{directory}")
@@ -168,7 +146,7 @@ def score(given: argparse.Namespace) -> int:
 
 def store(given: argparse.Namespace) -> int:
     """The trajectories on disk: a line for each, and 1 where one is corrupted or was kept."""
-    from polyak.config.schema import ROOT
+    from polyak.config.choices import ROOT
     from polyak.store import maintenance
 
     found = maintenance.chosen(given.store or ROOT / "outputs" / "trajectories", given.more)

@@ -85,11 +85,6 @@ def _folders(directory: Path, name: str) -> list[Path]:
     return found
 
 
-def epoch_file(folder: Path, epoch: int) -> Path:
-    """The file of zero-based `epoch` in a folder with one file an epoch."""
-    return folder / f"epoch_{epoch:03d}.safetensors"
-
-
 def sha256(path: Path) -> str:
     """SHA-256 (hex) of a file's bytes."""
     with path.open("rb") as file:

@@ -130,6 +130,8 @@ def write_run(
             "origin": "synthetic_runs.py",
             "synthetic": False,
             "substitute_for": None,
+            "classes": 10,
+            "input_shape": [3, 32, 32],
             "sizes": {"train": 5000, "test": 1000}
             | ({"validation": round(5000 * config["dataset"]["validation"])} if validation else {}),
         },
@@ -140,6 +142,7 @@ def write_run(
         "scheme": scheme,
         "weights": [1] * len(window),
         "results": results,
+        "gains": {},  # the analysis computes its own
         "trajectory": "trained",
         "seconds": {"training": 10.0, "averaging": 1.0},
         "environment": {

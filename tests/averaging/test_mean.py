@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from polyak.averaging import Mean, mean_of_files, prefix_means, round_once
+from polyak.averaging.mean import Mean, mean_of_files, prefix_means, round_once
 from polyak.errors import CheckpointError
 from polyak.weights import checkpoint
 from polyak.weights.checkpoint import Checkpoint

@@ -3,7 +3,13 @@ import math
 import pytest
 import torch
 
-from polyak.averaging import Explicit, Exponential, Greedy, Latest, Power, Ramp, Uniform, described
+from polyak.averaging.schemes.explicit import Explicit
+from polyak.averaging.schemes.exponential import Exponential
+from polyak.averaging.schemes.greedy import Greedy
+from polyak.averaging.schemes.latest import Latest
+from polyak.averaging.schemes.power import Power
+from polyak.averaging.schemes.ramp import Ramp
+from polyak.averaging.schemes.uniform import Uniform
 
 WINDOW = range(10, 20)
 
@@ -77,13 +83,13 @@ def test_weights_are_finite_not_negative_and_not_all_zero(scheme, epochs):
 
 
 def test_a_scheme_is_described_by_its_parameters():
-    assert described(Uniform()) == "uniform"
-    assert described(Exponential(0.8)) == "exponential, decay 0.8"
+    assert Uniform().description == "uniform"
+    assert Exponential(0.8).description == "exponential, decay 0.8"
 
 
 def test_explicit_weights_must_be_as_many_as_epochs():
     assert Explicit([0.2, 0.8]).weights(range(2)) == [0.2, 0.8]
-    with pytest.raises(ValueError, match="2 weights for 3 checkpoints"):
+    with pytest.raises(ValueError, match="2 weights; allowed: 3, one per checkpoint"):
         Explicit([0.2, 0.8]).weights(range(3))
 
 
@@ -91,10 +97,17 @@ def test_greedy_keeps_what_does_not_harm():
     """An average's accuracy by what is in it: 1 harms, 2 helps, 0 makes no difference."""
     tried = []
 
-    def accuracy_of(weights):
-        tried.append(weights)
-        return 0.5 + 0.1 * weights[2] - 0.2 * weights[1]
+    class OnValidation:
+        accuracies = (0.4, 0.6, 0.7, 0.4)
 
-    chosen = Greedy().choose([0.4, 0.6, 0.7, 0.4], accuracy_of)
-    assert chosen == [1, 0, 1, 1]
+        def accuracy_of(self, weights):
+            tried.append(weights)
+            return 0.5 + 0.1 * weights[2] - 0.2 * weights[1]
+
+    assert Greedy().weights(range(4), OnValidation()) == [1, 0, 1, 1]
     assert tried == [[0, 0, 1, 0], [0, 1, 1, 0], [1, 0, 1, 0], [1, 0, 1, 1]]
+
+
+def test_greedy_needs_validation():
+    with pytest.raises(ValueError, match="needs a validation split"):
+        Greedy().weights(range(4))

@@ -5,7 +5,7 @@ import safetensors.torch
 import torch
 
 from polyak import files
-from polyak.averaging import mean_of_states
+from polyak.averaging.mean import mean_of_states
 from polyak.averaging.stream import DTYPES, average_files
 from polyak.errors import CheckpointError
 from polyak.weights import checkpoint

@@ -1,18 +1,18 @@
 import pytest
 
 from polyak.runs.comparison import compare, table
-from tests.runs.test_records import VALIDATED, record, scores
+from tests.runs.records import VALIDATED, record, scores
 
 
 def test_the_average_is_compared_with_each():
     average = {"validation": scores(0.72), "test": scores(0.88)}
     ensemble = {"validation": scores(0.74), "test": scores(0.91)}
     result = compare(VALIDATED, range(2, 4), average, ensemble)
-    results, gains = result["results"], result["gains"]
-    assert results["window_mean"]["test"]["accuracy"] == pytest.approx(0.8)
-    assert results["last"]["epoch"] == 3
-    assert results["best_by_validation"]["epoch"] == 1  # the first of equals, over all epochs
-    assert results["best_by_test_oracle"]["epoch"] == 2
+    results, gains = result.results, result.gains
+    assert results["window_mean"].test.accuracy == pytest.approx(0.8)
+    assert results["last"].epoch == 3
+    assert results["best_by_validation"].epoch == 1  # the first of equals, over all epochs
+    assert results["best_by_test_oracle"].epoch == 2
     assert {name: round(gain["test"], 6) for name, gain in gains.items()} == {
         "over_window_mean": 0.08,
         "over_last": 0.18,
@@ -26,13 +26,13 @@ def test_the_average_is_compared_with_each():
 def test_the_last_is_the_windows_last():
     both = {"validation": scores(0.7), "test": scores(0.7)}
     result = compare(VALIDATED, range(0, 2), both, both)
-    assert result["results"]["last"]["epoch"] == 1
+    assert result.results["last"].epoch == 1
 
 
 def test_nothing_is_selected_without_validation():
     result = compare([record(0, 0.5), record(1, 0.6)], range(2), *[{"test": scores(0.7)}] * 2)
-    assert result["results"]["best_by_validation"] is None
-    assert "over_best_by_validation" not in result["gains"]
+    assert result.results["best_by_validation"] is None
+    assert "over_best_by_validation" not in result.gains
 
 
 def test_the_table_marks_the_oracle_and_signs_the_gains():

@@ -3,38 +3,44 @@ import json
 import pytest
 
 from polyak.errors import DivergedError, PolyakError
-from polyak.runs.directory import Run, check_usable
+from polyak.runs.directory import check_usable, claimed
+from polyak.runs.summary import Summary
+from tests.runs.records import SUMMARY
 
 
 def test_a_finished_run_has_a_summary_and_no_failure(tmp_path):
-    with Run(tmp_path) as run:
+    with claimed(tmp_path) as run:
         with run.stage("training"):
             pass
-        run.finish({"seconds": run.seconds}, message="done")
+        run.finish(summary(seconds=run.seconds), message="done")
     assert list(json.loads((tmp_path / "summary.json").read_text())["seconds"]) == ["training"]
     assert not (tmp_path / "failure.json").exists()
 
 
 def test_a_directory_is_one_runs_only(tmp_path):
     with (
-        Run(tmp_path),
+        claimed(tmp_path),
         pytest.raises(PolyakError, match="another run is working in this directory"),
-        Run(tmp_path),
+        claimed(tmp_path),
     ):
         pytest.fail("claimed twice")
+
+
+def summary(**values):
+    return Summary.model_validate(SUMMARY | values)
 
 
 CONFIG = {"seed": 1, "paths": {"outputs": "here"}, "training": {"epochs": 4, "threads": 2}}
 
 
 def test_a_finished_run_is_known_by_its_config_wherever_it_ran(tmp_path):
-    with Run(tmp_path) as run:
+    with claimed(tmp_path) as run:
         assert not run.finished(CONFIG)
-        run.finish({"config": CONFIG}, message="done")
+        run.finish(summary(config=CONFIG), message="done")
     elsewhere = {**CONFIG, "paths": {"outputs": "there"}, "training": {"epochs": 4, "threads": 1}}
-    with Run(tmp_path) as run:
+    with claimed(tmp_path) as run:
         assert run.finished(elsewhere)
-    with pytest.raises(PolyakError, match=r"another training\.epochs"), Run(tmp_path) as run:
+    with pytest.raises(PolyakError, match=r"another training\.epochs"), claimed(tmp_path) as run:
         run.finished({**CONFIG, "training": {"epochs": 5, "threads": 2}})
     assert not (tmp_path / "failure.json").exists()
 
@@ -43,14 +49,14 @@ def test_what_an_unfinished_run_left_is_removed(tmp_path):
     fail(tmp_path, PolyakError("the reason"))
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "metrics.csv").touch()
-    with Run(tmp_path) as run:
+    with claimed(tmp_path) as run:
         assert not run.finished(CONFIG)
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {"claim.json", ".lock"}
 
 
 def fail(directory, error):
-    with pytest.raises(type(error)), Run(directory) as run, run.stage("training"):
+    with pytest.raises(type(error)), claimed(directory) as run, run.stage("training"):
         raise error
     return json.loads((directory / "failure.json").read_text())
 
@@ -59,7 +65,7 @@ def test_a_failure_is_recorded_with_its_stage(tmp_path, caplog):
     failure = fail(tmp_path, PolyakError("the reason"))
     assert failure == {
         "stage": "training",
-        "epoch": None,
+        "epoch": 0,
         "kind": "PolyakError",
         "reason": "the reason",
     }
@@ -93,7 +99,7 @@ def contents(directory):
 def test_a_directory_that_no_run_has_claimed_is_refused_and_left_as_it_is(tmp_path):
     strangers(tmp_path)
     before = contents(tmp_path)
-    with pytest.raises(PolyakError, match="no run has claimed it"), Run(tmp_path):
+    with pytest.raises(PolyakError, match="no run has claimed it"), claimed(tmp_path):
         pytest.fail("claimed")
     assert contents(tmp_path) == before
 
@@ -126,7 +132,7 @@ def test_an_unfinished_run_removes_its_own_files_and_no_other(tmp_path):
     (tmp_path / "predictions" / "validation").mkdir(parents=True)
     for name in own:
         (tmp_path / name).touch()
-    with Run(tmp_path) as run:
+    with claimed(tmp_path) as run:
         assert not run.finished(CONFIG)
     left = {path.relative_to(tmp_path).as_posix() for path in contents(tmp_path)}
     assert left == {
@@ -142,6 +148,6 @@ def test_links_to_folders_elsewhere_are_not_followed(tmp_path):
     elsewhere.parent.mkdir()
     elsewhere.touch()
     (tmp_path / "run" / "checkpoints").symlink_to(elsewhere.parent)
-    with Run(tmp_path / "run") as run:
+    with claimed(tmp_path / "run") as run:
         assert not run.finished(CONFIG)
     assert elsewhere.exists()

@@ -2,31 +2,37 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 import pytest
-import torch
 
-from polyak.runs import figures
+from polyak.runs import figures, window_report
+from polyak.runs.summary import Result
+from polyak.runs.windows import Row
+
+
+def results(**accuracies):
+    scores = {"loss": 1.0, "calibration_error": 0.1}
+    return {
+        name: Result.model_validate({"test": scores | {"accuracy": accuracy}})
+        for name, accuracy in accuracies.items()
+    }
 
 
 @pytest.fixture
 def drawn(monkeypatch):
     """The figures that are saved, kept open."""
     kept = []
-    monkeypatch.setattr(figures, "_save", lambda figure, path: kept.append(figure))
-    yield kept
-    plt.close("all")
+    monkeypatch.setattr(figures, "write", lambda figure, path: kept.append(figure))
+    monkeypatch.setattr(window_report, "write", lambda figure, path: kept.append(figure))
+    return kept
 
 
 def test_the_articles_figure(drawn, tmp_path):
     figures.accuracy(
         tmp_path / "a.png",
         title="data, model",
-        epochs=range(10, 13),
+        window=range(10, 13),
         checkpoints=[0.80, 0.84, 0.82],
-        average=0.86,
-        mean=0.82,
-        ensemble=0.87,
+        results=results(average=0.86, window_mean=0.82, ensemble=0.87),
     )
     (axes,) = drawn[0].axes
     points, average, mean, ensemble = axes.lines
@@ -47,8 +53,8 @@ def test_the_articles_figure(drawn, tmp_path):
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("count", [5, 100])
 def test_samples_are_labelled(drawn, tmp_path, channels, count):
-    images = torch.randint(256, (count, channels, 8, 8), dtype=torch.uint8)
-    labels = torch.arange(count) % 10
+    images = np.random.default_rng(0).integers(0, 256, (count, channels, 8, 8), dtype=np.uint8)
+    labels = np.arange(count) % 10
     figures.samples(tmp_path / "s.png", title="training images", images=images, labels=labels)
     (axes,) = drawn[0].axes
     shown = min(count, 72)
@@ -65,21 +71,23 @@ def test_titles_are_text_and_no_mathematics(tmp_path):
     figures.accuracy(
         tmp_path / "a.png",
         title=title,
-        epochs=[3],
+        window=[3],
         checkpoints=[0.5],
-        average=0.6,
-        mean=0.5,
-        ensemble=0.7,
+        results=results(average=0.6, window_mean=0.5, ensemble=0.7),
     )
-    images = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
-    figures.samples(tmp_path / "s.png", title=title, images=images, labels=torch.zeros(1))
+    images = np.zeros((1, 3, 8, 8), dtype=np.uint8)
+    figures.samples(tmp_path / "s.png", title=title, images=images, labels=np.zeros(1, np.int64))
     assert len(list(tmp_path.glob("*.png"))) == 2
 
 
 def test_files_are_written_whole(tmp_path):
     path = tmp_path / "figures" / "accuracy.png"
     figures.accuracy(
-        path, title="t", epochs=[3], checkpoints=[0.5], average=0.6, mean=0.5, ensemble=0.7
+        path,
+        title="t",
+        window=[3],
+        checkpoints=[0.5],
+        results=results(average=0.6, window_mean=0.5, ensemble=0.7),
     )
     assert path.read_bytes().startswith(b"\x89PNG")
     assert [child.name for child in path.parent.iterdir()] == ["accuracy.png"]
@@ -88,25 +96,22 @@ def test_files_are_written_whole(tmp_path):
 
 def test_the_map_of_windows_marks_the_two_windows(drawn, tmp_path):
     rows = [
-        {"start": start, "end": end, "split": split, "accuracy": 0.5 + 0.01 * (end - start)}
+        Row(start, end, end - start, split, 0.5, 0.5 + 0.01 * (end - start))
         for split in ("validation", "test")
         for start in range(4)
         for end in range(start + 1, 5)
     ]
-    figures.windows(
-        tmp_path / "w.png",
-        title="data",
-        table=pd.DataFrame(rows),
-        selected=(1, 4),
-        configured=(2, 4),
-    )
+    window_report.draw(tmp_path / "w.png", title="data", rows=rows, configured=range(2, 4))
     maps, curves = drawn[0].axes[:2], drawn[0].axes[2:4]
-    assert [axes.get_title() for axes in maps] == ["validation", "test"]
+    assert [axes.get_xlabel() for axes in maps] == ["last epoch of the window"] * 2
     for axes in maps:
-        assert [line.get_xydata().tolist() for line in axes.lines] == [[[3, 1]], [[3, 2]]]
+        marks = {line.get_label(): line.get_xydata().tolist() for line in axes.lines}
+        assert marks == {
+            "the run's own: 2..3": [[3.5, 2.5]],
+            "selected on validation: 0..3": [[3.5, 0.5]],
+        }
         (mesh,) = axes.collections
-        shown = mesh.get_array()
-        assert shown.shape == (4, 4)
+        shown = mesh.get_array().reshape(4, 4)
         assert shown[1, 3] == pytest.approx(53)  # the window of epochs 1..3
         assert np.ma.getmaskarray(shown)[3, 1]  # no window ends before it starts
     for axes in curves:

@@ -46,7 +46,11 @@ def test_a_configuration_is_composed_as_train_py_has_it(directory, arrays, tmp_p
     [
         ("other.pt", [], "not this model's weights"),
         ("missing.pt", [], "there is no such file"),
-        ("averaged.safetensors", ["--split=nowhere"], "--split nowhere: allowed: train, valid"),
+        (
+            "averaged.safetensors",
+            ["--split=nowhere"],
+            "nowhere: no such split; allowed: train, valid",
+        ),
         ("averaged.safetensors", ["seed=1"], "--run: has its own configuration"),
     ],
 )

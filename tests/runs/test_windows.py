@@ -2,18 +2,21 @@
 
 import json
 import shutil
+from functools import partial
 
 import pandas as pd
 import pytest
 import torch
 
-from polyak import averaging
 from polyak.__main__ import main
+from polyak.averaging.mean import mean_of_files
 from polyak.config.finished import FinishedRun
 from polyak.errors import PolyakError
-from polyak.evaluation import logits as evaluation
+from polyak.evaluation.logits import logits
+from polyak.evaluation.scores import scores
 from polyak.models.small_cnn import SmallCNN
 from polyak.runs import window_report, windows
+from polyak.store import paths
 from polyak.weights import checkpoint
 
 
@@ -31,15 +34,12 @@ def test_every_window_is_there_once_on_every_split(table):
 
 @pytest.mark.parametrize(("start", "end"), [(0, 5), (2, 4), (3, 4)])
 def test_a_windows_average_is_the_streamed_one_bit_for_bit(directory, table, start, end):
-    run = FinishedRun(directory)
-    average = averaging.mean_of_files(
-        [run.summary.checkpoint(epoch) for epoch in range(start, end)]
-    )
+    average = mean_of_files([paths.checkpoint(directory, epoch) for epoch in range(start, end)])
     model = SmallCNN((3, 8, 8), 10, channels=(4, 8), hidden=16)
     model.load_state_dict(average.tensors)
-    for split, data in run.data.evaluated.items():
-        logits = evaluation.logits(model, data.images, precision="fp32")
-        wanted = evaluation.scores(logits, data.labels)
+    for split, data in FinishedRun(directory).job.data.evaluated.items():
+        found = logits(model, data.images, precision="fp32")
+        wanted = scores(found.numpy(), data.labels.numpy())
         row = table[(table["start"] == start) & (table["end"] == end) & (table["split"] == split)]
         assert row["loss"].item() == wanted.loss
         assert row["accuracy"].item() == wanted.accuracy
@@ -47,17 +47,11 @@ def test_a_windows_average_is_the_streamed_one_bit_for_bit(directory, table, sta
 
 def test_interrupted_it_continues_where_it_was(directory, table, tmp_path):
     run, path = FinishedRun(directory), tmp_path / "windows.csv"
-    splits, wanted = run.evaluated(), windows.windows(range(5), range(1, 6))
+    evaluator, wanted = run.job.evaluator(), windows.windows(range(5), range(1, 6))
 
     def complete(on_window):
-        windows.complete(
-            path,
-            run.summary.checkpoint,
-            run.evaluator(splits),
-            wanted,
-            splits=splits,
-            on_window=on_window,
-        )
+        checkpoint_of = partial(paths.checkpoint, directory)
+        windows.complete(path, checkpoint_of, evaluator, wanted, on_window=on_window)
 
     def interrupt():
         if len(path.read_text().splitlines()) > 10:
@@ -92,7 +86,7 @@ def test_the_window_is_selected_on_validation_alone():
         (["--starts", "0:9"], "allowed: from 0 to 4"),
         (["--starts", "x"], "allowed: a:b"),
         (["--starts", "4", "--ends", "2"], "no window"),
-        (["--splits", "train"], "has no train split; allowed: validation, test"),
+        (["--splits", "nowhere"], "nowhere: no such split; allowed: train, validation, test"),
     ],
 )
 def test_windows_that_are_not_there_are_refused(directory, arguments, message, capsys):
@@ -140,7 +134,9 @@ def test_images_that_have_changed_are_refused(directory, tmp_path, capsys):
     summary["evaluation_keys"]["test"] = "0" * 16
     (tmp_path / "run" / "summary.json").write_text(json.dumps(summary))
     assert main(["windows", str(tmp_path / "run")]) == 1
-    assert "the test images have changed since it ran" in capsys.readouterr().err
+    assert (
+        "the test images, or the code that evaluates them, have changed" in capsys.readouterr().err
+    )
 
 
 def test_greedy_takes_what_helps_on_validation(directory, table):
@@ -155,12 +151,12 @@ def test_greedy_takes_what_helps_on_validation(directory, table):
 
 def test_the_ensemble_is_that_of_the_weighted_checkpoints(directory):
     summary = json.loads((directory / "summary.json").read_text())
-    test = FinishedRun(directory).data.test
+    test = FinishedRun(directory).job.data.test
     probabilities = torch.zeros(90, 10, dtype=torch.float64)
     for epoch, weight in zip(range(1, 5), summary["weights"], strict=True):
         file = directory / "predictions" / "test" / f"epoch_{epoch:03d}.safetensors"
-        logits = checkpoint.load(file).tensors["logits"].double()
-        probabilities += weight * logits.softmax(1) / sum(summary["weights"])
+        found = checkpoint.load(file).tensors["logits"].double()
+        probabilities += weight * found.softmax(1) / sum(summary["weights"])
     right = probabilities.gather(1, test.labels[:, None])
     ensemble = summary["results"]["ensemble"]["test"]
     assert ensemble["loss"] == pytest.approx(-right.log().mean().item())

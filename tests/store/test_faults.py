@@ -13,11 +13,11 @@ from polyak import files
 from polyak.data import arrays as arrays_module
 from polyak.data.dataset import split
 from polyak.errors import StoreError
-from polyak.evaluation import logits as evaluation
+from polyak.evaluation.logits import logits
+from polyak.store import paths, work
 from polyak.store import trajectory as trajectory_module
 from polyak.store.manifest import Manifest
 from polyak.store.trajectory import Trajectory
-from polyak.training import epoch as training
 from polyak.weights import checkpoint
 from tests.store.trajectories import contents, keys_of, make_recipe, train
 
@@ -52,35 +52,35 @@ def remove(path):
 
 @pytest.mark.parametrize("damage", [truncate, flip, remove])
 @pytest.mark.parametrize("epoch", [0, 2])
-def test_a_damaged_checkpoint_is_trained_again_and_runs_get_it(
+def test_a_corrupted_checkpoint_is_trained_again_and_runs_get_it(
     tmp_path, data, whole, damage, epoch, caplog
 ):
     run = tmp_path / "run"
     trajectory, _ = train(tmp_path, data, run=run)
-    link = files.epoch_file(run / "checkpoints", epoch)
-    files.link(trajectory.checkpoint(epoch), link)
-    damage(trajectory.checkpoint(epoch))
+    link = paths.checkpoint(run, epoch)
+    files.link(paths.checkpoint(trajectory.directory, epoch), link)
+    damage(paths.checkpoint(trajectory.directory, epoch))
     again, _ = train(tmp_path, data)
-    assert f"missing or damaged files of epochs [{epoch}]" in caplog.text
+    assert f"missing or corrupted files of epochs [{epoch}]" in caplog.text
     assert contents(again) == whole
-    assert link.samefile(again.checkpoint(epoch))
+    assert link.samefile(paths.checkpoint(again.directory, epoch))
 
 
 @pytest.mark.parametrize("damage", [truncate, flip, remove])
-def test_damaged_logits_are_computed_again_without_training(
+def test_corrupted_logits_are_computed_again_without_training(
     tmp_path, data, whole, damage, monkeypatch
 ):
     trajectory, _ = train(tmp_path, data)
-    damage(trajectory.logits(keys_of(data)["test"], 1))
-    monkeypatch.setattr(training, "train_epoch", lambda *_, **__: pytest.fail("trained"))
+    damage(paths.logits(trajectory.directory, keys_of(data)["test"], 1))
+    monkeypatch.setattr(work, "train_epoch", lambda *_, **__: pytest.fail("trained"))
     assert contents(train(tmp_path, data)[0]) == whole
 
 
 @pytest.mark.parametrize("damage", [truncate, flip, remove])
-def test_without_a_whole_state_to_continue_from_training_begins_again(tmp_path, data, damage):
+def test_without_an_intact_state_to_continue_from_training_begins_again(tmp_path, data, damage):
     longer = contents(train(tmp_path / "longer", data, epochs=4)[0])
     trajectory, _ = train(tmp_path, data, epochs=2)
-    damage(trajectory.state(1))
+    damage(paths.state(trajectory.directory, 1))
     assert contents(train(tmp_path, data, epochs=2)[0]).items() <= longer.items()  # not needed
     assert contents(train(tmp_path, data, epochs=4)[0]) == longer
 
@@ -91,7 +91,7 @@ def test_weights_that_come_out_otherwise_than_recorded_are_an_error(tmp_path, da
     values = json.loads(path.read_text())
     values["epochs"][0]["weights_sha256"] = "0" * 64  # as if another machine had trained it
     path.write_text(json.dumps(values))
-    remove(trajectory.checkpoint(2))
+    remove(paths.checkpoint(trajectory.directory, 2))
     with pytest.raises(StoreError, match="training epoch 0 again gives other weights"):
         train(tmp_path, data)
 
@@ -130,6 +130,37 @@ def test_a_disk_that_fills_up_later_leaves_the_epochs_before(tmp_path, data, who
     assert contents(again) == whole
 
 
+def test_an_older_store_is_refused_and_left_as_it_is(tmp_path, data):
+    """As format 2 left it: trajectories, and nothing that says which format."""
+    train(tmp_path, data)
+    (tmp_path / "store.json").unlink()
+    before = state_of(tmp_path)
+    with pytest.raises(StoreError, match=r"format 2 or older, and this version reads 3\. Move it"):
+        train(tmp_path, data, make_recipe(seed=1))
+    assert state_of(tmp_path) == before
+
+
+def test_a_newer_store_is_refused(tmp_path, data):
+    (tmp_path / "store.json").write_text('{"format": 99}')
+    with pytest.raises(StoreError, match="a store of format 99"):
+        train(tmp_path, data)
+    (tmp_path / "store.json").write_text("{")
+    with pytest.raises(StoreError, match=r"store\.json: can't be read"):
+        train(tmp_path, data)
+
+
+@pytest.mark.parametrize("key", ["torch", "device", "threads"])
+def test_an_unfinished_trajectory_is_continued_only_where_it_was_begun(tmp_path, data, key):
+    trajectory, _ = train(tmp_path, data, epochs=2)
+    path = trajectory.directory / "trajectory.json"
+    values = json.loads(path.read_text())
+    values["environments"][0]["environment"][key] = "other"
+    path.write_text(json.dumps(values))
+    with pytest.raises(StoreError, match=f"was begun with {key} other, and can't be continued"):
+        train(tmp_path, data, epochs=3)
+    assert train(tmp_path, data, epochs=2)[0].origin == "reused"  # a finished one may be anywhere
+
+
 def test_a_store_of_another_format_is_refused(tmp_path, data):
     trajectory, _ = train(tmp_path, data)
     path = trajectory.directory / "trajectory.json"
@@ -140,7 +171,7 @@ def test_a_store_of_another_format_is_refused(tmp_path, data):
     assert contents(trajectory) == before
 
 
-def test_a_damaged_trajectory_json_is_refused(tmp_path, data):
+def test_a_corrupted_trajectory_json_is_refused(tmp_path, data):
     trajectory, _ = train(tmp_path, data)
     truncate(trajectory.directory / "trajectory.json")
     with pytest.raises(StoreError, match=r"trajectory\.json: can't be read"):
@@ -174,11 +205,11 @@ def test_a_read_only_store_can_be_used_where_it_is_complete(tmp_path, data, monk
 
 
 def test_what_a_killed_process_left_half_written_is_removed(tmp_path, data, whole):
-    trajectory = Trajectory(tmp_path, make_recipe().ingredients(data, 3))
+    trajectory = Trajectory(tmp_path, make_recipe(), data)
     left = trajectory.directory / "checkpoints" / ".epoch_000.123.tmp.safetensors"
     left.parent.mkdir(parents=True)
     left.write_text("half")
-    trajectory.checkpoint(0).write_text("not listed in trajectory.json")
+    paths.checkpoint(trajectory.directory, 0).write_text("not listed in trajectory.json")
     assert contents(train(tmp_path, data)[0]) == whole
     assert not left.exists()
 
@@ -202,9 +233,14 @@ def test_evaluating_alone_does_not_disturb_the_training_that_follows(tmp_path, d
     continued, _ = train(tmp_path, fewer, epochs=3)
     whole, _ = train(tmp_path / "whole", fewer, epochs=3)
     for epoch in range(3):
-        assert continued.checkpoint(epoch).read_bytes() == whole.checkpoint(epoch).read_bytes()
+        assert (
+            paths.checkpoint(continued.directory, epoch).read_bytes()
+            == paths.checkpoint(whole.directory, epoch).read_bytes()
+        )
     model = make_recipe().model()
-    model.load_state_dict(checkpoint.load(whole.checkpoint(0)).tensors)
-    answers = evaluation.logits(model, fewer.test.images, precision="fp32")
-    stored = checkpoint.load(continued.logits(keys_of(fewer)["test"], 0)).tensors["logits"]
-    assert torch.equal(stored, answers)
+    model.load_state_dict(checkpoint.load(paths.checkpoint(whole.directory, 0)).tensors)
+    found = logits(model, fewer.test.images, precision="fp32")
+    stored = checkpoint.load(paths.logits(continued.directory, keys_of(fewer)["test"], 0)).tensors[
+        "logits"
+    ]
+    assert torch.equal(stored, found)

@@ -1,93 +1,142 @@
-import sys
+"""Changing what decides the weights makes a new fingerprint, and changing anything else does not:
+shown on edited copies of this project's sources."""
+
+import shutil
 
 import pytest
 
-from polyak.store.fingerprint import code_digest, fingerprint
-from polyak.training.schedules import Constant, Cosine
+from polyak.code import PACKAGE, code_digest
+from polyak.evaluation import logits
+from polyak.store.fingerprint import fingerprint
+from polyak.training import trainer
 
-SOURCE = '''
-"""A module."""
-import math
-from pack.inner import constant
-
-
-class Model:
-    """Doubles."""
-
-    def forward(self, x):
-        return 2 * x + constant  # twice
-
-
-class Other:
-    pass
-'''
+RECIPE = [
+    trainer.__name__,
+    "polyak.models.small_cnn",
+    "polyak.training.optimizers.sgd",
+    "polyak.training.schedules.cosine",
+]
 
 
 @pytest.fixture
-def package(tmp_path, monkeypatch):
-    """A package whose module `pack.model` imports `pack.inner`; call it to write other sources."""
-    folder = tmp_path / "pack"
-    folder.mkdir()
-    (folder / "__init__.py").write_text("")
-    monkeypatch.syspath_prepend(tmp_path)
+def edited(tmp_path):
+    """The digest of those modules after an edit of a copy of the sources: a file, the text to
+    replace, and the new text ("" for a file that is new)."""
+    copy = tmp_path / "polyak"
+    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
 
-    def digest(model=SOURCE, inner="constant = 1\n"):
-        (folder / "model.py").write_text(model)
-        (folder / "inner.py").write_text(inner)
-        return code_digest(["pack.model"], package="pack")
+    def digest(file=None, old="", new="", modules=RECIPE):
+        if file is None:
+            return code_digest(modules, copy)
+        path = copy / file
+        before = path.read_text() if path.exists() else None
+        assert before is None or before.count(old) >= 1, f"{file} has no {old}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(new if before is None else before.replace(old, new))
+        found = code_digest(modules, copy)
+        path.unlink() if before is None else path.write_text(before)
+        return found
 
-    yield digest
-    for name in [name for name in sys.modules if name.split(".")[0] == "pack"]:
-        del sys.modules[name]
+    return digest
 
 
-def test_comments_docstrings_and_formatting_do_not_count(package):
-    same = SOURCE.replace("# twice", "# two times").replace("Doubles.", "Times two.")
-    same = same.replace("A module.", "Another text.").replace("2 * x", "(2   *   x)")
-    assert same != SOURCE
-    assert package(same) == package()
+DECIDES = [
+    ("training/trainer.py", "self.planned_epochs or epoch + 1", "self.planned_epochs or epoch"),
+    ("training/trainer.py", "* factor", "* factor * 2"),
+    ("training/trainer.py", "set_learning_rate(self.optimizer, factor)", "pass"),
+    ("training/trainer.py", "        self.model.train()\n", ""),
+    ("training/trainer.py", "torch.manual_seed(epoch_seed(self.seed, epoch))", "pass"),
+    ("training/trainer.py", "order.split(self.batch_size)", "order.split(self.batch_size + 1)"),
+    ("training/trainer.py", "loss.backward()", "(2 * loss).backward()"),
+    ("training/trainer.py", "F.cross_entropy", "F.nll_loss"),
+    ("training/order.py", "randperm(count", "randperm(count - 1"),
+    ("training/order.py", ">> 1", ">> 2"),
+    ("training/schedules/cosine.py", "math.pi * epoch", "math.pi * (epoch + 1)"),
+    ("training/optimizers/sgd.py", "momentum=momentum", "momentum=0.0"),
+    (
+        "training/optimizers/sgd.py",
+        "weight_decay: NotNegative = 0.0",
+        "weight_decay: NotNegative = 1.0",
+    ),
+    ("models/initial.py", "torch.manual_seed(seed)", "torch.manual_seed(seed + 1)"),
+    ("models/small_cnn.py", "padding=1", "padding=2"),
+    ("models/layers.py", "return gradient.contiguous", "return 2 * gradient.contiguous"),
+    ("models/precision.py", 'precision == "fp32"', 'precision == "fp16"'),
+    ("data/inputs.py", "MEAN = STD = 0.5", "MEAN = STD = 0.4"),
+]
+
+DOES_NOT = [
+    (
+        "errors.py",
+        "class PolyakError",
+        "class NewError(Exception):\n    pass\n\n\nclass PolyakError",
+    ),
+    ("training/epoch.py", "training diverged", "the training has diverged"),
+    ("training/epoch.py", "correct / images", "correct / images + 0"),
+    ("training/trainer.py", "The step loop", "The loop over steps"),
+    ("training/trainer.py", '    """Model and optimizer', '    """A model and its optimizer'),
+    ("training/trainer.py", "        for batch in", "        # a comment\n        for batch  in"),
+    ("training/optimizers/sgd.py", "allowed: only with", "it needs"),
+    ("training/optimizers/sgd.py", "lr: LearningRate", "lr: float"),
+    ("training/schedules/cosine.py", "-> float", "-> int"),
+    ("training/schedules/step.py", "epoch // self.every", "epoch"),
+    ("training/optimizers/adam.py", "lr=lr", "lr=2 * lr"),
+    ("models/other.py", "", "import torch\n"),
+    ("data/other.py", "", "def load():\n    pass\n"),
+    ("data/arrays.py", "images", "pictures"),
+    ("evaluation/logits.py", "BATCH_SIZE = 250", "BATCH_SIZE = 251"),
+    ("averaging/mean.py", "float64", "float32"),
+    ("store/work.py", "train_epoch", "train_one_epoch"),
+    ("store/manifest.py", "trained", "done"),
+    ("runs/records.py", "epoch", "era"),
+    ("config/schema.py", "epochs", "eras"),
+    ("parameters.py", "Field(gt=0)", "Field(gt=0, le=1)"),
+]
+
+
+def ids(edits):
+    return [f"{file}: {old.strip()[:30]}" for file, old, _ in edits]
+
+
+@pytest.mark.parametrize("edit", DECIDES, ids=ids(DECIDES))
+def test_what_decides_the_weights_counts(edited, edit):
+    assert edited(*edit) != edited()
+
+
+@pytest.mark.parametrize("edit", DOES_NOT, ids=ids(DOES_NOT))
+def test_what_decides_no_weight_does_not_count(edited, edit):
+    assert edited(*edit) == edited()
+
+
+LOGITS = [logits.__name__]
 
 
 @pytest.mark.parametrize(
-    ("old", "new"), [("2 * x", "3 * x"), ("def forward", "def backward"), ("pass", "y = None")]
+    ("edit", "counts"),
+    [
+        (("evaluation/logits.py", "BATCH_SIZE = 250", "BATCH_SIZE = 251"), True),
+        (("evaluation/logits.py", "model.eval()", "model"), True),
+        (("models/precision.py", "torch.bfloat16", "torch.float16"), True),
+        (("data/inputs.py", "div_(255)", "div_(256)"), True),
+        (("evaluation/logits.py", "What a model gives", "All that a model gives"), False),
+        (("evaluation/scores.py", "BINS = 15", "BINS = 10"), False),
+        (("training/trainer.py", "loss.backward()", "pass"), False),
+    ],
 )
-def test_code_counts(package, old, new):
-    assert package(SOURCE.replace(old, new)) != package()
+def test_code_that_computes_logits_is_in_the_evaluation_key(edited, edit, counts):
+    assert (edited(*edit, modules=LOGITS) != edited(modules=LOGITS)) == counts
 
 
-def test_code_that_it_imports_counts(package):
-    assert package(inner="constant = 2\n") != package()
-    assert package(inner="constant = 1  # one\n") == package()
-
-
-def test_a_schedule_counts_without_the_other_schedules():
-    assert code_digest([Constant.__module__]) != code_digest([Cosine.__module__])
-    assert Constant.__module__ != Cosine.__module__
+def test_modules_count_by_their_names_in_the_package(edited):
+    assert edited() == code_digest(RECIPE)  # a copy elsewhere is the same code
 
 
 def test_modules_outside_the_package_do_not_count():
-    assert code_digest(["torch.optim.sgd", "polyak.data.inputs"]) == code_digest(
-        ["polyak.data.inputs"]
-    )
+    assert code_digest([*RECIPE, "torch.optim.sgd"]) == code_digest(RECIPE)
 
 
-def test_training_depends_on_nothing_of_averaging_or_evaluation():
-    from polyak.store import fingerprint as module
-
-    seen = set()
-    original = module._imports
-    try:
-        module._imports = lambda tree, package: [
-            name for name in original(tree, package) if not seen.add(name)
-        ]
-        code_digest(["polyak.training.epoch"])
-    finally:
-        module._imports = original
-    assert seen == {"polyak.data.inputs", "polyak.models.precision", "polyak.errors"}
-
-
-def test_a_missing_module_is_an_error():
-    with pytest.raises(ModuleNotFoundError):
+def test_a_module_without_source_is_an_error():
+    with pytest.raises(FileNotFoundError):
         code_digest(["polyak.nothing"])
 
 

@@ -4,6 +4,7 @@ from polyak import files
 from polyak.__main__ import main
 from polyak.data import arrays as arrays_module
 from polyak.data.dataset import split
+from polyak.store import paths
 from tests.store.test_faults import flip
 from tests.store.trajectories import make_recipe, train
 
@@ -18,7 +19,7 @@ def kept(tmp_path, data):
     """A trajectory that a run needs."""
     run = tmp_path / "run"
     trajectory, _ = train(tmp_path / "store", data, epochs=1, run=run)
-    files.link(trajectory.checkpoint(0), files.epoch_file(run / "checkpoints", 0))
+    files.link(paths.checkpoint(trajectory.directory, 0), paths.checkpoint(run, 0))
     return trajectory, run
 
 
@@ -43,7 +44,7 @@ def test_list_says_what_epochs_size_and_runs(tmp_path, kept, unused, capsys):
 
 def test_verify_names_what_is_corrupted(tmp_path, kept, unused, capsys):
     assert command(tmp_path, "verify") == 0
-    flip(unused.checkpoint(1))
+    flip(paths.checkpoint(unused.directory, 1))
     assert command(tmp_path, "verify") == 1
     printed = capsys.readouterr().out
     assert f"{kept[0].fingerprint}: intact" in printed
@@ -66,7 +67,7 @@ def test_fingerprints_may_follow_an_option(tmp_path, kept, unused):
 def test_only_what_no_run_needs_is_removed(tmp_path, kept, unused):
     assert command(tmp_path, "remove", "--yes") == 0
     assert not unused.directory.exists()
-    assert kept[0].checkpoint(0).exists()
+    assert paths.checkpoint(kept[0].directory, 0).exists()
 
 
 def test_what_a_moved_run_has_links_to_is_kept(tmp_path, kept, capsys):
@@ -74,7 +75,7 @@ def test_what_a_moved_run_has_links_to_is_kept(tmp_path, kept, capsys):
     run.rename(tmp_path / "moved")
     assert command(tmp_path, "remove", trajectory.fingerprint, "--yes") == 1
     assert "kept, needed by links from other directories" in capsys.readouterr().out
-    assert trajectory.checkpoint(0).exists()
+    assert paths.checkpoint(trajectory.directory, 0).exists()
 
 
 def test_what_cannot_be_read_goes_only_by_name(tmp_path, unused):

@@ -2,11 +2,11 @@
 
 import torch
 
-from polyak.evaluation import logits as evaluation
+from polyak.evaluation.key import evaluation_key
 from polyak.models.small_cnn import SmallCNN
 from polyak.store.trajectory import Trajectory
 from polyak.training.recipe import Recipe
-from polyak.training.schedules import Constant
+from polyak.training.schedules.constant import Constant
 
 
 def make_recipe(**changed):
@@ -14,6 +14,7 @@ def make_recipe(**changed):
         "model": lambda: SmallCNN((3, 8, 8), 10, channels=(4, 8), hidden=16),
         "optimizer": lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.9),
         "schedule": Constant(),
+        "planned_epochs": None,
         "batch_size": 32,
         "precision": "fp32",
         "compiled": False,
@@ -24,19 +25,14 @@ def make_recipe(**changed):
 
 
 def keys_of(data):
-    return {name: evaluation.evaluation_key(s, "fp32") for name, s in data.evaluated.items()}
+    return {name: evaluation_key(s, "fp32") for name, s in data.evaluated.items()}
 
 
 def train(store, data, recipe=None, epochs=3, **options):
     """The trajectory, and its first epochs' records."""
-    recipe = recipe or make_recipe()
-    trajectory = Trajectory(store, recipe.ingredients(data, epochs))
-    records = list(
-        trajectory.epochs(
-            recipe, data, count=epochs, device=torch.device("cpu"), keys=keys_of(data), **options
-        )
-    )
-    return trajectory, records
+    trajectory = Trajectory(store, recipe or make_recipe(), data)
+    given = {"device": torch.device("cpu"), "keys": keys_of(data)} | options
+    return trajectory, list(trajectory.epochs(count=epochs, **given))
 
 
 def contents(trajectory):

@@ -3,9 +3,15 @@ import torch
 from torch import nn
 
 from benchmarks import article
+from polyak.data import inputs
 from polyak.errors import DivergedError
+from polyak.models.initial import initial_model
 from polyak.models.small_cnn import SmallCNN
-from polyak.training import epoch as training
+from polyak.training import trainer
+from polyak.training.epoch import train_epoch
+from polyak.training.order import epoch_order
+from polyak.training.schedules.constant import Constant
+from polyak.training.trainer import Trainer
 from tests.conftest import learnable
 
 
@@ -27,14 +33,10 @@ def sgd(model, lr=0.05):
     return torch.optim.SGD(model.parameters(), lr=lr, momentum=0.9)
 
 
-def run(model, images, labels, *, epoch=0, seed=0, optimizer=None, **options):
-    return training.train_epoch(
-        model,
-        optimizer or sgd(model),
-        images,
-        labels,
-        **{"epoch": epoch, "seed": seed, "batch_size": 64} | options,
-    )
+def run(model, images, labels, *, epoch=0, seed=0, optimizer=None, on_step=lambda: None, **options):
+    chosen = {"schedule": Constant(), "seed": seed, "batch_size": 64} | options
+    made = Trainer(model, optimizer or sgd(model), images=images, labels=labels, **chosen)
+    return train_epoch(made, epoch, on_step=on_step)
 
 
 def weights(model):
@@ -47,10 +49,10 @@ def test_the_articles_loop_has_the_same_losses_to_rounding():
     count, batch_size = 8 * 50 - 5, 8
     images = torch.randint(256, (count, 3, 32, 32), dtype=torch.uint8)
     labels = torch.randint(10, (count,))
-    ours = training.initial_model(lambda: SmallCNN((3, 32, 32), 10), seed=3)
+    ours = initial_model(lambda: SmallCNN((3, 32, 32), 10), seed=3)
     plain = article.ArticleCNN()
     plain.load_state_dict(ours.state_dict())
-    order = training.epoch_order(count, seed=3, epoch=0)
+    order = epoch_order(count, seed=3, epoch=0)
     losses = next(article.train(plain, images, labels, [order], batch_size=batch_size))
     result = run(ours, images, labels, seed=3, batch_size=batch_size)
     sizes = [batch_size] * 49 + [batch_size - 5]
@@ -64,9 +66,9 @@ def test_the_epochs_numbers_are_weighted_by_images(images, labels):
     model = small()
     result = run(model, images, labels, optimizer=sgd(model, 1e-12))
     with torch.inference_mode():
-        answers = model(training.inputs.scale(images))
-    assert result.loss == pytest.approx(nn.functional.cross_entropy(answers, labels).item())
-    assert result.accuracy == (answers.argmax(1) == labels).double().mean().item()
+        logits = model(inputs.scale(images))
+    assert result.loss == pytest.approx(nn.functional.cross_entropy(logits, labels).item())
+    assert result.accuracy == (logits.argmax(1) == labels).double().mean().item()
     assert result.seconds > 0
 
 
@@ -75,7 +77,7 @@ def test_same_seed_and_epoch_same_bits_whatever_came_before(images, labels):
     for disturbance in (0, 7):
         torch.manual_seed(disturbance)
         torch.rand(disturbance)
-        model = training.initial_model(small, seed=1)
+        model = initial_model(small, seed=1)
         run(model, images, labels, seed=1)
         results.append(weights(model))
     assert torch.equal(*results)
@@ -85,14 +87,14 @@ def test_same_seed_and_epoch_same_bits_whatever_came_before(images, labels):
 def test_another_seed_or_epoch_takes_another_order(images, labels, changed):
     results = []
     for options in ({}, changed):
-        model = training.initial_model(small, seed=1)
+        model = initial_model(small, seed=1)
         run(model, images, labels, **options)
         results.append(weights(model))
     assert not torch.equal(*results)
 
 
 def test_the_order_is_a_permutation_of_all():
-    orders = [training.epoch_order(1000, seed, epoch) for seed in (0, 1) for epoch in (0, 1)]
+    orders = [epoch_order(1000, seed, epoch) for seed in (0, 1) for epoch in (0, 1)]
     assert all(torch.equal(order.sort().values, torch.arange(1000)) for order in orders)
     assert len({tuple(order.tolist()) for order in orders}) == 4
 
@@ -112,10 +114,10 @@ def test_initial_weights_are_the_seeds_and_leave_the_global_generator_alone():
     torch.manual_seed(42)
     wanted = torch.rand(1)
     torch.manual_seed(42)
-    first = weights(training.initial_model(small, seed=0))
+    first = weights(initial_model(small, seed=0))
     assert torch.equal(torch.rand(1), wanted)
-    assert torch.equal(first, weights(training.initial_model(small, seed=0)))
-    assert not torch.equal(first, weights(training.initial_model(small, seed=1)))
+    assert torch.equal(first, weights(initial_model(small, seed=0)))
+    assert not torch.equal(first, weights(initial_model(small, seed=1)))
 
 
 def test_on_step_is_called_for_every_batch_also_the_short_one(images, labels):
@@ -125,7 +127,7 @@ def test_on_step_is_called_for_every_batch_also_the_short_one(images, labels):
 
 
 def test_bf16_differs_by_its_rounding_and_keeps_float32_weights(images, labels):
-    models = {precision: training.initial_model(small, seed=0) for precision in ("fp32", "bf16")}
+    models = {precision: initial_model(small, seed=0) for precision in ("fp32", "bf16")}
     losses = {
         precision: run(model, images[:128], labels[:128], precision=precision).loss
         for precision, model in models.items()
@@ -161,12 +163,12 @@ def test_weights_that_are_not_finite_are_divergence_too(images, labels):
 def test_learning_rate_is_a_factor_of_the_first_one():
     optimizer = sgd(small(), 0.2)
     for factor in (0.5, 0.25):
-        training.set_learning_rate(optimizer, factor)
+        trainer.set_learning_rate(optimizer, factor)
         assert optimizer.param_groups[0]["lr"] == pytest.approx(0.2 * factor)
 
 
 def test_convolutions_run_channels_last_forward_and_backward():
-    model = training.initial_model(small, seed=0)
+    model = initial_model(small, seed=0)
     seen = []
     model.features[2].register_full_backward_hook(lambda _, __, outputs: seen.extend(outputs))
     model.features[2].register_forward_hook(lambda _, __, output: seen.append(output))
@@ -179,7 +181,7 @@ def test_convolutions_run_channels_last_forward_and_backward():
 def test_a_compiled_model_trains_to_the_same_weights(images, labels):
     results = []
     for compiled in (False, True):
-        model = training.initial_model(small, seed=0)
+        model = initial_model(small, seed=0)
         # This backend needs no C++ compiler.
         forward = torch.compile(model, backend="aot_eager") if compiled else None
         run(model, images, labels, forward=forward)

@@ -1,7 +1,9 @@
 import pytest
 import torch
 
-from polyak.training.schedules import Constant, Cosine, Step
+from polyak.training.schedules.constant import Constant
+from polyak.training.schedules.cosine import Cosine
+from polyak.training.schedules.step import Step
 
 
 def of_torch(make, epochs):

@@ -1,31 +1,8 @@
-"""Averages of checkpoints: exact means (`mean.py`) and how a window is weighted (`schemes.py`)."""
+"""Averages of checkpoints: exact means (`mean.py`, `stream.py`), and how a window is weighted
+(`scheme.py`, `schemes/`).
 
-from polyak.averaging.mean import Mean, mean_of_files, mean_of_states, prefix_means, round_once
-from polyak.averaging.schemes import (
-    Explicit,
-    Exponential,
-    Greedy,
-    Latest,
-    Power,
-    Ramp,
-    Scheme,
-    Uniform,
-    described,
-)
+    from polyak.averaging.mean import mean_of_states
+    from polyak.averaging.schemes.exponential import Exponential
 
-__all__ = [
-    "Explicit",
-    "Exponential",
-    "Greedy",
-    "Latest",
-    "Mean",
-    "Power",
-    "Ramp",
-    "Scheme",
-    "Uniform",
-    "described",
-    "mean_of_files",
-    "mean_of_states",
-    "prefix_means",
-    "round_once",
-]
+Naming a scheme needs no torch.
+"""

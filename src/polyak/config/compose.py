@@ -11,14 +11,16 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from polyak.config import schema
+from polyak.config.choices import ROOT
+from polyak.config.resolvers import register
 from polyak.errors import ConfigError
 
 
 def configured(overrides: Sequence[str]) -> schema.Config:
     """The configuration that train.py would have with those `overrides`. Raises ConfigError."""
-    schema.register()
+    register()
     try:
-        with initialize_config_dir(str(schema.ROOT / "conf"), version_base="1.3"):
+        with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
             composed = compose("config", list(overrides))
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(str(error).splitlines()[0]) from None

@@ -19,11 +19,11 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import InterpolationResolutionError
 
-from polyak.config import schema as configuration
+from polyak.config.resolvers import point, register
 from polyak.errors import PolyakError
 from polyak.runs.directory import check_usable
 
-configuration.register()
+register()
 
 
 class Points(Callback):
@@ -116,7 +116,7 @@ def expected(directory: Path) -> tuple[list[str], tuple[str, ...]]:
     names = []
     for number, job in enumerate(BasicSweeper.split_arguments(overrides, None)[0]):
         given = sorted(one for one, axis in zip(job, swept.values(), strict=True) if axis)
-        names.append(configuration.point(",".join(given), number))
+        names.append(point(",".join(given), number))
     return names, command
 
 

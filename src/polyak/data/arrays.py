@@ -16,6 +16,7 @@ from torch import Tensor
 
 from polyak.data.dataset import Source, make_split
 from polyak.errors import DataError
+from polyak.parameters import Count, File
 
 DEFAULT_GROUPS = "source_image"
 
@@ -23,14 +24,14 @@ Array = npt.NDArray[np.generic]
 
 
 def load(
-    train: str,
-    test: str,
+    train: File,
+    test: File,
     *,
     name: str | None = None,
     groups: str | None = "auto",
-    classes: int | None = None,
-    limit_train: int | None = None,
-    limit_test: int | None = None,
+    classes: Count | None = None,
+    limit_train: Count | None = None,
+    limit_test: Count | None = None,
 ) -> Source:
     """Read both files. Raises DataError naming the file and the array that is wrong.
 

@@ -10,16 +10,17 @@ from polyak.data import house_numbers as synthetic
 from polyak.data import svhn
 from polyak.data.dataset import Source
 from polyak.errors import DataError
+from polyak.parameters import Count, Directory
 
 log = logging.getLogger(__name__)
 
 
 def load(
-    datasets: str,
+    datasets: Directory,
     *,
     substitute: bool = True,
-    limit_train: int | None = None,
-    limit_test: int | None = None,
+    limit_train: Count | None = None,
+    limit_test: Count | None = None,
 ) -> Source:
     """SVHN, or where it is out of reach and `substitute` allows it, house_numbers.
 

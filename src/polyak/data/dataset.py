@@ -77,6 +77,11 @@ class Dataset:
         return {name: split for name, split in both.items() if split is not None}
 
     @property
+    def splits(self) -> dict[str, Split]:
+        """All splits, by name."""
+        return {"train": self.train, **self.evaluated}
+
+    @property
     def title(self) -> str:
         """The name for titles; it says so where the data are not what was asked for, or drawn."""
         if self.substitute_for:

@@ -12,15 +12,16 @@ from torch import Tensor
 from polyak.data import drawn_digits as house_numbers
 from polyak.data.dataset import Source, make_split
 from polyak.errors import CheckpointError
+from polyak.parameters import Count, Directory, Seed
 from polyak.weights import checkpoint
 
 
 def load(
-    datasets: str,
+    datasets: Directory,
     *,
-    seed: int = 0,
-    limit_train: int | None = None,
-    limit_test: int | None = None,
+    seed: Seed = 0,
+    limit_train: Count | None = None,
+    limit_test: Count | None = None,
 ) -> Source:
     """The first images of both splits; `limit_*` None: as many as SVHN has."""
     folder = Path(datasets) / "house_numbers"

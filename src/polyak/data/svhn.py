@@ -21,6 +21,7 @@ from torchvision.datasets.utils import check_integrity
 
 from polyak.data.dataset import Source, Split, make_split
 from polyak.errors import DataError
+from polyak.parameters import Count, Directory
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +29,9 @@ ANSWER_SECONDS = 20
 """How long the server may be silent before it counts as out of reach."""
 
 
-def load(datasets: str, *, limit_train: int | None = None, limit_test: int | None = None) -> Source:
+def load(
+    datasets: Directory, *, limit_train: Count | None = None, limit_test: Count | None = None
+) -> Source:
     """Read the two files in `datasets`/svhn, downloading what is missing or damaged.
 
     Raises DataError that says what was tried, where the files can be put by hand, and what else

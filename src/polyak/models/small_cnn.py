@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from polyak.models.layers import Flatten
+from polyak.parameters import Count
 
 
 class SmallCNN(nn.Module):
@@ -22,8 +23,8 @@ class SmallCNN(nn.Module):
         self,
         input_shape: Sequence[int],
         classes: int,
-        channels: Sequence[int] = (32, 64),
-        hidden: int = 256,
+        channels: tuple[Count, Count] = (32, 64),
+        hidden: Count = 256,
     ) -> None:
         super().__init__()
         depth, height, width = input_shape

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from polyak.evaluation.logits import Scores
-from polyak.store.trajectory import EpochRecord
+from polyak.evaluation.scores import Scores
+from polyak.runs.summary import Comparison, Result
+from polyak.store.work import EpochRecord
 
 
 def compare(
@@ -18,49 +19,49 @@ def compare(
     window: range,
     average: Mapping[str, Scores],
     ensemble: Mapping[str, Scores],
-) -> dict[str, Any]:
-    """The average beside the checkpoints it can be compared with, and the gains: fractions.
+) -> Comparison:
+    """The average beside what it can be compared with, and the gains: fractions.
 
-    `records` are those of all epochs, `window` the epochs averaged. For each of average, ensemble
-    (of the window's checkpoints), last, window_mean, best_by_validation (None without validation;
-    the first of equals) and best_by_test_oracle: {split: {loss, accuracy, calibration_error}}, and
-    the epoch where it is one checkpoint. The last is the window's last; the bests are over all
-    epochs of the run.
+    `records` are those of all epochs, `window` the epochs averaged. The last is the window's last;
+    the bests (the first of equals) are over all epochs of the run.
     """
-    by_epoch = {record.training.epoch: record for record in records}
-
-    def one(epoch: int) -> dict[str, Any]:
-        scores = by_epoch[epoch].scores
-        return {"epoch": epoch, **{split: asdict(score) for split, score in scores.items()}}
+    by_epoch = {record.training.epoch: record.scores for record in records}
 
     def best(split: str) -> int:
-        return max(by_epoch, key=lambda epoch: by_epoch[epoch].scores[split].accuracy)
+        return max(by_epoch, key=lambda epoch: by_epoch[epoch][split].accuracy)
 
-    members = [by_epoch[epoch].scores for epoch in window]
-    window_mean = {
-        split: {
-            what: math.fsum(asdict(scores[split])[what] for scores in members) / len(members)
-            for what in asdict(average[split])
-        }
-        for split in average
-    }
-    results: dict[str, Any] = {
-        "window_mean": window_mean,
-        "last": one(window[-1]),
-        "best_by_validation": one(best("validation")) if "validation" in average else None,
-        "best_by_test_oracle": one(best("test")),
-        "ensemble": {split: asdict(score) for split, score in ensemble.items()},
-        "average": {split: asdict(score) for split, score in average.items()},
+    members = [by_epoch[epoch] for epoch in window]
+    by_validation = best("validation") if "validation" in average else None
+    results = {
+        "window_mean": _result({split: _mean(members, split) for split in average}),
+        "last": _result(by_epoch[window[-1]], window[-1]),
+        "best_by_validation": None
+        if by_validation is None
+        else _result(by_epoch[by_validation], by_validation),
+        "best_by_test_oracle": _result(by_epoch[best("test")], best("test")),
+        "ensemble": _result(ensemble),
+        "average": _result(average),
     }
     gains = {
         f"over_{name}": {
-            split: asdict(average[split])["accuracy"] - results[name][split]["accuracy"]
-            for split in average
+            split: average[split].accuracy - scores.accuracy
+            for split, scores in result.splits.items()
         }
-        for name in results
-        if name != "average" and results[name] is not None
+        for name, result in results.items()
+        if name != "average" and result is not None
     }
-    return {"results": results, "gains": gains}
+    return Comparison(results=results, gains=gains)
+
+
+def _result(scores: Mapping[str, Any], epoch: int | None = None) -> Result:
+    return Result.model_validate(
+        {"epoch": epoch, **{split: asdict(score) for split, score in scores.items()}}
+    )
+
+
+def _mean(members: Sequence[Mapping[str, Scores]], split: str) -> Scores:
+    columns = zip(*(asdict(scores[split]).values() for scores in members), strict=True)
+    return Scores(*(math.fsum(column) / len(members) for column in columns))
 
 
 LABELS = {
@@ -73,22 +74,23 @@ LABELS = {
 }
 
 
-def table(comparison: Mapping[str, Any], window: range, scheme: str) -> str:
+def table(comparison: Comparison, window: range, scheme: str) -> str:
     """`compare`'s numbers for a person: accuracies in %, gains of the average in points."""
-    results, gains = comparison["results"], comparison["gains"]
-    splits = list(results["average"])
+    results, gains = comparison.results, comparison.gains
+    splits = list(gains["over_last"])
     head = "".join(f"{split:>14}{'gain':>9}" for split in splits)
     lines = [f"{'accuracy in %, gain of the average in points':<46}{head}"]
     for name, label in LABELS.items():
-        if results[name] is None:
+        result = results[name]
+        if result is None:
             continue
         if name == "average":
             label += f" of epochs {window[0]}..{window[-1]} ({scheme})"
-        elif "epoch" in results[name]:
-            label += f", epoch {results[name]['epoch']}"
+        elif result.epoch is not None:
+            label += f", epoch {result.epoch}"
         line = f"{label:<46}"
         for split in splits:
-            line += f"{100 * results[name][split]['accuracy']:14.2f}"
+            line += f"{100 * result.splits[split].accuracy:14.2f}"
             gain = gains.get(f"over_{name}", {}).get(split)
             line += f"{'':>9}" if gain is None else f"{100 * gain:+9.2f}"
         lines.append(line.rstrip())

@@ -1,24 +1,21 @@
 """What a run leaves for others to read: metrics.csv, links, the average, its predictions.
 
-metrics = Metrics(directory / "metrics.csv")
-metrics.add(record)
+write_metrics(run / "metrics.csv", records)
 """
 
 import csv
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from torch import Tensor
 
 from polyak import files
-from polyak.config.schema import Config
 from polyak.data.dataset import Dataset
-from polyak.evaluation import logits as evaluation
-from polyak.evaluation.logits import Scores
-from polyak.store.trajectory import EpochRecord, Trajectory
+from polyak.evaluation.scores import Scores
+from polyak.runs.summary import Data
+from polyak.store import paths
+from polyak.store.trajectory import Trajectory
+from polyak.store.work import EpochRecord
 from polyak.weights import checkpoint
-from polyak.weights.checkpoint import Checkpoint
 
 SHORT = {"validation": "val", "test": "test"}
 """Split names as they are in the columns of metrics.csv."""
@@ -31,38 +28,41 @@ COLUMNS = [
 ]
 
 
-class Metrics:
-    """metrics.csv: one row an epoch."""
+@dataclass(frozen=True)
+class AverageUpTo:
+    """The average of the `count` checkpoints up to and including zero-based `epoch`."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._rows: dict[int, dict[str, float]] = {}
+    epoch: int
+    count: int
+    scores: Mapping[str, Scores]
 
-    def add(self, record: EpochRecord) -> None:
-        """Add an epoch's row; on disk at once where it was trained now."""
-        trained = record.training
-        self._rows[trained.epoch] = {
-            "epoch": trained.epoch,
-            "lr": trained.lr,
-            "train_loss": trained.loss,
-            "train_accuracy": trained.accuracy,
-            "seconds": trained.seconds,
-            **_columns("", record.scores),
+
+def write_metrics(
+    path: Path, records: Sequence[EpochRecord], averages: Sequence[AverageUpTo] = ()
+) -> None:
+    """Write metrics.csv, atomically: one row per epoch, with the averages in their epochs' rows."""
+    rows = {record.training.epoch: _row(record) for record in records}
+    for average in averages:
+        rows[average.epoch] |= {
+            "average_count": average.count,
+            **_columns("average_", average.scores),
         }
-        if not record.stored:
-            self.write()
+    with files.atomic(path) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows.values())
 
-    def add_average(self, epoch: int, count: int, scores: Mapping[str, Scores]) -> None:
-        """Fill in the average of the `count` checkpoints up to and including `epoch`."""
-        self._rows[epoch] |= {"average_count": count, **_columns("average_", scores)}
-        self.write()
 
-    def write(self) -> None:
-        """Write all rows."""
-        with files.atomic(self._path) as temporary, temporary.open("w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(self._rows.values())
+def _row(record: EpochRecord) -> dict[str, float]:
+    trained = record.training
+    return {
+        "epoch": trained.epoch,
+        "lr": trained.lr,
+        "train_loss": trained.loss,
+        "train_accuracy": trained.accuracy,
+        "seconds": trained.seconds,
+        **_columns("", record.scores),
+    }
 
 
 def _columns(prefix: str, scores: Mapping[str, Scores]) -> dict[str, float]:
@@ -73,82 +73,30 @@ def _columns(prefix: str, scores: Mapping[str, Scores]) -> dict[str, float]:
     }
 
 
-def checkpoint_file(directory: Path, epoch: int) -> Path:
-    """Where a run has the weights after zero-based `epoch`."""
-    return files.epoch_file(directory / "checkpoints", epoch)
-
-
-def link_epoch(
-    directory: Path, trajectory: Trajectory, keys: Mapping[str, str], epoch: int
-) -> None:
+def link_epoch(run: Path, trajectory: Trajectory, keys: Mapping[str, str], epoch: int) -> None:
     """Link an epoch's weights and logits from the store into the run directory."""
-    files.link(trajectory.checkpoint(epoch), checkpoint_file(directory, epoch))
+    store = trajectory.directory
+    files.link(paths.checkpoint(store, epoch), paths.checkpoint(run, epoch))
     for split, key in keys.items():
-        answers = trajectory.logits(key, epoch)
-        files.link(answers, directory / "predictions" / split / answers.name)
+        files.link(paths.logits(store, key, epoch), paths.predictions(run, split, epoch))
 
 
-def save_average(
-    directory: Path,
-    average: Checkpoint,
-    answers: Mapping[str, Tensor],
-    data: Dataset,
-    window: range,
-    scheme: str,
-) -> None:
-    """Write averaged.safetensors, and for each split the average's logits and what logits are
-    compared with: labels, and ids in the source."""
-    made_of = {"window": [window.start, window.stop], "scheme": scheme}
-    checkpoint.save(directory / "averaged.safetensors", average.tensors, made_of)
+def save_labels(run: Path, data: Dataset) -> None:
+    """Write what logits are compared with, for each split: labels, and ids in the source."""
     for name, split in data.evaluated.items():
-        folder = directory / "predictions" / name
-        checkpoint.save(folder / "average.safetensors", {"logits": answers[name]}, made_of)
-        checkpoint.save(
-            folder / "labels.safetensors", {"labels": split.labels, "image_ids": split.ids}
-        )
+        tensors = {"labels": split.labels, "image_ids": split.ids}
+        checkpoint.save(paths.predictions(run, name, "labels"), tensors)
 
 
-def ensemble_scores(
-    directory: Path, data: Dataset, window: range, weights: Sequence[float]
-) -> dict[str, Scores]:
-    """Scores of the ensemble of the window's checkpoints, from the logits in the run."""
-    return {
-        name: evaluation.scores(
-            evaluation.ensemble(
-                [
-                    checkpoint.load(
-                        files.epoch_file(directory / "predictions" / name, epoch)
-                    ).tensors["logits"]
-                    for epoch in window
-                ],
-                weights,
-            ),
-            split.labels,
-        )
-        for name, split in data.evaluated.items()
-    }
-
-
-def describe(data: Dataset) -> dict[str, Any]:
+def describe(data: Dataset) -> Data:
     """What the data were, for summary.json."""
-    return {
-        "name": data.name,
-        "origin": data.origin,
-        "synthetic": data.synthetic,
-        "substitute_for": data.substitute_for,
-        "classes": data.classes,
-        "input_shape": list(data.input_shape),
-        "sizes": {"train": len(data.train)}
+    return Data(
+        name=data.name,
+        origin=data.origin,
+        synthetic=data.synthetic,
+        substitute_for=data.substitute_for,
+        classes=data.classes,
+        input_shape=list(data.input_shape),
+        sizes={"train": len(data.train)}
         | {name: len(split) for name, split in data.evaluated.items()},
-    }
-
-
-def title(config: Config, data: Dataset, window: range, scheme: str) -> str:
-    """A figure's title: data, sizes, model, learning rate, window."""
-    model = config.model.target.rpartition(".")[2]
-    optimizer = config.optimizer.target.rpartition(".")[2]
-    return (
-        f"{data.title}, {len(data.train):,} training / {len(data.test):,} test images\n"
-        f"{model}, {optimizer} lr {config.optimizer.lr:g}, seed {config.seed}, "
-        f"{scheme} average of epochs {window[0]}..{window[-1]}"
     )

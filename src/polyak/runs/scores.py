@@ -9,28 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from scipy.special import softmax
 from torch import Tensor
 
 from polyak import files
-from polyak.data.dataset import Dataset, Split
-from polyak.errors import CheckpointError, ConfigError
-from polyak.evaluation.logits import Evaluator, Scores
+from polyak.data.dataset import Dataset
+from polyak.errors import CheckpointError
+from polyak.evaluation.evaluator import Evaluator
+from polyak.evaluation.scores import Scores
 from polyak.weights.foreign import open_source
-
-
-def split_named(name: str, data: Dataset) -> Split:
-    """A split by its name, also train. Raises ConfigError where the data have no such split."""
-    there = {"train": data.train, **data.evaluated}
-    if name not in there:
-        raise ConfigError(f"--split {name}: allowed: {', '.join(there)}")
-    return there[name]
 
 
 def evaluate(weights: Path, evaluator: Evaluator, split: str) -> tuple[Scores, Tensor]:
     """Scores, and logits float32 [N, classes], of a file of weights on one of the evaluator's
     splits. Raises CheckpointError where it can't be read, or isn't of the evaluator's model."""
     try:
-        logits = evaluator.answers(_read(weights))
+        logits = evaluator.logits(_read(weights))
     except RuntimeError as error:  # torch's own words say which tensors don't fit
         lines = " ".join(str(error).split())
         raise CheckpointError(f"{weights}: not this model's weights ({lines})") from None
@@ -49,14 +43,13 @@ def write(
     """Write predictions.csv, with a row per image (its position in the source, its label, and the
     predicted class with its probability), and scores.json. Raises as `check_unused` does."""
     check_unused(directory)
-    images = split_named(split, data)
-    probability, prediction = logits.double().softmax(1).max(1)
+    images, probabilities = data.splits[split], softmax(logits.double().numpy(), axis=1)
     table = pd.DataFrame(
         {
             "image_id": images.ids.numpy(),
             "label": images.labels.numpy(),
-            "prediction": prediction.numpy(),
-            "probability": probability.numpy(),
+            "prediction": probabilities.argmax(axis=1),
+            "probability": probabilities.max(axis=1),
         }
     )
     with files.atomic(directory / "predictions.csv") as temporary:
@@ -75,7 +68,7 @@ def write(
 
 def report(weights: Path, data: Dataset, split: str, scores: Scores) -> str:
     """The scores for a person: accuracy and calibration error in %."""
-    images = len(split_named(split, data))
+    images = len(data.splits[split])
     return (
         f"{weights} on {data.title}, {split}, {images:,} images\n"
         f"accuracy           {100 * scores.accuracy:8.2f} %\n"
@@ -87,5 +80,4 @@ def report(weights: Path, data: Dataset, split: str, scores: Scores) -> str:
 def _read(path: Path) -> dict[str, Tensor]:
     """All tensors of a file of weights. Raises CheckpointError."""
     with open_source(path) as source:
-        aliases = {name: group[0] for group in source.tied for name in group[1:]}
-        return {name: source.tensor(aliases.get(name, name)).clone() for name in source.names}
+        return {name: source.tensor(name).clone() for name in source.names}

@@ -1,62 +1,172 @@
-"""A complete run's summary.json, read: the one place that takes values out of it.
+"""summary.json: what a finished run says of itself. Its schema is this class, for writer and
+readers. Needs no torch.
 
     summary = Summary.read(Path("outputs/runs/NAME"))
-    summary.checkpoint(3), summary.window
-
-It needs neither torch nor the images: a run whose data have been moved away is as good.
+    summary.results["average"].test.accuracy        # a fraction
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_serializer
 
 from polyak import files
 from polyak.errors import PolyakError
 
+NAME = "summary.json"
 
-@dataclass(frozen=True)
-class Summary:
-    """What a run says of itself.
+Origin = Literal["trained", "resumed", "reused"]
+"""How a run came by its trajectory."""
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Epoch = Annotated[int, Field(ge=0)]
+Number = Annotated[int, Field(ge=1)]
 
-    `config` are the plain values of its configuration, `epochs` how many it trained, `window` those
-    that it averaged, `evaluation_keys` name by split what its checkpoints were evaluated on, and
-    `threads` is the number of CPU threads that it had.
-    """
 
-    directory: Path
-    config: dict[str, Any]
-    epochs: int
-    window: range
-    evaluation_keys: Mapping[str, str]
-    threads: int
+class Part(BaseModel):
+    """Base of all parts: finite numbers of the right types; unknown keys are left out."""
 
-    @classmethod
-    def read(cls, directory: Path) -> Self:
-        """The summary of the run in `directory`. Raises PolyakError where there is none, or where
-        it can't be read."""
-        path = directory / "summary.json"
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-            return cls(
-                directory=directory,
-                config=dict(values["config"]),
-                epochs=int(values["config"]["training"]["epochs"]),
-                window=range(values["window"]["start"], values["window"]["end"]),
-                evaluation_keys=dict(values["evaluation_keys"]),
-                threads=int(values["environment"]["threads"]),
-            )
-        except (FileNotFoundError, NotADirectoryError):
-            raise PolyakError(f"{directory}: not a finished run, it has no summary.json") from None
-        except (ValueError, KeyError, TypeError) as error:
-            raise PolyakError(f"{path}: can't be read ({error})") from error
+    model_config = ConfigDict(strict=True, allow_inf_nan=False, frozen=True, extra="ignore")
+
+
+class SplitScores(Part):
+    """Loss in nats, accuracy and expected calibration error as fractions."""
+
+    loss: Annotated[float, Field(ge=0)]
+    accuracy: Fraction
+    calibration_error: Fraction
+
+
+class Result(Part):
+    """What one model, or a mean over several, scores on each split; `epoch` of one checkpoint."""
+
+    epoch: Epoch | None = None
+    validation: SplitScores | None = None
+    test: SplitScores
 
     @property
-    def average(self) -> Path:
-        """The file of the averaged weights."""
-        return self.directory / "averaged.safetensors"
+    def splits(self) -> dict[str, SplitScores]:
+        """The scores by split."""
+        both = {"validation": self.validation, "test": self.test}
+        return {name: scores for name, scores in both.items() if scores is not None}
 
-    def checkpoint(self, epoch: int) -> Path:
-        """The file of the weights after zero-based `epoch`."""
-        return files.epoch_file(self.directory / "checkpoints", epoch)
+    @model_serializer(mode="wrap")
+    def _there(self, handler: Any) -> dict[str, Any]:
+        return {key: value for key, value in handler(self).items() if value is not None}
+
+
+class Comparison(Part):
+    """The average beside what it can be compared with, and its gains, as fractions, by split.
+
+    `results` has average, ensemble (of the window's checkpoints), last, window_mean,
+    best_by_validation (None without validation) and best_by_test_oracle.
+    """
+
+    results: dict[str, Result | None]
+    gains: dict[str, dict[str, Annotated[float, Field(ge=-1, le=1)]]]
+
+
+class Data(Part):
+    """What the images were; `sizes` in images by split."""
+
+    name: str
+    origin: str
+    synthetic: bool
+    substitute_for: str | None
+    classes: Number
+    input_shape: list[Number]
+    sizes: dict[str, Number]
+
+
+class Window(Part):
+    """The epochs [start, end) and their number."""
+
+    start: Epoch
+    end: Number
+    count: Number
+
+    @property
+    def epochs(self) -> range:
+        """Those that were averaged."""
+        return range(self.start, self.end)
+
+
+class Summary(Comparison):
+    """A finished run: docs/files.md describes the keys."""
+
+    config: dict[str, Any]
+    dataset: Data
+    fingerprint: str
+    training_split: str
+    evaluation_keys: dict[str, str]
+    window: Window
+    scheme: str
+    weights: list[Annotated[float, Field(ge=0)]]
+    trajectory: Origin
+    seconds: dict[str, Annotated[float, Field(ge=0)]]
+    environment: dict[str, Any]
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs were trained. Raises PolyakError where the configuration doesn't say."""
+        try:
+            epochs = self.config["training"]["epochs"]
+        except (KeyError, TypeError):
+            epochs = None
+        if not isinstance(epochs, int) or epochs < self.window.end:
+            raise PolyakError(f"config.training.epochs = {epochs}: not the epochs of this run")
+        return epochs
+
+    def write(self, run: Path) -> None:
+        """Write it into a run's directory, atomically: it marks the run complete."""
+        files.write_json(run / NAME, self.model_dump(mode="json"))
+
+    @classmethod
+    def read(cls, run: Path) -> Self:
+        """That of a run's directory. Raises PolyakError naming file, key, value and what is
+        allowed."""
+        path = run / NAME
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except (FileNotFoundError, NotADirectoryError):
+            raise PolyakError(f"{run}: not a finished run, it has no {NAME}") from None
+        except OSError as error:
+            raise PolyakError(f"{path}: can't be read ({error})") from error
+        except ValidationError as error:
+            raise PolyakError(f"{path}: {_explain(error)}") from None
+
+
+def _explain(error: ValidationError) -> str:
+    """The first of its problems."""
+    details = error.errors()[0]
+    key, message = ".".join(map(str, details["loc"])), details["msg"]
+    if details["type"] == "json_invalid":
+        return f"can't be read ({message})"
+    if details["type"] == "missing":
+        return f"{key} is missing"
+    value = f"{key} = {details['input']!r}: " if key else ""
+    return f"{value[:200]}{message[0].lower()}{message[1:]}"
+
+
+def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A configuration with dotted keys in place of nested mappings; lists become tuples."""
+    found: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = _hashable(value)
+    return found
+
+
+def _hashable(value: Any) -> Any:
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return tuple(_hashable(one) for one in value)
+    return value
+
+
+def differing(config: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Dotted keys in which two configurations differ, as JSON has their values."""
+    one, two = (flat(json.loads(json.dumps(each))) for each in (config, other))
+    return sorted(key for key in one | two if one.get(key) != two.get(key))

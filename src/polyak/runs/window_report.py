@@ -8,9 +8,14 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
-from polyak.runs import figures, windows
+from polyak.runs import windows
+from polyak.runs.maps import window_map
+from polyak.runs.style import BLUE, VERMILLION, style, write
 
 
 def report(rows: Sequence[windows.Row], spent: windows.Spent, configured: range) -> str:
@@ -40,11 +45,49 @@ def report(rows: Sequence[windows.Row], spent: windows.Spent, configured: range)
 
 
 def draw(path: Path, *, title: str, rows: Sequence[windows.Row], configured: range) -> None:
-    """Draw the map of windows, with the selected one and the run's own (`configured`) marked."""
-    figures.windows(
-        path,
-        title=title,
-        table=pd.DataFrame(map(asdict, rows)),
-        selected=windows.selected(rows),
-        configured=(configured.start, configured.stop),
-    )
+    """Draw the map of windows on each split, with the selected one and the run's own (`configured`)
+    marked; below, accuracy against the first epoch for the windows that reach the last one."""
+    table = pd.DataFrame(map(asdict, rows))
+    table = table.assign(last=table["end"] - 1, accuracy=100 * table["accuracy"])
+    splits = sorted(table["split"].unique(), reverse=True)
+    marks = {"the run's own": ("o", (configured.start, configured.stop - 1))}
+    if selected := windows.selected(rows):
+        marks["selected on validation"] = ("s", (selected[0], selected[1] - 1))
+    with style():
+        figure, grid = plt.subplots(
+            2,
+            len(splits),
+            figsize=(3.8 * len(splits), 6),
+            layout="constrained",
+            squeeze=False,
+            height_ratios=(1.5, 1),
+        )
+        for (upper, lower), split in zip(grid.T, splits, strict=True):
+            of_split = table[table["split"] == split]
+            cells = of_split.pivot(index="start", columns="last", values="accuracy")
+            there = {
+                what: mark
+                for what, mark in marks.items()
+                if mark[1][0] in cells.index and mark[1][1] in cells.columns
+            }
+            window_map(upper, cells, f"{split} accuracy (%)", there)
+            _by_start(lower, of_split, split)
+        figure.suptitle(title)
+        write(figure, path)
+    plt.close(figure)
+
+
+def _by_start(axes: Axes, rows: pd.DataFrame, split: str) -> None:
+    """Accuracy against the first epoch: of the windows that reach the last one, and of checkpoints
+    alone."""
+    last = rows["last"].max()
+    average = rows[rows["last"] == last].sort_values("start")
+    single = rows[rows["start"] == rows["last"]].sort_values("start")
+    label = f"average of epochs first..{last}"
+    axes.plot(average["start"], average["accuracy"], "o-", color=VERMILLION, label=label)
+    axes.plot(single["start"], single["accuracy"], ".:", color=BLUE, label="checkpoint alone")
+    shown = pd.concat([average["accuracy"], single["accuracy"].nlargest(len(single) // 2)])
+    limits = (shown.min() - 0.5, shown.max() + 0.5)  # not the first epochs alone
+    axes.set(xlabel="first epoch", ylabel=f"{split} accuracy (%)", ylim=limits)
+    axes.legend(loc="best")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))

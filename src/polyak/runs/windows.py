@@ -1,10 +1,10 @@
 """Every window [start, end) of a trajectory, averaged and evaluated.
 
-    for rows in evaluate(summary.checkpoint, evaluator, windows(range(20), range(1, 21))):
+    for rows in evaluate(checkpoint_of, evaluator, windows(range(20), range(1, 21))):
         print([(row.start, row.end, row.split, row.accuracy) for row in rows])
 
 For a fixed start, each next window adds one checkpoint to a running sum: the same additions in the
-same order as from the beginning, so the same bits as `averaging.mean_of_files`. icefall
+same order as from the beginning, so the same bits as `averaging.mean.mean_of_files`. icefall
 (https://github.com/k2-fsa/icefall) gets any window too, from differences of running averages, at
 the price of precision: what a difference cancels is lost.
 """
@@ -17,9 +17,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import TextIO
 
-from polyak import averaging, files
+from polyak import files
+from polyak.averaging.mean import Mean
 from polyak.errors import PolyakError
-from polyak.evaluation.logits import Evaluator
+from polyak.evaluation.evaluator import Evaluator
 from polyak.weights import checkpoint
 
 
@@ -113,7 +114,7 @@ def evaluate(
     evaluator. `checkpoint_of` gives the file of a zero-based epoch."""
     spent = spent or Spent()
     for start, group in groupby(wanted, key=lambda window: window[0]):
-        running, reached = averaging.Mean(), start
+        running, reached = Mean(), start
         for _, end in group:
             began = time.perf_counter()
             for epoch in range(reached, end):
@@ -122,7 +123,7 @@ def evaluate(
             reached = end
             average = running.result()
             averaged = time.perf_counter()
-            scores = evaluator.scores(evaluator.answers(average.tensors))
+            scores = evaluator.scores(evaluator.logits(average.tensors))
             spent.averaging += averaged - began
             spent.evaluation += time.perf_counter() - averaged
             yield [
@@ -137,15 +138,13 @@ def complete(
     evaluator: Evaluator,
     wanted: Sequence[tuple[int, int]],
     *,
-    splits: Collection[str],
     spent: Spent | None = None,
     on_window: Callable[[], object] = lambda: None,
 ) -> list[Row]:
     """Evaluate those of the `wanted` windows that windows.csv at `path` lacks, adding each to it,
-    and return all its rows in order. `splits` names those of the evaluator. Interrupted, the same
-    call continues."""
+    and return all its rows in order. Interrupted, the same call continues."""
     rows = read(path)
-    lacking = missing(rows, wanted, splits)
+    lacking = missing(rows, wanted, evaluator.splits)
     with files.atomic(path) as temporary, temporary.open("w", newline="") as file:
         _writer(file).writeheader()
         _writer(file).writerows(asdict(row) for row in rows)  # without a line that was cut off

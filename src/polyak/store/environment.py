@@ -6,13 +6,13 @@ device = choose_device("auto")
 import logging
 import platform
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from polyak.errors import ConfigError
-from polyak.models.precision import fast_bf16
+from polyak.errors import ConfigError, StoreError
 
 log = logging.getLogger(__name__)
 
@@ -34,15 +34,28 @@ def choose_device(name: str) -> torch.device:
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
     if name == "auto":
         return torch.device("cuda" if cuda else "mps" if mps else "cpu")
-    device = torch.device(name)
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+    kind, _, index = name.partition(":")
+    # Before torch.device, which takes indices modulo 256.
+    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
         raise ConfigError(
             f"training.device = {name}: this machine has {torch.cuda.device_count()} CUDA devices; "
             "allowed: auto, cpu" + (", mps" if mps else "")
         )
-    if device.type == "mps" and not mps:
+    if kind == "mps" and not mps:
         raise ConfigError("training.device = mps: not on this machine; allowed: auto, cpu")
-    return device
+    return torch.device(name)
+
+
+def fast_bf16(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 by instructions of its own. Others emulate it: right,
+    and slower than float32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type == "cpu":
+        if platform.machine() in ("x86_64", "AMD64"):
+            return bool(torch.cpu._is_avx512_bf16_supported())
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return True
 
 
 def describe(device: torch.device, precision: str) -> dict[str, Any]:
@@ -61,6 +74,23 @@ def describe(device: torch.device, precision: str) -> dict[str, Any]:
         "torch": torch.__version__,
         "platform": platform.platform(),
     }
+
+
+SAME = ("torch", "device", "threads")
+"""What an unfinished trajectory is only continued with: it decides the last bits."""
+
+
+def check_same(device: torch.device, began_in: Mapping[str, Any], what: str) -> None:
+    """Raise StoreError, naming `what`, where this process differs from the environment `began_in`
+    (as `describe` gives it) in anything of SAME."""
+    now = {"torch": torch.__version__, "device": device.type, "threads": torch.get_num_threads()}
+    for key in SAME:
+        if now[key] != began_in.get(key):
+            raise StoreError(
+                f"{what}: was begun with {key} {began_in.get(key)}, and can't be continued with "
+                f"{now[key]}: the weights would not be those of one training. Use the same "
+                f"{'training.' * (key != 'torch')}{key}, or another paths.trajectories"
+            )
 
 
 def commit(folder: Path) -> str | None:

@@ -18,7 +18,8 @@ from filelock import FileLock, Timeout
 
 from polyak import files
 from polyak.errors import StoreError
-from polyak.store.manifest import FILES, Manifest
+from polyak.store.manifest import Manifest
+from polyak.store.paths import TRAJECTORY
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def _foreign(directory: Path) -> list[str]:
         name
         for path in sorted(directory.rglob("*"))
         if path.is_symlink() or not path.is_dir()
-        if not re.fullmatch("|".join(FILES), name := path.relative_to(directory).as_posix())
+        if not re.fullmatch("|".join(TRAJECTORY), name := path.relative_to(directory).as_posix())
     ]
 
 
@@ -117,7 +118,7 @@ def problems(entry: Entry) -> list[str]:
     return [
         f"{name}: {'changed' if (entry.directory / name).exists() else 'missing'}"
         for name in names
-        if not entry.manifest.whole(entry.directory / name)
+        if not entry.manifest.intact(entry.directory / name)
     ]
 
 
@@ -127,7 +128,7 @@ def remove(entry: Entry) -> None:
     lock = FileLock(entry.directory.with_suffix(".lock"))
     try:
         with lock.acquire(timeout=0):
-            files.remove(entry.directory, FILES)
+            files.remove(entry.directory, TRAJECTORY)
     except Timeout:
         raise StoreError(f"{entry.directory}: a run is using it") from None
     try:

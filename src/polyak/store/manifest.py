@@ -1,11 +1,11 @@
-"""What a trajectory has, and how to tell whether it is whole: its trajectory.json.
+"""What a trajectory has, and whether it is intact: its trajectory.json.
 
     manifest = Manifest.read(directory, fingerprint, ingredients)
     manifest.trained                # epochs 0 .. trained - 1 are there
-    manifest.whole(path)            # the file is there and has the recorded SHA-256
+    manifest.intact(path)           # the file is there and has the recorded SHA-256
 
 A change counts from `write` on, which replaces the file atomically. The directory's runs.txt lists
-the run directories that have had links to its files, one absolute path a line.
+the run directories that have had links to its files, one absolute path per line.
 """
 
 import json
@@ -16,17 +16,9 @@ from typing import Any, Self
 
 from polyak import files
 from polyak.errors import StoreError
+from polyak.store import paths
+from polyak.store.format import FORMAT
 from polyak.training.epoch import EpochResult
-
-FORMAT = 2
-"""Of a trajectory's directory. Raise it when files written before can no longer be read."""
-
-FILES = (
-    *(r"trajectory\.json", r"runs\.txt"),
-    *(r"checkpoints/epoch_\d{3,}\.safetensors", r"state/epoch_\d{3,}\.safetensors"),
-    r"evaluations/[0-9a-f]{16}/epoch_\d{3,}\.safetensors",
-)
-"""Names (regular expressions) of all that is in a trajectory's directory."""
 
 _RESULT = [field.name for field in fields(EpochResult)]
 _verified: dict[Path, tuple[tuple[int, ...], str]] = {}
@@ -44,7 +36,7 @@ class Manifest:
     def read(cls, directory: Path, fingerprint: str, ingredients: Mapping[str, Any]) -> Self:
         """The manifest of `directory`, or an empty one where there is none.
 
-        Raises StoreError where it is damaged, or of another format or training.
+        Raises StoreError where it is corrupted, or of another format or trajectory.
         """
         path = directory / "trajectory.json"
         if not path.exists():
@@ -122,18 +114,17 @@ class Manifest:
         digest: str = self.values["files"][self._name(path)]
         return digest
 
-    def whole(self, path: Path) -> bool:
+    def intact(self, path: Path) -> bool:
         """Whether a file is recorded, there, and unchanged."""
         recorded = self.values["files"].get(self._name(path))
         return recorded is not None and path.is_file() and _sha256(path) == recorded
 
-    def damaged(self, count: int) -> list[int]:
-        """Those of the first `count` epochs whose weights were recorded and are not whole."""
-        folder = self.directory / "checkpoints"
+    def corrupted(self, count: int) -> list[int]:
+        """Those of the first `count` epochs whose weights were recorded and are not intact."""
         return [
             epoch
             for epoch in range(min(count, self.trained))
-            if not self.whole(files.epoch_file(folder, epoch))
+            if not self.intact(paths.checkpoint(self.directory, epoch))
         ]
 
     def add(
@@ -190,6 +181,12 @@ class Manifest:
             for link in links:
                 if link.exists():
                     files.link(path, link)
+
+    def drop_older_states(self) -> None:
+        """Remove the states that are not recorded: a killed process may have left several."""
+        for path in (self.directory / "state").iterdir():
+            if self._name(path) not in self.values["files"]:
+                path.unlink()
 
     def _record(self, path: Path) -> None:
         self.values["files"][self._name(path)] = _sha256(path)

@@ -147,7 +147,8 @@ def test_a_failed_run_is_counted_with_the_group_it_belongs_to(tmp_path):
 def test_a_title_says_that_images_are_synthetic_or_a_substitute(tmp_path):
     sizes = {"train": 5, "test": 4, "validation": 1}
     for name, more in {"a": {}, "b": {"substitute_for": "svhn"}}.items():
-        data = {"name": "house_numbers", "synthetic": True, "sizes": sizes, **more}
+        data = {"name": "house_numbers", "origin": "drawn", "synthetic": True, "sizes": sizes}
+        data |= {"substitute_for": None, "classes": 10, "input_shape": [3, 8, 8], **more}
         write_run(tmp_path / name / "0", summary={"dataset": data})
     assert "house_numbers (synthetic), 5" in found(tmp_path / "a")[0].title
     assert "(synthetic, NOT svhn)" in found(tmp_path / "b")[0].title

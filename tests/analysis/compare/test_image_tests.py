@@ -17,7 +17,7 @@ def test_every_trajectory_is_tested_image_by_image(tmp_path):
     assert tests["seed"].tolist() == [0, 1]
     assert tests["images"].tolist() == [200, 200]
     found = Predictions(tmp_path / "s" / "1", "test")
-    average, last = (found.correct(found.log_probabilities(name)) for name in ("average", "5"))
+    average, last = (found.correct(found.log_probabilities(name)) for name in ("average", 5))
     wanted = mcnemar(average, last)
     assert tests.loc[1, ["only_average", "only_last"]].tolist() == [
         int((average & ~last).sum()),

@@ -3,7 +3,7 @@
 import matplotlib.pyplot as plt
 import pytest
 
-from analysis.figures.style import style
+from polyak.runs.style import style
 from tests.analysis.synthetic_runs import EPOCHS, GAINS, write_sweep
 
 

@@ -34,14 +34,6 @@ def test_the_same_numbers_give_the_same_bytes(sweep, tmp_path):
     assert first.pdf.read_bytes() == second.pdf.read_bytes()
 
 
-def test_runs_that_lack_a_number_leave_out_the_figure_that_needs_it(tmp_path):
-    sweep = write_sweep(tmp_path / "s", predictions=True)
-    for path in sweep.glob("*/summary.json"):
-        path.write_text(path.read_text().replace("calibration_error", "other"))
-    with pytest.raises(NotDrawnError, match="calibration_error"):
-        draw("calibration", findings_in(sweep), tmp_path)
-
-
 def test_signs_in_names_are_drawn_literally(tmp_path):
     name = "a $x_1$ <b>&lt;"
     sweep = write_sweep(tmp_path / "s", dataset=name)

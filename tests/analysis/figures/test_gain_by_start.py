@@ -54,7 +54,7 @@ def test_runs_of_other_windows_are_not_mixed_in(tmp_path):
     write_sweep(tmp_path / "s")
     for seed in (0, 1, 2):
         write_run(
-            tmp_path / "s" / f"x{seed}", seed=seed, start=0, end=3, gain=0.9, validation_gain=0.0
+            tmp_path / "s" / f"x{seed}", seed=seed, start=0, end=3, gain=0.3, validation_gain=0.0
         )
     figure, caption = gain_by_start(findings_in(tmp_path / "s"))
     assert figure.axes[0].get_ylim()[1] < 20

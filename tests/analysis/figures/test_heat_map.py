@@ -30,7 +30,7 @@ def test_cells_are_means_and_failed_ones_empty(tmp_path):
 
 def test_the_selected_cell_is_outlined(tmp_path):
     """Also where other windows end later."""
-    write_sweep(tmp_path / "s", starts=[1, 2], end=4, validation_gain=0.3, gain=0.01)
+    write_sweep(tmp_path / "s", starts=[1, 2], end=4, validation_gain=0.15, gain=0.01)
     write_sweep(tmp_path / "t", starts=[1, 2], gain=0.02)
     for run in (tmp_path / "t").iterdir():
         run.rename(tmp_path / "s" / f"late,{run.name}")

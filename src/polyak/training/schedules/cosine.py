@@ -4,17 +4,19 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
+from polyak.parameters import Share
+
 
 @dataclass(frozen=True)
 class Cosine:
     """From 1 in epoch 0 towards `minimum`, which the epoch after the last would have.
 
-    Loshchilov and Hutter 2017 (https://arxiv.org/abs/1608.03983), one step an epoch: the values of
+    Loshchilov and Hutter 2017 (https://arxiv.org/abs/1608.03983), one step per epoch: the values of
     torch's CosineAnnealingLR with T_max = epochs.
     """
 
     depends_on_epochs: ClassVar[bool] = True
-    minimum: float = 0.0
+    minimum: Share = 0.0
 
     def factor(self, epoch: int, epochs: int) -> float:
         return self.minimum + (1 - self.minimum) * (1 + math.cos(math.pi * epoch / epochs)) / 2

@@ -3,14 +3,16 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from polyak.parameters import Count, PositiveShare
+
 
 @dataclass(frozen=True)
 class Step:
     """Multiplied by `gamma` after every `every` epochs, as torch's StepLR."""
 
     depends_on_epochs: ClassVar[bool] = False
-    every: int = 10
-    gamma: float = 0.1
+    every: Count = 10
+    gamma: PositiveShare = 0.1
 
     def factor(self, epoch: int, epochs: int) -> float:
         return self.gamma ** (epoch // self.every)

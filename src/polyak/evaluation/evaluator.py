@@ -1,0 +1,45 @@
+"""Many weights on the same images.
+
+evaluator = Evaluator(model, dataset.evaluated, device, "fp32")
+found = evaluator.logits(checkpoint.tensors)        # {"test": float32 [N, classes]}
+evaluator.scores(found)["test"].accuracy
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from polyak.data.dataset import Split
+from polyak.evaluation.logits import logits
+from polyak.evaluation.scores import Scores, scores
+
+
+class Evaluator:
+    """One model on the same images with many weights: nothing is rebuilt between them."""
+
+    def __init__(
+        self, model: nn.Module, splits: Mapping[str, Split], device: torch.device, precision: str
+    ) -> None:
+        self._model, self._splits, self._precision = model.to(device), splits, precision
+        self._pixels = {name: split.images.to(device) for name, split in splits.items()}
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Names of the splits that it evaluates on."""
+        return tuple(self._splits)
+
+    def logits(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Logits, float32 [N, classes] on CPU, of a state dict, by split."""
+        self._model.load_state_dict(state)
+        return {
+            name: logits(self._model, pixels, precision=self._precision)
+            for name, pixels in self._pixels.items()
+        }
+
+    def scores(self, found: Mapping[str, Tensor]) -> dict[str, Scores]:
+        """Scores of logits, by split."""
+        return {
+            name: scores(one.numpy(), self._splits[name].labels.numpy())
+            for name, one in found.items()
+        }

@@ -1,0 +1,106 @@
+"""How good logits are: loss, accuracy, calibration, ensembles; in numpy, for runs and analysis.
+
+    scores(logits, labels).accuracy
+    scores(ensemble([logits, others], weights=[1, 1]), labels)
+
+Everything is computed in float64. It needs no torch.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_softmax, logsumexp
+
+Array = NDArray[Any]
+
+BINS = 15
+"""Equal-width bins of confidence, as in Guo et al. 2017."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Mean cross entropy (nats), accuracy and expected calibration error (fractions)."""
+
+    loss: float
+    accuracy: float
+    calibration_error: float
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Bins (low, high] of confidence: the number of images in each, and their mean confidence and
+    accuracy (fractions, NaN in an empty bin); float64 [bins] each."""
+
+    low: Array
+    high: Array
+    count: Array
+    confidence: Array
+    accuracy: Array
+
+
+def log_probabilities(logits: Array) -> Array:
+    """float64 [N, classes] of logits [N, classes]."""
+    found: Array = log_softmax(logits.astype(np.float64), axis=1)
+    return found
+
+
+def scores(logits: Array, labels: Array) -> Scores:
+    """Scores of logits [N, classes] against labels, integers [N].
+
+    Where two classes are equally likely, the first is the prediction, as argmax has it.
+    """
+    found = log_probabilities(logits)
+    return Scores(
+        loss=-float(found[np.arange(len(labels)), labels].mean()),
+        accuracy=int((found.argmax(axis=1) == labels).sum()) / len(labels),
+        calibration_error=calibration_error(np.exp(found), labels),
+    )
+
+
+def ensemble(members: Sequence[Array], weights: Sequence[float]) -> Array:
+    """Log probabilities, float64 [N, classes], of the ensemble that averages the probabilities of
+    several logits [N, classes]; as logits, they are scored by `scores`."""
+    total = math.fsum(weights)
+    kept = [
+        log_probabilities(one) + math.log(weight / total)
+        for one, weight in zip(members, weights, strict=True)
+        if weight > 0
+    ]
+    found: Array = logsumexp(np.stack(kept), axis=0)
+    return found
+
+
+def calibration_error(probabilities: Array, labels: Array, bins: int = BINS) -> float:
+    """Expected calibration error, a fraction: mean |accuracy - confidence| over equal-width bins
+    (lower, upper] of `probabilities` [N, classes] against labels [N].
+
+    Guo et al. 2017, https://arxiv.org/abs/1706.04599.
+    """
+    place, confidence, correct = _binned(probabilities, labels, bins)
+    return float(np.abs(np.bincount(place, correct - confidence, bins)).sum()) / len(labels)
+
+
+def reliability(probabilities: Array, labels: Array, bins: int = BINS) -> Reliability:
+    """The bins of a reliability diagram, as for `calibration_error`."""
+    place, confidence, correct = _binned(probabilities, labels, bins)
+    count = np.bincount(place, minlength=bins)
+    with np.errstate(invalid="ignore"):
+        return Reliability(
+            low=np.arange(bins) / bins,
+            high=np.arange(1, bins + 1) / bins,
+            count=count,
+            confidence=np.bincount(place, confidence, bins) / count,
+            accuracy=np.bincount(place, correct, bins) / count,
+        )
+
+
+def _binned(probabilities: Array, labels: Array, bins: int) -> tuple[Array, Array, Array]:
+    """Of each image: its bin, its confidence, and whether the prediction is the label; [N] each."""
+    confidence = probabilities.max(axis=1)
+    correct = (probabilities.argmax(axis=1) == labels).astype(np.float64)
+    place = np.clip(np.ceil(confidence * bins).astype(int), 1, bins) - 1
+    return place, confidence, correct

@@ -1,0 +1,55 @@
+"""Where the files of a trajectory are, and those of a run that links to them. Needs no torch.
+
+checkpoint(run, epoch=3)          # run/checkpoints/epoch_003.safetensors
+predictions(run, "test", 3)       # run/predictions/test/epoch_003.safetensors
+"""
+
+from pathlib import Path
+from typing import Literal
+
+EPOCH = r"epoch_\d{3,}\.safetensors"
+"""Regular expression of the name of an epoch's file."""
+
+TRAJECTORY = (
+    *(r"trajectory\.json", r"runs\.txt", rf"checkpoints/{EPOCH}", rf"state/{EPOCH}"),
+    rf"evaluations/[0-9a-f]{{16}}/{EPOCH}",
+)
+"""Regular expressions of all that is in a trajectory's directory, relative to it."""
+
+RUN = (
+    *(r"metrics\.csv", r"averaged\.safetensors", r"failure\.json", rf"checkpoints/{EPOCH}"),
+    rf"predictions/(validation|test)/({EPOCH}|(average|labels)\.safetensors)",
+    r"figures/(accuracy|samples)\.png",
+)
+"""Of all that a run writes before its summary.json, relative to its directory."""
+
+
+def checkpoint(directory: Path, epoch: int) -> Path:
+    """The weights after zero-based `epoch`, in the directory of a trajectory or of a run."""
+    return directory / "checkpoints" / _epoch(epoch)
+
+
+def average(run: Path) -> Path:
+    """A run's averaged weights."""
+    return run / "averaged.safetensors"
+
+
+def logits(trajectory: Path, key: str, epoch: int) -> Path:
+    """The logits of that checkpoint for the split with that evaluation key."""
+    return trajectory / "evaluations" / key / _epoch(epoch)
+
+
+def state(trajectory: Path, epoch: int) -> Path:
+    """The optimizer's state after that epoch; only the latest is kept."""
+    return trajectory / "state" / _epoch(epoch)
+
+
+def predictions(run: Path, split: str, what: int | Literal["average", "labels"]) -> Path:
+    """In a run's directory: the logits of an epoch's checkpoint or of the average on a split, or
+    what logits are compared with."""
+    name = _epoch(what) if isinstance(what, int) else f"{what}.safetensors"
+    return run / "predictions" / split / name
+
+
+def _epoch(epoch: int) -> str:
+    return f"epoch_{epoch:03d}.safetensors"

@@ -1,0 +1,207 @@
+"""One pass through a trajectory under its lock: read, train, evaluate, repair.
+
+work = Work(manifest, recipe, dataset, device, keys, on_step, writable=True)
+work.repair(count=20)
+record = work.epoch(0)
+"""
+
+import logging
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from polyak.data.dataset import Dataset
+from polyak.errors import DivergedError, StoreError
+from polyak.evaluation.logits import logits
+from polyak.evaluation.scores import Scores, scores
+from polyak.models.initial import initial_model
+from polyak.store import environment, optimizer_state, paths
+from polyak.store.manifest import Manifest
+from polyak.training.epoch import EpochResult, train_epoch
+from polyak.training.recipe import Recipe
+from polyak.training.trainer import Trainer
+from polyak.weights import checkpoint
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One epoch: how its training went, the checkpoint's scores by split, and whether the epoch was
+    found in the store."""
+
+    training: EpochResult
+    scores: Mapping[str, Scores]
+    stored: bool = False
+
+
+class Work:
+    """One pass through a trajectory, with a model that has one epoch's weights after the other."""
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        recipe: Recipe,
+        dataset: Dataset,
+        device: torch.device,
+        keys: Mapping[str, str],
+        on_step: Callable[[], object],
+        writable: bool,
+    ) -> None:
+        self.manifest, self.recipe, self.dataset = manifest, recipe, dataset
+        self.device, self.keys, self.on_step, self.writable = device, keys, on_step, writable
+        self.directory = manifest.directory
+        self.trainer: Trainer | None = None
+        self.next_epoch = -1  # the one that the trainer is ready for
+
+    def epoch(self, epoch: int) -> EpochRecord:
+        """The record of an epoch, from the store or trained now."""
+        stored = epoch < self.manifest.trained
+        if not stored:
+            self._train_next(epoch)
+        result = self.manifest.result(epoch)
+        found = {split: self._scores(split, key, epoch) for split, key in self.keys.items()}
+        for split, score in found.items():
+            _check_finite(split, score, result)
+        return EpochRecord(result, found, stored)
+
+    def repair(self, count: int) -> None:
+        """Retrain what the first `count` epochs, or continuing after them, need and what is missing
+        or corrupted on disk. Every epoch's weights must be those recorded."""
+        manifest, corrupted = self.manifest, self.manifest.corrupted(count)
+        last = max(corrupted, default=-1)
+        continues = 0 < manifest.trained < count and not manifest.diverged
+        if continues and not manifest.intact(paths.state(self.directory, manifest.trained - 1)):
+            last = manifest.trained - 1
+        if last < 0:
+            return
+        self._must_write(f"epochs {corrupted or [last]} are missing or corrupted")
+        log.warning(
+            "trajectory %s: missing or corrupted files of epochs %s; training again from epoch 0",
+            self.directory.name,
+            corrupted or [last],
+        )
+        trainer = self._begin(0)
+        for epoch in range(last + 1):
+            self._train(trainer, epoch)
+            self._compare(trainer, epoch)
+            if epoch in corrupted:
+                path = paths.checkpoint(self.directory, epoch)
+                checkpoint.save(path, trainer.model.state_dict(), {"epoch": epoch})
+                manifest.relink(path)
+        if last == manifest.trained - 1:
+            self._save_state(trainer, last)
+        manifest.write()
+
+    def _compare(self, trainer: Trainer, epoch: int) -> None:
+        if checkpoint.digest(trainer.model.state_dict()) != self.manifest.weights(epoch):
+            raise StoreError(
+                f"{self.directory}: training epoch {epoch} again gives other weights than "
+                f"recorded, under {self.manifest.environment(epoch)}. Use the same machine and "
+                "training.threads, or remove the trajectory (python -m polyak store remove)"
+            )
+
+    def _must_write(self, why: str) -> None:
+        if not self.writable:
+            raise StoreError(f"{self.directory}: {why}, and the store is read only")
+
+    def _begin(self, epoch: int) -> Trainer:
+        """A trainer that is ready for `epoch`."""
+        images, labels = self.dataset.train.images, self.dataset.train.labels
+        trainer = Trainer.begin(self.recipe, images.to(self.device), labels.to(self.device))
+        if epoch:
+            ran_in = self.manifest.environment(epoch - 1)
+            environment.check_same(self.device, ran_in, str(self.directory))
+            weights = checkpoint.load(paths.checkpoint(self.directory, epoch - 1))
+            trainer.model.load_state_dict(weights.tensors)
+            optimizer_state.load(paths.state(self.directory, epoch - 1), trainer.optimizer)
+        self.trainer, self.next_epoch = trainer, epoch
+        return trainer
+
+    def _train(self, trainer: Trainer, epoch: int) -> EpochResult:
+        self.next_epoch = -1  # until it is trained, it is nowhere
+        result = train_epoch(trainer, epoch, on_step=self.on_step)
+        self.next_epoch = epoch + 1
+        return result
+
+    def _train_next(self, epoch: int) -> None:
+        """Train the epoch after the last one of the store, and put it there."""
+        manifest, directory = self.manifest, self.directory
+        if manifest.diverged:
+            raise DivergedError(manifest.diverged["reason"], epoch=manifest.diverged["epoch"])
+        self._must_write(f"epoch {epoch} is not in it")
+        trainer = self.trainer
+        if trainer is None or self.next_epoch != epoch:
+            trainer = self._begin(epoch)
+        try:
+            result = self._train(trainer, epoch)
+        except DivergedError as error:
+            manifest.set_diverged(epoch, str(error))
+            manifest.write()
+            raise
+        weights, path = trainer.model.state_dict(), paths.checkpoint(directory, epoch)
+        checkpoint.save(path, weights, {"epoch": epoch})
+        for split, key in self.keys.items():
+            self._evaluate(trainer.model, split, paths.logits(directory, key, epoch))
+        ran_in = environment.describe(self.device, self.recipe.precision)
+        manifest.add(result, checkpoint.digest(weights), path, ran_in)
+        self._save_state(trainer, epoch)
+        manifest.write()
+        manifest.drop_older_states()
+
+    def _save_state(self, trainer: Trainer, epoch: int) -> None:
+        path = paths.state(self.directory, epoch)
+        optimizer_state.save(path, trainer.optimizer)
+        self.manifest.set_state(path)
+
+    def _evaluate(self, model: torch.nn.Module, split: str, path: Path) -> None:
+        """Write the logits of the model to `path`."""
+        pixels = self.dataset.evaluated[split].images.to(self.device)
+        checkpoint.save(path, {"logits": logits(model, pixels, precision=self.recipe.precision)})
+        self.manifest.set_logits(path)
+
+    def _scores(self, split: str, key: str, epoch: int) -> Scores:
+        path = paths.logits(self.directory, key, epoch)
+        if not self.manifest.intact(path):
+            self._must_write(f"epoch {epoch} is not evaluated on this {split} split")
+            self._evaluate(self._model_of(epoch), split, path)
+            self.manifest.relink(path)
+            self.manifest.write()
+        return _scores(path, self.manifest.sha256(path), self.dataset.evaluated[split].labels)
+
+    def _model_of(self, epoch: int) -> torch.nn.Module:
+        """A model with the weights of an epoch of the store."""
+        if self.trainer is not None and self.next_epoch == epoch + 1:
+            return self.trainer.model
+        weights = checkpoint.load(paths.checkpoint(self.directory, epoch))
+        self._spare_model.load_state_dict(weights.tensors)
+        return self._spare_model
+
+    @cached_property
+    def _spare_model(self) -> torch.nn.Module:
+        return initial_model(self.recipe.model, self.recipe.seed).to(self.device)
+
+
+_scores_of: dict[str, Scores] = {}
+"""By the logits' SHA-256 and the evaluation key: a sweep's runs score the same logits."""
+
+
+def _scores(path: Path, sha256: str, labels: torch.Tensor) -> Scores:
+    name = f"{path.parent.name} {sha256}"
+    if name not in _scores_of:
+        found = checkpoint.load(path).tensors["logits"]
+        _scores_of[name] = scores(found.numpy(), labels.numpy())
+    return _scores_of[name]
+
+
+def _check_finite(split: str, found: Scores, result: EpochResult) -> None:
+    if not math.isfinite(found.loss):
+        raise DivergedError(
+            f"training diverged: the {split} loss is {found.loss} after epoch {result.epoch} "
+            f"at lr {result.lr:g}; try a smaller optimizer.lr",
+            epoch=result.epoch,
+        )

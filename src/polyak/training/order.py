@@ -1,0 +1,23 @@
+"""The order of the images, and all other randomness in an epoch: by seed and epoch alone.
+
+    epoch_order(50_000, seed=0, epoch=3)
+
+So any epoch can be the first after a restart.
+"""
+
+import hashlib
+
+import torch
+from torch import Tensor
+
+
+def epoch_seed(seed: int, epoch: int) -> int:
+    """A seed for all randomness of one epoch; 63 bits of SHA-256, so that none are correlated."""
+    digest = hashlib.sha256(f"polyak {seed} {epoch}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def epoch_order(count: int, seed: int, epoch: int) -> Tensor:
+    """The order in which an epoch takes `count` images: a permutation, int64 [count], on CPU."""
+    generator = torch.Generator().manual_seed(epoch_seed(seed, epoch))
+    return torch.randperm(count, generator=generator)
