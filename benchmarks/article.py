@@ -32,8 +32,8 @@ class ArticleCNN(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        answers: Tensor = self.classifier(self.features(x))
-        return answers
+        logits: Tensor = self.classifier(self.features(x))
+        return logits
 
 
 class Images(Dataset[tuple[Tensor, int]]):

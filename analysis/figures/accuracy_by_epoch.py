@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from analysis.compare.candidates import of_candidate
 from analysis.compare.findings import Findings
-from analysis.figures.catalogue import NotDrawnError
+from analysis.figures.drawn import NotDrawnError
 from analysis.figures.panels import band, grid, shade_window, whole_numbers
 from analysis.read.window_table import growing
 from analysis.wording import n_of, window

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from analysis.compare.baselines import SHORT
 from analysis.compare.findings import Findings
-from analysis.figures.catalogue import NotDrawnError
+from analysis.figures.drawn import NotDrawnError
 from analysis.figures.panels import spread
 from analysis.figures.style import WIDTH
 from analysis.read.directories import AnalysisError

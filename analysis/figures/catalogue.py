@@ -6,31 +6,17 @@ Each name is that of a module of this package and of the function in it, from Fi
 matplotlib figure and its caption, or NotDrawnError. Listing the names loads no matplotlib.
 """
 
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
 from analysis.compare.findings import Findings
+from analysis.figures.drawn import Drawn
 
 FIGURES = (
     *("gain_by_start", "heat_map", "accuracy_by_epoch", "ensemble"),
     *("schemes", "window_map", "calibration", "distance_maps"),
 )
 """In the order of the report."""
-
-
-class NotDrawnError(Exception):
-    """A figure that these runs can't give; the message names what it needs."""
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """A figure's name and files, and the caption, which is also in it."""
-
-    name: str
-    caption: str
-    png: Path
-    pdf: Path
 
 
 def draw(name: str, findings: Findings, folder: Path) -> Drawn:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.compare.findings import Findings
-from analysis.figures.catalogue import NotDrawnError
+from analysis.figures.drawn import NotDrawnError
 from analysis.figures.panels import grid, shade_window, whole_numbers
 from analysis.read.directories import AnalysisError
 from analysis.read.distance_table import distance_table

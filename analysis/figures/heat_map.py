@@ -13,7 +13,7 @@ from analysis.compare.baselines import PRIMARY
 from analysis.compare.candidates import CANDIDATE
 from analysis.compare.findings import Findings
 from analysis.figures.captions import like_selected
-from analysis.figures.catalogue import NotDrawnError
+from analysis.figures.drawn import NotDrawnError
 from analysis.figures.panels import grid
 from analysis.figures.style import WIDTH
 from analysis.wording import n_of

@@ -11,7 +11,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from analysis.compare.findings import Findings
-from analysis.figures.catalogue import Drawn
+from analysis.figures.drawn import Drawn
 from polyak.runs.style import write
 
 WIDTH = 7.0

@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.compare.findings import Findings
-from analysis.figures.catalogue import NotDrawnError
+from analysis.figures.drawn import NotDrawnError
 from analysis.figures.panels import grid
 from analysis.figures.style import WIDTH
 from analysis.wording import count, n_of

@@ -15,7 +15,7 @@ import pandas as pd
 from analysis.compare import image_tests
 from analysis.compare.findings import Findings
 from analysis.compare.groups import Group
-from analysis.figures.catalogue import Drawn
+from analysis.figures.drawn import Drawn
 from analysis.read.load import Loaded
 from analysis.report import tables
 from analysis.report.section import Section

@@ -13,7 +13,7 @@ from pathlib import Path
 from analysis.compare.findings import Findings, findings_of
 from analysis.compare.groups import Group
 from analysis.figures import catalogue
-from analysis.figures.catalogue import Drawn, NotDrawnError
+from analysis.figures.drawn import Drawn, NotDrawnError
 from analysis.report.cautions import cautions
 
 

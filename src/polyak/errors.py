@@ -1,4 +1,4 @@
-"""Errors that a user can mend: the message names the key or file, the value found, and the fix.
+"""Errors that a user can resolve: the message names the key or file, the value found, and the fix.
 
 `train.py` prints them as one line; any other exception is a bug and keeps its traceback.
 """
@@ -20,7 +20,7 @@ class DataError(PolyakError):
 
 
 class CheckpointError(PolyakError):
-    """A file of weights that is missing, damaged, or does not fit the others."""
+    """A file of weights that is missing, corrupted, or does not fit the others."""
 
 
 class StoreError(PolyakError):
@@ -28,7 +28,7 @@ class StoreError(PolyakError):
 
 
 class DivergedError(PolyakError):
-    """A training whose loss or weights stopped being finite.
+    """Training whose loss or weights stopped being finite.
 
     `epoch` is zero-based; the message names it and its learning rate.
     """

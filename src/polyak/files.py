@@ -1,4 +1,4 @@
-"""Files that are whole or absent: write to a temporary name, flush, rename.
+"""Files that are intact or absent: write to a temporary name, flush, rename.
 
 with files.atomic(directory / "summary.json") as path:
     path.write_text(text)

@@ -247,3 +247,28 @@ def test_title_says_what_the_data_are_not(described, title):
     assert data.title == title
     assert data.substitute_for == described.get("substitute_for")
     assert data.synthetic == described.get("synthetic", False)
+
+
+SORTED = torch.arange(10).repeat_interleave(100)
+SHUFFLED = SORTED[torch.randperm(1000, generator=torch.Generator().manual_seed(0))]
+TWO_ALTERNATE = torch.cat([torch.arange(2).repeat(100), torch.arange(10).repeat(80)])
+
+
+@pytest.mark.parametrize(
+    ("labels", "limit", "warning"),
+    [
+        (SORTED, 300, "have none of class 3, 4, 5, 6, 7, 8, 9; is the data sorted by class?"),
+        (SORTED, 1000, ""),
+        (SORTED, None, ""),
+        (SHUFFLED, 100, ""),
+        (SHUFFLED, 500, ""),
+        (TWO_ALTERNATE, 250, "of class 0, which is 18 % of all"),
+    ],
+)
+def test_a_limit_that_takes_no_fair_sample_is_warned_about(labels, limit, warning, caplog):
+    images = torch.zeros(len(labels), 1, 1, 2, dtype=torch.uint8)
+    made = make_split(images, labels, limit, "test")
+    assert torch.equal(made.labels, labels[:limit])  # the images it takes are the first
+    assert bool(caplog.text) == bool(warning)
+    assert warning in caplog.text
+    assert not warning or f"dataset.limit_test = {limit}: " in caplog.text

@@ -1,9 +1,9 @@
-"""A finished run once more, with something changed, without spelling out its configuration.
+"""A run repeated with something changed, without spelling out its configuration.
 
     python src/train.py --again outputs/runs/NAME averaging.start=5
 
 The run's directory may be a stranger's: of what it was started with, only keys of our own config
-are taken over, never Hydra's, which can name code to call, and never options.
+are inherited, never Hydra's, which can name code to call, and never options.
 """
 
 import re
@@ -22,14 +22,14 @@ _OURS = re.compile(
     r"|(dataset|model|optimizer|schedule|averaging|training|paths)\.[\w.]+(=.*)?|seed=.*)",
     re.DOTALL,
 )
-"""An override that may be taken over from a run."""
+"""An override that may be inherited from a run."""
 
 
 def expand(arguments: list[str]) -> list[str]:
     """The command line with `--again RUN` replaced by the overrides that RUN was started with.
 
-    A key given anew replaces RUN's; its name is not taken over. --multirun comes first, since Hydra
-    takes no option between overrides. Raises ConfigError where RUN is no run's directory.
+    A key that is given replaces RUN's; its name is not inherited. --multirun comes first, since
+    Hydra takes no option between overrides. Raises ConfigError where RUN is no run's directory.
     """
     flags = [one for one in arguments if one in MULTIRUN]
     rest = [one for one in arguments if one not in MULTIRUN]
@@ -46,9 +46,9 @@ def expand(arguments: list[str]) -> list[str]:
     had = [str(one) for one in OmegaConf.load(path)]
     kept = [one for one in had if _OURS.fullmatch(one) and _key(one) not in given]
     # The run's experiment may be a named sweep; this is one run, unless a sweep is asked for.
-    anew = ["name=null"] if "name" not in given else []
-    anew += ["hydra.mode=RUN"] if not flags else []
-    return flags + kept + anew + rest
+    reset = ["name=null"] if "name" not in given else []
+    reset += ["hydra.mode=RUN"] if not flags else []
+    return flags + kept + reset + rest
 
 
 def _key(override: str) -> str:

@@ -62,8 +62,8 @@ def load(
         origin=f"arrays: {Path(train).name}, {Path(test).name}",
         synthetic=False,
         classes=classes,
-        train=make_split(train_images, train_labels, limit_train),
-        test=make_split(test_images, test_labels, limit_test),
+        train=make_split(train_images, train_labels, limit_train, "train"),
+        test=make_split(test_images, test_labels, limit_test, "test"),
         groups=None if together is None else together[:limit_train],
     )
 
@@ -74,8 +74,8 @@ def _read(path: Path, groups: str | None) -> tuple[Tensor, Tensor, Tensor | None
         file = np.load(path, allow_pickle=False)
     except FileNotFoundError as error:
         raise DataError(f"{path}: there is no such file") from error
-    except Exception as error:  # damaged files make zipfile and numpy raise a dozen types
-        raise DataError(f"{path}: not a whole .npz file ({error})") from error
+    except Exception as error:  # corrupted files make zipfile and numpy raise a dozen types
+        raise DataError(f"{path}: not an intact .npz file ({error})") from error
     if not isinstance(file, NpzFile):
         raise DataError(f"{path}: one .npy array; allowed: a .npz file of images and labels")
     with file:

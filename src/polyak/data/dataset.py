@@ -6,12 +6,16 @@ dataset.train.images  # uint8 [N, C, H, W]
 
 import hashlib
 import json
+import logging
 from dataclasses import dataclass
 
 import torch
+from scipy.special import chdtrc
 from torch import Tensor
 
 from polyak.errors import ConfigError
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -89,11 +93,40 @@ class Dataset:
         return f"{self.name} (synthetic)" if self.synthetic else self.name
 
 
-def make_split(images: Tensor, labels: Tensor, limit: int | None) -> Split:
-    """The first `limit` (None: all) of images [N, C, H, W] and labels [N]."""
+def make_split(images: Tensor, labels: Tensor, limit: int | None, name: str = "train") -> Split:
+    """The first `limit` (None: all) of images [N, C, H, W] and labels [N].
+
+    Logs a warning where they are no fair sample of all, as the first images of a file that is
+    sorted by class; `name` is the split's in it.
+    """
     kept = slice(limit)
+    if limit is not None and (unfair := _unfair(labels, labels[kept])):
+        log.warning(
+            "dataset.limit_%s = %d: the first images %s; is the data sorted by class? Shuffle it",
+            name,
+            limit,
+            unfair,
+        )
     ids = torch.arange(len(labels))
     return Split(images[kept].contiguous(), labels[kept].to(torch.int64), ids[kept])
+
+
+def _unfair(labels: Tensor, kept: Tensor) -> str:
+    """In what the classes of `kept` are no fair sample of those of `labels`; "" where they are."""
+    classes, counts = labels.unique(return_counts=True)
+    found = (kept[:, None] == classes).sum(0)
+    if missing := classes[found == 0].tolist():
+        return f"have none of class {', '.join(map(str, missing))}"
+    expected = counts.double() / len(labels) * len(kept)
+    statistic = float(((found - expected) ** 2 / expected).sum())
+    if chdtrc(len(classes) - 1, statistic) > 1e-6:  # as a random sample may be: chi-square test
+        return ""
+    worst = int(((found - expected).abs() / expected).argmax())
+    shares = found / len(kept), counts / len(labels)
+    return (
+        f"are {100 * shares[0][worst]:.0f} % of class {classes[worst]}, "
+        f"which is {100 * shares[1][worst]:.0f} % of all"
+    )
 
 
 def split(source: Source, validation: float) -> Dataset:

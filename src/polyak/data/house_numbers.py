@@ -48,7 +48,7 @@ def _cached(
         try:
             tensors = checkpoint.load(path).tensors
             return tensors["images"], tensors["labels"]
-        except (CheckpointError, KeyError):  # not there, or damaged
+        except (CheckpointError, KeyError):  # not there, or corrupted
             images, labels = house_numbers.generate(split, count, seed)
             checkpoint.save(path, {"images": images, "labels": labels})
             return images, labels

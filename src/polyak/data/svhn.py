@@ -32,7 +32,7 @@ ANSWER_SECONDS = 20
 def load(
     datasets: Directory, *, limit_train: Count | None = None, limit_test: Count | None = None
 ) -> Source:
-    """Read the two files in `datasets`/svhn, downloading what is missing or damaged.
+    """Read the two files in `datasets`/svhn, downloading what is missing or corrupted.
 
     Raises DataError that says what was tried, where the files can be put by hand, and what else
     to run.
@@ -85,7 +85,7 @@ def _missing(folder: Path) -> list[str]:
 
 def _read(folder: Path, split: str, limit: int | None) -> Split:
     data = SVHN(folder, split)
-    return make_split(torch.from_numpy(data.data), torch.from_numpy(data.labels), limit)
+    return make_split(torch.from_numpy(data.data), torch.from_numpy(data.labels), limit, split)
 
 
 def _unavailable(folder: Path, error: Exception) -> str:

@@ -1,0 +1,1 @@
+"""Logits of any weights, and scores from logits."""

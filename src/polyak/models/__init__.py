@@ -1,0 +1,1 @@
+"""Networks, one file per family, their initial weights and their precision."""

@@ -1,0 +1,1 @@
+"""A run's directory: what it computes, records, draws and says."""

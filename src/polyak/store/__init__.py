@@ -1,0 +1,1 @@
+"""Trajectories on disk: named by their fingerprints, trained once, resumed, repaired, reused."""

@@ -1,4 +1,4 @@
-"""Where a training runs: device, threads, versions.
+"""Where a trajectory is trained: device, threads, versions.
 
 device = choose_device("auto")
 """

@@ -1,4 +1,4 @@
-"""An optimizer's state in a safetensors file, to continue a training from.
+"""An optimizer's state in a safetensors file, to continue training from.
 
     save(path, optimizer)
     load(path, optimizer)    # the next step is bit for bit the one that would have followed
@@ -33,7 +33,7 @@ def save(path: Path, optimizer: Optimizer) -> None:
 def load(path: Path, optimizer: Optimizer) -> None:
     """Give the state to `optimizer`, which must be made as the one that was saved.
 
-    Raises CheckpointError where the file is missing, damaged, or of another optimizer.
+    Raises CheckpointError where the file is missing, corrupted, or of another optimizer.
     """
     stored = checkpoint.load(path)
     try:

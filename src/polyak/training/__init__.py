@@ -1,0 +1,1 @@
+"""What decides the weights: the step loop with the learning rate, recipe, schedules, optimizers."""

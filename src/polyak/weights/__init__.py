@@ -1,0 +1,1 @@
+"""Files of weights: our checkpoints, foreign sources, one layout check, distances."""

@@ -3,7 +3,8 @@
 import pytest
 from matplotlib.image import imread
 
-from analysis.figures.catalogue import FIGURES, NotDrawnError, draw
+from analysis.figures.catalogue import FIGURES, draw
+from analysis.figures.drawn import NotDrawnError
 from tests.analysis.figures.conftest import write_distances, write_windows
 from tests.analysis.synthetic_runs import GAINS, findings_in, write_run, write_sweep
 
