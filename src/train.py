@@ -71,7 +71,7 @@ def complete(this: Run, config: Config, *, in_sweep: bool, threads: int | None) 
     """The run of a checked configuration, step by step."""
     # Imported here, since --help and wrong values need not wait for torch.
     from polyak.config.build import build
-    from polyak.runs import average, comparison, figures, records, training
+    from polyak.runs import average, comparison, figures, metrics, records, training
     from polyak.runs.summary import Summary, Window
     from polyak.store import environment
 
@@ -91,7 +91,7 @@ def complete(this: Run, config: Config, *, in_sweep: bool, threads: int | None) 
         ensemble = average.ensemble_scores(run, job.data.evaluated, window, averaged.weights)
 
     with this.stage("recording"):
-        records.write_metrics(run / "metrics.csv", epochs, averaged.growth)
+        metrics.write_metrics(run / "metrics.csv", epochs, averaged.growth)
         records.save_labels(run, job.data)
         averaged.save(run)
 

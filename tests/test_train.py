@@ -20,7 +20,7 @@ from polyak.averaging.mean import mean_of_files
 from polyak.evaluation.logits import logits
 from polyak.evaluation.scores import scores as scores_of
 from polyak.models.small_cnn import SmallCNN
-from polyak.runs.records import COLUMNS
+from polyak.runs.metrics import COLUMNS
 from polyak.weights import checkpoint
 from tests.conftest import ROOT, learnable
 
@@ -116,7 +116,7 @@ def test_the_averaged_model_loads_and_is_the_float64_mean_bit_for_bit(finished):
 def test_summary_metrics_and_predictions_tell_the_same_story(finished, arrays):
     directory, _ = finished
     summary, metrics = summary_of(directory), pd.read_csv(directory / "metrics.csv")
-    assert list(metrics.columns) == COLUMNS
+    assert tuple(metrics.columns) == COLUMNS
     results = summary["results"]
     model = SmallCNN((3, 8, 8), 10, channels=(4, 8), hidden=16)
     model.load_state_dict(checkpoint.load(directory / "averaged.safetensors").tensors)

@@ -12,14 +12,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.wording import count
-
-COLUMNS = (
-    *("epoch", "lr", "train_loss", "train_accuracy"),
-    *("val_loss", "val_accuracy", "test_loss", "test_accuracy"),
-    *("average_count", "average_val_loss", "average_val_accuracy"),
-    *("average_test_loss", "average_test_accuracy", "seconds"),
-)
-"""Of metrics.csv, as docs/files.md has them; columns that follow on the right are left out."""
+from polyak.runs.metrics import COLUMNS
 
 RUN_COLUMNS = ("learning_rate", "seed", "start", "end", "scheme", "fingerprint", "status")
 """Columns of the run that each of its epochs repeats."""

@@ -14,8 +14,8 @@ from safetensors.numpy import save_file
 
 from analysis.compare.findings import Findings, findings_of
 from analysis.compare.groups import Group, comparison_groups
-from analysis.read.epoch_table import COLUMNS
 from analysis.read.load import load
+from polyak.runs.metrics import COLUMNS
 
 EPOCHS = 6
 

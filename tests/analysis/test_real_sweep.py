@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from analysis.__main__ import main
-from analysis.read.epoch_table import COLUMNS
 from polyak.__main__ import main as polyak
+from polyak.runs.metrics import COLUMNS
 from tests.analysis.synthetic_runs import write_run
 
 

@@ -1,8 +1,8 @@
 """Epochs with chosen accuracies and the least that a summary.json holds, for tests."""
 
 from polyak.evaluation.scores import Scores
-from polyak.store.work import EpochRecord
-from polyak.training.epoch import EpochResult
+from polyak.store.record import EpochRecord
+from polyak.training.result import EpochResult
 
 
 def scores(accuracy):

@@ -18,9 +18,9 @@ from polyak.data.dataset import Split
 from polyak.evaluation import scores as scoring
 from polyak.evaluation.evaluator import Evaluator
 from polyak.evaluation.scores import Scores
-from polyak.runs.records import AverageUpTo
+from polyak.runs.metrics import AverageUpTo
 from polyak.store import paths
-from polyak.store.work import EpochRecord
+from polyak.store.record import EpochRecord
 from polyak.weights import checkpoint
 from polyak.weights.checkpoint import Checkpoint
 

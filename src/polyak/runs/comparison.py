@@ -11,7 +11,7 @@ from typing import Any
 
 from polyak.evaluation.scores import Scores
 from polyak.runs.summary import Comparison, Result
-from polyak.store.work import EpochRecord
+from polyak.store.record import EpochRecord
 
 
 def compare(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from polyak.data.dataset import Dataset
 from polyak.runs.style import BLUE, COLOURS, style, write
 from polyak.runs.summary import Result
-from polyak.store.work import EpochRecord
+from polyak.store.record import EpochRecord
 
 
 def draw(

@@ -17,8 +17,8 @@ import torch
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from polyak.store.record import EpochRecord
 from polyak.store.trajectory import Trajectory
-from polyak.store.work import EpochRecord
 
 log = logging.getLogger(__name__)
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import torch
 
+from polyak.runs.metrics import write_metrics
 from polyak.runs.progress import progress
-from polyak.runs.records import link_epoch, write_metrics
+from polyak.runs.records import link_epoch
+from polyak.store.record import EpochRecord
 from polyak.store.trajectory import Trajectory
-from polyak.store.work import EpochRecord
 
 
 def train(

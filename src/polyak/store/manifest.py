@@ -18,7 +18,7 @@ from polyak import files
 from polyak.errors import StoreError
 from polyak.store import paths
 from polyak.store.format import FORMAT
-from polyak.training.epoch import EpochResult
+from polyak.training.result import EpochResult
 
 _RESULT = [field.name for field in fields(EpochResult)]
 _verified: dict[Path, tuple[tuple[int, ...], str]] = {}

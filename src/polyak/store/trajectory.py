@@ -26,7 +26,8 @@ from polyak.store import format as store_format
 from polyak.store import paths
 from polyak.store.fingerprint import fingerprint, ingredients
 from polyak.store.manifest import Manifest
-from polyak.store.work import EpochRecord, Work
+from polyak.store.record import EpochRecord
+from polyak.store.work import Work
 from polyak.training.recipe import Recipe
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,6 @@ record = work.epoch(0)
 import logging
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -21,22 +20,14 @@ from polyak.evaluation.scores import Scores, scores
 from polyak.models.initial import initial_model
 from polyak.store import environment, optimizer_state, paths
 from polyak.store.manifest import Manifest
-from polyak.training.epoch import EpochResult, train_epoch
+from polyak.store.record import EpochRecord
+from polyak.training.epoch import train_epoch
 from polyak.training.recipe import Recipe
+from polyak.training.result import EpochResult
 from polyak.training.trainer import Trainer
 from polyak.weights import checkpoint
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class EpochRecord:
-    """One epoch: how its training went, the checkpoint's scores by split, and whether the epoch was
-    found in the store."""
-
-    training: EpochResult
-    scores: Mapping[str, Scores]
-    stored: bool = False
 
 
 class Work:

@@ -9,25 +9,13 @@ What decides the weights is in `trainer.py`; here is what is said of them.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from polyak.errors import DivergedError
+from polyak.training.result import EpochResult
 from polyak.training.trainer import Trainer
-
-
-@dataclass(frozen=True)
-class EpochResult:
-    """The training of zero-based `epoch`: loss (nats) and accuracy (a fraction), weighted by
-    images, of each batch as it was trained on; seconds of the training alone."""
-
-    epoch: int
-    lr: float
-    loss: float
-    accuracy: float
-    seconds: float
 
 
 def train_epoch(

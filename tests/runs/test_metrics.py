@@ -1,6 +1,6 @@
 import pandas as pd
 
-from polyak.runs.records import COLUMNS, AverageUpTo, write_metrics
+from polyak.runs.metrics import COLUMNS, AverageUpTo, write_metrics
 from tests.runs.records import VALIDATED, record, scores
 
 
@@ -9,7 +9,7 @@ def test_metrics_have_a_row_per_epoch_and_the_averages(tmp_path):
     for count, epoch in enumerate(VALIDATED, start=1):
         write_metrics(path, VALIDATED[:count])
         frame = pd.read_csv(path)
-        assert list(frame.columns) == COLUMNS
+        assert tuple(frame.columns) == COLUMNS
         assert list(frame["epoch"]) == list(range(count))
         assert frame["val_accuracy"].iloc[-1] == epoch.scores["validation"].accuracy
     assert frame.filter(like="average").isna().all(axis=None)

@@ -1,0 +1,69 @@
+"""metrics.csv: one row per epoch. Its columns, for the writer and for analysis. Needs no torch.
+
+write_metrics(run / "metrics.csv", records)
+"""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from polyak import files
+from polyak.evaluation.scores import Scores
+from polyak.store.record import EpochRecord
+
+SHORT = {"validation": "val", "test": "test"}
+"""Split names as they are in the columns of metrics.csv."""
+
+COLUMNS = (
+    *("epoch", "lr", "train_loss", "train_accuracy"),
+    *("val_loss", "val_accuracy", "test_loss", "test_accuracy"),
+    *("average_count", "average_val_loss", "average_val_accuracy"),
+    *("average_test_loss", "average_test_accuracy", "seconds"),
+)
+"""In this order; more may follow on the right."""
+
+
+@dataclass(frozen=True)
+class AverageUpTo:
+    """The average of the `count` checkpoints up to and including zero-based `epoch`."""
+
+    epoch: int
+    count: int
+    scores: Mapping[str, Scores]
+
+
+def write_metrics(
+    path: Path, records: Sequence[EpochRecord], averages: Sequence[AverageUpTo] = ()
+) -> None:
+    """Write metrics.csv, atomically: one row per epoch, with the averages in their epochs' rows."""
+    rows = {record.training.epoch: _row(record) for record in records}
+    for average in averages:
+        rows[average.epoch] |= {
+            "average_count": average.count,
+            **_columns("average_", average.scores),
+        }
+    with files.atomic(path) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows.values())
+
+
+def _row(record: EpochRecord) -> dict[str, float]:
+    trained = record.training
+    return {
+        "epoch": trained.epoch,
+        "lr": trained.lr,
+        "train_loss": trained.loss,
+        "train_accuracy": trained.accuracy,
+        "seconds": trained.seconds,
+        **_columns("", record.scores),
+    }
+
+
+def _columns(prefix: str, scores: Mapping[str, Scores]) -> dict[str, float]:
+    return {
+        f"{prefix}{SHORT[split]}_{what}": getattr(score, what)
+        for split, score in scores.items()
+        for what in ("loss", "accuracy")
+    }
