@@ -14,13 +14,14 @@ from typing import Any
 
 from polyak.code import code_digest
 from polyak.data.dataset import Split
+from polyak.models.initial import initial_model
 from polyak.training import trainer
 from polyak.training.recipe import Recipe
 
 
 def ingredients(recipe: Recipe, train: Split) -> dict[str, Any]:
     """What is hashed, as JSON values."""
-    model = recipe.model()
+    model = initial_model(recipe.model, recipe.seed)
     optimizer = recipe.optimizer(model.parameters())
     parts = (model, optimizer, recipe.schedule)
     return {
