@@ -52,7 +52,8 @@ def blocks(text: str) -> dict[str, str]:
     found = {}
     for block in re.finditer(r"^```(?:python|yaml)\n(.*?)^```", text, re.M | re.S):
         named = re.findall(r"`((?:src|conf|analysis)/[\w/]+\.\w+)`", text[: block.start()])
-        found[named[-1]] = block[1]
+        if named:
+            found[named[-1]] = block[1]
     return found
 
 
@@ -96,6 +97,8 @@ def test_links_lead_somewhere_and_nothing_is_left_open(path):
         assert there.exists(), target
         assert not anchor or anchor in anchors(there.read_text(encoding="utf-8")), anchor
     new = blocks(text)  # files that a reader is to write
+    if path.name == "CHANGELOG.md":  # names what is gone
+        return
     for code in re.findall(r"`((?:src|conf|docs|tests|analysis|benchmarks)/[\w./-]+)`", text):
         assert code in new or (ROOT / code).exists(), code
 
