@@ -138,7 +138,7 @@ def speed(turns: Turns, images: int, kind: str, operations: float, passes: int) 
     head = [
         kind,
         f"seconds per {EPOCH:,} images",
-        "images a second",
+        "images per second",
         f"times as fast as {reference}",
     ]
     return table([*head, f"as {reference + ALONE}", "times the limit's seconds"], rows)
@@ -174,7 +174,7 @@ between measurements of the same turn. The article's loop (DataLoader, ToTensor,
 ReLU before the pool) is written plainly in `benchmarks/article.py`.
 
 The limit is the model's convolutions and matrix products alone, at the speed of a float32 product
-of 2048 x 2048 in the same turn: {forward / 1e6:.1f} million operations an image forward,
+of 2048 x 2048 in the same turn: {forward / 1e6:.1f} million operations per image forward,
 {whole / 1e6:.1f} million for a training step, at {
         ", ".join(f"{value} GFLOP/s ({name})" for name, value in rate.items())
     }.
@@ -226,7 +226,7 @@ def main() -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--quick", action="store_true", help="one turn, few images; print only")
     parser.add_argument("--turns", type=int, default=5)
-    parser.add_argument("--images", type=int, default=2560, help="images a measurement")
+    parser.add_argument("--images", type=int, default=2560, help="images per measurement")
     arguments = parser.parse_args()
     turns = 1 if arguments.quick else arguments.turns
     images = 640 if arguments.quick else arguments.images

@@ -96,7 +96,7 @@ def our_evaluation(precision: str) -> Callable[[Tensor, Tensor], object]:
 
 
 def operations(*, backward: bool) -> int:
-    """Floating-point operations an image: of the convolutions and matrix products alone."""
+    """Floating-point operations per image: of the convolutions and matrix products alone."""
     model, images = small_cnn(), torch.zeros(2, 3, 32, 32)
     with FlopCounterMode(display=False) as counter:
         outputs = model(images)

@@ -12,7 +12,7 @@ from analysis.compare.groups import Group
 from analysis.compare.settings import shared
 from analysis.read.load import STATUSES, Loaded
 from analysis.statistics.intervals import Interval, t_interval
-from analysis.wording import p_value, percent, points, window
+from analysis.wording import count, p_value, percent, points, window
 
 
 def baselines(findings: Findings) -> pd.DataFrame:
@@ -107,7 +107,7 @@ def counts(loaded: Loaded) -> str:
     """How many runs there are of each status."""
     found = loaded.runs["status"].value_counts().to_dict()
     shown = ", ".join(f"{found[status]:,} {status}" for status in STATUSES if status in found)
-    return f"{len(loaded.runs):,} runs: {shown}"
+    return f"{count(len(loaded.runs), 'run')}: {shown}"
 
 
 def configuration(group: Group) -> pd.DataFrame:

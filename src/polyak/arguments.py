@@ -35,7 +35,7 @@ average files of weights, whoever made them
     python -m polyak average OUT.safetensors A B C --scheme exponential --set decay=0.9
     python -m polyak average OUT.safetensors A B --weights 0.25 0.75
 
-The files are taken in the order given, as the checkpoints of epochs 0, 1, ... of one training.
+The files are taken in the order given, as the checkpoints of epochs 0, 1, ... of one trajectory.
 No code that is in a file is run. Memory holds one tensor at a time.
 """
 

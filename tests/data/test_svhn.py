@@ -217,7 +217,7 @@ def test_no_server_is_a_data_error_that_says_what_to_do(site, folder, monkeypatc
 
 
 def test_a_server_that_never_answers_is_out_of_reach(site, folder, monkeypatch):
-    monkeypatch.setattr(svhn, "ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(svhn, "SILENT_SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         offer(monkeypatch, site, silent.getsockname()[1])
         began = time.monotonic()

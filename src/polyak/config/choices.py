@@ -68,13 +68,17 @@ GROUPS: Mapping[str, Group] = {
 
 @functools.lru_cache(maxsize=64)
 def check(group: str, target: str) -> type[Choice]:
-    """The pydantic model of a choice. Raises ConfigError where the group has no such choice."""
+    """The pydantic model of a choice. Raises ConfigError where the group has no such choice, and
+    TypeError where its source says no type for a parameter that a YAML file gives."""
     wanted = GROUPS[group]
     found = _own(wanted, target)
     if found is None:
         found = _of_library(wanted, target)
     if found is None or not set(wanted.given) <= set(found):
         raise ConfigError(f"allowed: {_allowed(group)}")
+    untyped = [name for name in found if found[name].type is None and name not in wanted.given]
+    if untyped:
+        raise TypeError(f"{target}: {untyped[0]} needs a type of polyak.parameters")
     fields: dict[str, Any] = {
         name: (parameter.type, Field() if parameter.default is REQUIRED else parameter.default)
         for name, parameter in found.items()
@@ -134,6 +138,10 @@ def _of_library(group: Group, target: str) -> dict[str, Parameter] | None:
     found = getattr(library, name, None)
     if not (inspect.isclass(found) and issubclass(found, library.Optimizer)):
         return None
+    step: Any = getattr(found, "step", None)
+    closure = inspect.signature(step).parameters.get("closure")
+    if closure is None or closure.default is closure.empty:
+        return None  # LBFGS evaluates the model itself, several times per step
     hints = get_type_hints(found.__init__)
     known = (int, float, bool, str, tuple[float, float])
     return {

@@ -23,8 +23,8 @@ _VOCABULARY = {
 
 @dataclass(frozen=True)
 class Parameter:
-    """Its type, with its range; Any where the source has no type that a value from a YAML file can
-    have. `default` is REQUIRED where there is none."""
+    """Its type, with its range; None where the annotation is no type of `polyak.parameters`.
+    `default` is REQUIRED where there is none."""
 
     type: Any
     default: Any
@@ -34,7 +34,8 @@ def parameters(path: Path, name: str) -> dict[str, Parameter] | None:
     """The parameters of the class or function `name` that is defined in `path`, in order; None
     where there is no such file, or no such definition in it.
 
-    Of a class, those of its `__init__`, or its fields where it is a dataclass.
+    Of a class, those of its `__init__`, or its fields where it is a dataclass. Raises TypeError for
+    a default that is no literal.
     """
     if not path.is_file():
         return None
@@ -77,10 +78,13 @@ def _fields(node: ast.ClassDef) -> dict[str, Parameter]:
 
 
 def _parameter(annotation: ast.expr | None, default: ast.expr | None) -> Parameter:
-    return Parameter(
-        type=Any if annotation is None else _type(annotation),
-        default=REQUIRED if default is None else ast.literal_eval(default),
-    )
+    try:
+        value = REQUIRED if default is None else ast.literal_eval(default)
+    except ValueError:
+        raise TypeError(
+            f"default {ast.unparse(default or ast.Constant(None))}: write a literal"
+        ) from None
+    return Parameter(type=None if annotation is None else _type(annotation), default=value)
 
 
 def _type(annotation: ast.expr) -> Any:
@@ -89,4 +93,4 @@ def _type(annotation: ast.expr) -> Any:
     try:
         return eval(code, {"__builtins__": {}}, dict(_VOCABULARY))
     except NameError:  # ParamsT, Sequence[int]: what the code gives, and no YAML file
-        return Any
+        return None

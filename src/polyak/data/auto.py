@@ -1,4 +1,4 @@
-"""SVHN where it can be had; else house_numbers in its place, and loudly so.
+"""SVHN where it can be had; else house_numbers in its place, with a warning.
 
 python src/train.py            # dataset=auto is the default
 """

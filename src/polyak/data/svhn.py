@@ -25,7 +25,7 @@ from polyak.parameters import Count, Directory
 
 log = logging.getLogger(__name__)
 
-ANSWER_SECONDS = 20
+SILENT_SECONDS = 20
 """How long the server may be silent before it counts as out of reach."""
 
 
@@ -58,7 +58,7 @@ def fetch(folder: Path) -> None:
         with FileLock(folder / "download.lock"):
             for split in _missing(folder):  # another process may just have fetched them
                 log.info("downloading %s to %s", SVHN.split_list[split][0], folder)
-                with _timeout(ANSWER_SECONDS):
+                with _timeout(SILENT_SECONDS):
                     SVHN(folder, split, download=True)
     except (OSError, RuntimeError, http.client.HTTPException) as error:
         raise DataError(_unavailable(folder, error)) from error
