@@ -8,7 +8,7 @@ from hydra import compose, initialize_config_dir
 
 from polyak.config import schema as configuration
 from polyak.errors import ConfigError
-from tests.conftest import ROOT
+from tests.small import ROOT
 
 configuration.register()
 

@@ -1,8 +1,6 @@
 """The map of windows, and scores of any file, on one small finished run."""
 
 import json
-import subprocess
-import sys
 
 import pandas as pd
 import pytest
@@ -18,25 +16,6 @@ from polyak.evaluation import logits as evaluation
 from polyak.models.small_cnn import SmallCNN
 from polyak.runs import windows
 from polyak.weights import checkpoint
-from tests.conftest import ROOT
-
-
-@pytest.fixture(scope="module")
-def directory(tmp_path_factory, arrays):
-    outputs = tmp_path_factory.mktemp("windows")
-    subprocess.run(
-        [
-            *(sys.executable, str(ROOT / "src" / "train.py"), "name=run"),
-            *("dataset=arrays", f"dataset.train={arrays}/train.npz"),
-            *(f"dataset.test={arrays}/test.npz", "dataset.validation=60", "averaging.start=1"),
-            *("model.channels=[4,8]", "model.hidden=16", "training.batch_size=32"),
-            *("training.epochs=5", "training.threads=2", "training.device=cpu"),
-            *("averaging=greedy", f"paths.outputs={outputs}"),
-        ],
-        capture_output=True,
-        check=True,
-    )
-    return outputs / "runs" / "run"
 
 
 @pytest.fixture(scope="module")
