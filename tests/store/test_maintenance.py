@@ -4,7 +4,7 @@ from polyak import files
 from polyak.data import arrays as arrays_module
 from polyak.data.dataset import split
 from polyak.store import maintenance as store
-from tests.store.test_faults import flip
+from tests.store.damage import flip
 from tests.store.trajectories import make_recipe, train
 
 
