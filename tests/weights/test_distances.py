@@ -276,6 +276,7 @@ distances.between({e: (first, second)[e % 2] for e in range(12)}, first, entries
 """
 
 
+@pytest.mark.process
 @pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for the memory")
 def test_memory_is_less_than_one_large_tensor_and_nothing_needless_is_imported(tmp_path):
     """13 files of one tensor of 8 MB, in parts of half a MB of float64 over all files."""
