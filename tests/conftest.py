@@ -20,9 +20,10 @@ torch.set_num_threads(THREADS)
 @pytest.hookimpl(tryfirst=True)  # before -m selects
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What starts processes is marked `process`: tests with the fixture `processes`, their own or
-    their fixtures', and modules that import subprocess."""
+    their fixtures', and those that name a module that does it."""
     for item in items:
-        if "processes" in item.fixturenames or "subprocess" in vars(item.module):
+        named = {"subprocess", "own_memory"} & set(item.function.__code__.co_names)
+        if named or "processes" in item.fixturenames:
             item.add_marker(pytest.mark.process)
 
 

@@ -6,49 +6,64 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis import statistics
-from analysis.directories import AnalysisError
-from analysis.figures.style import COLOURS, LABELS, WIDTH
-from analysis.predictions import Array, Predictions, reliability
-from analysis.subject import NotDrawnError, Subject
+from analysis.compare.baselines import SHORT
+from analysis.compare.findings import Findings
+from analysis.figures.catalogue import NotDrawnError
+from analysis.figures.panels import spread
+from analysis.figures.style import COLOURS, WIDTH
+from analysis.read.directories import AnalysisError
+from analysis.read.predictions import Array, Predictions, reliability
+from analysis.wording import candidate, count
 
 BINS = 15
 
 
-def calibration(subject: Subject) -> tuple[Figure, str]:
-    """Accuracy against confidence, pooled over trainings, how the confidences spread, and the
-    calibration error of each training, for the reported candidate on test."""
-    focus, runs = subject.answer.focus, subject.answer.runs(subject.facet)
-    answers = [found for run in runs.to_dict("records") if (found := _answers(run))]
-    if not answers:
-        raise NotDrawnError("no run's predictions can be read")
-    labels = np.concatenate([found["labels"] for found in answers])
-    bins = {
-        what: reliability(np.concatenate([found[what] for found in answers]), labels, BINS)
-        for what in ("last", "average", "ensemble")
-    }
+def calibration(findings: Findings) -> tuple[Figure, str]:
+    """Accuracy against confidence pooled over trajectories, the distribution of confidence, and the
+    calibration error per seed, of the selected candidate on test."""
+    runs = findings.runs
+    members = [found for run in runs.to_dict("records") if (found := _probabilities(run))]
+    if not members:
+        raise NotDrawnError("needs predictions, and no run's can be read")
     figure, panels = plt.subplot_mosaic(
-        [["curve", "error"], ["spread", "error"]],
+        [["curve", "errors"], ["shares", "errors"]],
         figsize=(WIDTH, 3.6),
         height_ratios=(3, 1),
         width_ratios=(1.3, 1),
         layout="constrained",
     )
-    curve, spread, error = panels["curve"], panels["spread"], panels["error"]
+    _reliability(panels["curve"], panels["shares"], members)
+    figure.align_ylabels([panels["curve"], panels["shares"]])
+    _errors(panels["errors"], runs)
+    n = len(runs)
+    right = f"dots: one seed each; diamonds: mean; lines: 95 % t interval (n = {n})"
+    return figure, (
+        f"Left: images of {count(len(members), 'trajectory')} pooled, {BINS} bins of confidence, "
+        "those with fewer than 10 images not drawn; on the diagonal, confidence equals accuracy. "
+        f"Right: {right if n > 1 else 'n = 1'}. The {candidate(findings.selected)}, and the "
+        "ensemble of the same checkpoints."
+    )
+
+
+def _reliability(curve: Axes, shares: Axes, members: list[dict[str, Array]]) -> None:
+    labels = np.concatenate([found["labels"] for found in members])
     curve.plot([0, 100], [0, 100], color="black", linewidth=0.7)
-    for (what, table), marker in zip(bins.items(), "D^s", strict=True):
-        filled = table[table["count"] >= 10]  # a bin of a few images says nothing
+    for what, marker in zip(("last", "average", "ensemble"), "D^s", strict=True):
+        table = reliability(np.concatenate([found[what] for found in members]), labels, BINS)
+        filled = table[table["count"] >= 10]  # a bin of a few images is noise
         curve.plot(
             100 * filled["confidence"],
             100 * filled["accuracy"],
             color=COLOURS[what],
             marker=marker,
-            label=LABELS[what],
+            label=SHORT[what],
         )
         share = 100 * table["count"] / table["count"].sum()
-        spread.step(
+        shares.step(
             [*(100 * table["low"]), 100],
             [*share, share.iloc[-1]],
             where="post",
@@ -57,34 +72,20 @@ def calibration(subject: Subject) -> tuple[Figure, str]:
     curve.set(ylabel="accuracy (%)", xlim=(0, 100), ylim=(0, 100))
     curve.tick_params(labelbottom=False)
     curve.legend(loc="upper left")
-    spread.set(xlabel="confidence (%)", ylabel="images (%, log)", xlim=(0, 100), yscale="log")
-    spread.yaxis.set_major_formatter("{x:g}")
-    figure.align_ylabels([curve, spread])
+    shares.set(xlabel="confidence (%)", ylabel="images (%, log)", xlim=(0, 100), yscale="log")
+    shares.yaxis.set_major_formatter("{x:g}")
+
+
+def _errors(axes: Axes, runs: pd.DataFrame) -> None:
     names = ["window_mean", "last", "average", "ensemble"]
     for place, what in enumerate(names):
-        values = 100 * runs[f"{what}_test_calibration_error"]
-        jitter = np.linspace(-0.12, 0.12, len(values)) if len(values) > 1 else [0.0]
-        error.plot(place + np.asarray(jitter), values, "o", color=COLOURS[what], alpha=0.5)
-        interval = statistics.t_interval(values.to_numpy())
-        error.plot(place, interval.mean, "D", color=COLOURS[what], markersize=6)
-        if interval.low is not None and interval.high is not None:
-            error.plot([place] * 2, [interval.low, interval.high], color=COLOURS[what])
-    error.set_xticks(range(len(names)), [LABELS[what].replace(" ", "\n") for what in names])
-    error.set(ylabel="expected calibration error (%)", xlim=(-0.5, len(names) - 0.5))
-    error.set_ylim(bottom=0)
-    n = len(runs)
-    one_training = "dots: one training each; diamonds: mean"
-    return figure, (
-        f"Left: images of {len(answers)} training{'s' * (len(answers) > 1)} pooled, {BINS} bins of "
-        "confidence; bins with fewer than 10 images are not drawn; on the diagonal, confidence is "
-        "accuracy. Right: "
-        + ("n = 1" if n == 1 else f"{one_training}; lines: 95 % t interval (n = {n})")
-        + f". Learning rate {focus['learning_rate']:g}, {focus['scheme']} average of epochs "
-        f"{focus['start']}..{focus['end'] - 1}, and their ensemble."
-    )
+        spread(axes, place, runs[f"{what}_test_calibration_error"], COLOURS[what])
+    axes.set_xticks(range(len(names)), [SHORT[what].replace(" ", "\n") for what in names])
+    axes.set(ylabel="expected calibration error (%)", xlim=(-0.5, len(names) - 0.5))
+    axes.set_ylim(bottom=0)
 
 
-def _answers(run: Mapping[Hashable, Any]) -> dict[str, Array] | None:
+def _probabilities(run: Mapping[Hashable, Any]) -> dict[str, Array] | None:
     """Probabilities [N, classes] of a run's last checkpoint, average and ensemble, and its labels;
     None where they can't be read."""
     found = Predictions(Path(run["directory"]), "test")

@@ -207,6 +207,21 @@ def test_refuses_dtypes_that_it_cannot_average(dtype):
         Mean().add(Checkpoint({"a": torch.zeros(2).to(dtype)}))
 
 
+def test_a_checkpoint_without_a_source_is_named_by_its_position():
+    total = Mean()
+    total.add(Checkpoint({"a": torch.zeros(2)}))
+    with pytest.raises(CheckpointError, match=r"^checkpoint 1: .* in checkpoint 0;"):
+        total.add(Checkpoint({"a": torch.zeros(3)}))
+
+
+def test_a_refused_first_checkpoint_leaves_the_mean_open_to_others():
+    total = Mean()
+    with pytest.raises(CheckpointError, match="not finite"):
+        total.add(Checkpoint({"a": torch.tensor([math.nan])}))
+    total.add(Checkpoint({"b": torch.ones(3)}))
+    assert total.result().tensors["b"].tolist() == [1.0] * 3
+
+
 def test_refuses_a_mean_that_overflows():
     total = Mean()
     for _ in range(2):
@@ -248,6 +263,12 @@ def test_files_give_what_their_contents_give(saved):
     assert all(torch.equal(result[name], wanted[name]) for name in wanted)
 
 
+@pytest.mark.parametrize("count", [5, 7])
+def test_every_file_needs_a_weight(saved, count):
+    with pytest.raises(ValueError, match=f"{count} weights for 6 checkpoints"):
+        mean_of_files(saved, [1] * count)
+
+
 def test_prefix_means_have_the_bits_of_means_from_the_start(saved):
     counts = range(1, 7)
     for count, ours in zip(counts, prefix_means(saved, ([1] * n for n in counts)), strict=True):
@@ -262,7 +283,7 @@ def test_prefix_means_start_again_where_weights_change(saved):
         assert all(torch.equal(ours.tensors[name], wanted[name]) for name in wanted)
 
 
-def test_a_damaged_file_is_named(saved):
+def test_a_corrupted_file_is_named(saved):
     saved[3].chmod(0o644)
     saved[3].write_bytes(saved[3].read_bytes()[:-5])
     with pytest.raises(CheckpointError, match="epoch_003"):

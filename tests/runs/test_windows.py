@@ -1,26 +1,25 @@
-"""The map of windows, and scores of any file, on one small finished run."""
+"""The map of windows of one small finished run, and what the run itself averaged."""
 
 import json
+import shutil
 
 import pandas as pd
 import pytest
 import torch
 
-import average as average_command
-import score as score_command
-import windows as windows_command
 from polyak import averaging
+from polyak.__main__ import main
 from polyak.config.finished import FinishedRun
 from polyak.errors import PolyakError
 from polyak.evaluation import logits as evaluation
-from polyak.models.small_cnn import SmallCNN
-from polyak.runs import windows
+from polyak.runs import window_report, windows
 from polyak.weights import checkpoint
+from tests.small import network
 
 
 @pytest.fixture(scope="module")
 def table(directory):
-    windows_command.main([str(directory)])
+    assert main(["windows", str(directory)]) == 0
     return pd.read_csv(directory / "windows.csv")
 
 
@@ -33,36 +32,48 @@ def test_every_window_is_there_once_on_every_split(table):
 @pytest.mark.parametrize(("start", "end"), [(0, 5), (2, 4), (3, 4)])
 def test_a_windows_average_is_the_streamed_one_bit_for_bit(directory, table, start, end):
     run = FinishedRun(directory)
-    average = averaging.mean_of_files([run.checkpoint(epoch) for epoch in range(start, end)])
-    model = SmallCNN((3, 8, 8), 10, channels=(4, 8), hidden=16)
+    average = averaging.mean_of_files(
+        [run.summary.checkpoint(epoch) for epoch in range(start, end)]
+    )
+    model = network()
     model.load_state_dict(average.tensors)
     for split, data in run.data.evaluated.items():
-        answers = evaluation.logits(model, data.images, precision="fp32")
-        wanted = evaluation.scores(answers, data.labels)
+        logits = evaluation.logits(model, data.images, precision="fp32")
+        wanted = evaluation.scores(logits, data.labels)
         row = table[(table["start"] == start) & (table["end"] == end) & (table["split"] == split)]
         assert row["loss"].item() == wanted.loss
         assert row["accuracy"].item() == wanted.accuracy
 
 
-def test_interrupted_it_goes_on_where_it_was(directory, table, tmp_path, monkeypatch):
+def test_interrupted_it_continues_where_it_was(directory, table, tmp_path):
     run, path = FinishedRun(directory), tmp_path / "windows.csv"
-    wanted = windows.windows(range(5), range(1, 6))
+    splits, wanted = run.evaluated(), windows.windows(range(5), range(1, 6))
+
+    def complete(on_window):
+        windows.complete(
+            path,
+            run.summary.checkpoint,
+            run.evaluator(splits),
+            wanted,
+            splits=splits,
+            on_window=on_window,
+        )
 
     def interrupt():
         if len(path.read_text().splitlines()) > 10:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        windows.complete(run, path, wanted, on_window=interrupt)
+        complete(interrupt)
     with path.open("a") as file:
         file.write("4,5,1,te")  # cut off in the middle of a line
     before = len(path.read_text().splitlines())
     counted = []
-    windows.complete(run, path, wanted, on_window=lambda: counted.append(1))
+    complete(lambda: counted.append(1))
     assert len(counted) == 15 - (before - 2) // 2
     again = pd.read_csv(path).sort_values(["start", "end", "split"], ignore_index=True)
-    whole = table.sort_values(["start", "end", "split"], ignore_index=True)
-    pd.testing.assert_frame_equal(again, whole, check_exact=True)
+    intact = table.sort_values(["start", "end", "split"], ignore_index=True)
+    pd.testing.assert_frame_equal(again, intact, check_exact=True)
 
 
 def test_the_window_is_selected_on_validation_alone():
@@ -84,14 +95,52 @@ def test_the_window_is_selected_on_validation_alone():
         (["--splits", "train"], "has no train split; allowed: validation, test"),
     ],
 )
-def test_windows_that_are_not_there_are_refused(directory, arguments, message):
-    with pytest.raises(SystemExit, match=message):
-        windows_command.main([str(directory), *arguments])
+def test_windows_that_are_not_there_are_refused(directory, arguments, message, capsys):
+    assert main(["windows", str(directory), *arguments]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_the_table_and_the_map_are_printed_and_drawn(directory, table, capsys):
+    before = (directory / "windows.csv").read_bytes()
+    assert main(["windows", str(directory), "--starts", "1,3", "--ends", "4:6"]) == 0
+    heading, *lines, drawn, file = capsys.readouterr().out.splitlines()
+    assert heading == "15 windows in windows.csv"  # none had to be evaluated again
+    assert any("epochs 1..4, the run's own" in line for line in lines)
+    assert (drawn, file) == tuple(
+        str(directory / name) for name in ("figures/windows.png", "windows.csv")
+    )
+    assert (directory / "figures" / "windows.png").stat().st_size > 0
+    assert (directory / "windows.csv").read_bytes() == before
+
+
+def test_only_the_splits_asked_for_are_evaluated(directory, tmp_path):
+    copy = tmp_path / "run"
+    shutil.copytree(directory, copy, ignore=shutil.ignore_patterns("windows.csv"))
+    assert main(["windows", str(copy), "--starts", "3", "--splits", "validation"]) == 0
+    assert set(pd.read_csv(copy / "windows.csv")["split"]) == {"validation"}
+
+
+def test_an_interruption_says_that_the_same_command_continues(directory, monkeypatch, capsys):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(windows, "complete", interrupt)
+    assert main(["windows", str(directory)]) == 130
+    assert capsys.readouterr().err == "interrupted: the same command continues\n"
 
 
 def test_a_directory_that_is_no_finished_run_is_refused(tmp_path):
     with pytest.raises(PolyakError, match="not a finished run"):
         FinishedRun(tmp_path)
+
+
+def test_images_that_have_changed_are_refused(directory, tmp_path, capsys):
+    (tmp_path / "run").mkdir()
+    summary = json.loads((directory / "summary.json").read_text())
+    summary["evaluation_keys"]["test"] = "0" * 16
+    (tmp_path / "run" / "summary.json").write_text(json.dumps(summary))
+    assert main(["windows", str(tmp_path / "run")]) == 1
+    assert "the test images have changed since it ran" in capsys.readouterr().err
 
 
 def test_greedy_takes_what_helps_on_validation(directory, table):
@@ -106,73 +155,17 @@ def test_greedy_takes_what_helps_on_validation(directory, table):
 
 def test_the_ensemble_is_that_of_the_weighted_checkpoints(directory):
     summary = json.loads((directory / "summary.json").read_text())
-    run = FinishedRun(directory)
+    test = FinishedRun(directory).data.test
     probabilities = torch.zeros(90, 10, dtype=torch.float64)
     for epoch, weight in zip(range(1, 5), summary["weights"], strict=True):
         file = directory / "predictions" / "test" / f"epoch_{epoch:03d}.safetensors"
-        answers = checkpoint.load(file).tensors["logits"].double()
-        probabilities += weight * answers.softmax(1) / sum(summary["weights"])
-    right = probabilities.gather(1, run.data.test.labels[:, None])
+        logits = checkpoint.load(file).tensors["logits"].double()
+        probabilities += weight * logits.softmax(1) / sum(summary["weights"])
+    right = probabilities.gather(1, test.labels[:, None])
     ensemble = summary["results"]["ensemble"]["test"]
     assert ensemble["loss"] == pytest.approx(-right.log().mean().item())
-    correct = (probabilities.argmax(1) == run.data.test.labels).double().mean().item()
+    correct = (probabilities.argmax(1) == test.labels).double().mean().item()
     assert ensemble["accuracy"] == correct
-
-
-def test_score_gives_the_runs_own_numbers(directory, tmp_path, capsys):
-    weights, out = directory / "averaged.safetensors", tmp_path / "scores"
-    for split in ("test", "validation"):
-        score_command.main(
-            [str(weights), "--run", str(directory), "--split", split, "--output", f"{out}_{split}"]
-        )
-        found = json.loads((tmp_path / f"scores_{split}" / "scores.json").read_text())
-        wanted = json.loads((directory / "summary.json").read_text())["results"]["average"][split]
-        assert {name: found[name] for name in wanted} == wanted
-        predictions = pd.read_csv(tmp_path / f"scores_{split}" / "predictions.csv")
-        assert (predictions["label"] == predictions["answer"]).mean() == found["accuracy"]
-    assert "calibration error" in capsys.readouterr().out
-
-
-def test_score_refuses_what_does_not_fit(directory, tmp_path):
-    other = tmp_path / "other.pt"
-    torch.save({"features.0.weight": torch.zeros(1)}, other)
-    arguments = ["--run", str(directory), "--output", str(tmp_path / "out")]
-    for weights, message in (
-        (other, "not this model's weights"),
-        (tmp_path / "missing.pt", "there is no such file"),
-    ):
-        with pytest.raises(SystemExit, match=message):
-            score_command.main([str(weights), *arguments])
-    with pytest.raises(SystemExit, match="--split nowhere: allowed: train, validation, test"):
-        score_command.main([str(directory / "averaged.safetensors"), *arguments, "--split=nowhere"])
-    assert not (tmp_path / "out").exists()
-
-
-def test_average_of_a_runs_checkpoints_is_the_runs_average(directory, tmp_path):
-    """The same files, by the command that knows nothing of runs."""
-    run = FinishedRun(directory)
-    wanted = averaging.mean_of_files([run.checkpoint(epoch) for epoch in range(2, 5)]).tensors
-    out = tmp_path / "out.safetensors"
-    average_command.main([str(out), *(str(run.checkpoint(epoch)) for epoch in range(2, 5))])
-    found = checkpoint.load(out).tensors
-    assert all(torch.equal(found[name], tensor) for name, tensor in wanted.items())
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--weights", "0.5", "0.6"], "they sum to 1.1"),
-        (["--weights", "1.5", "-0.5"], "not negative"),
-        (["--weights", "1"], "1 weights for 2 files"),
-        (["--scheme", "exponential"], "needs --set decay"),
-        (["--scheme", "latest", "--set", "decay=1"], "latest takes k"),
-    ],
-)
-def test_average_refuses_what_makes_no_average(directory, tmp_path, arguments, message):
-    run, out = FinishedRun(directory), tmp_path / "out.safetensors"
-    with pytest.raises(SystemExit, match=message):
-        average_command.main([str(out), *(str(run.checkpoint(e)) for e in (0, 1)), *arguments])
-    assert not out.exists()
 
 
 def test_only_a_choice_on_test_is_an_oracle():
@@ -181,7 +174,7 @@ def test_only_a_choice_on_test_is_an_oracle():
         for split in ("test", "validation")
         for start, accuracy in ((0, 0.6), (1, 0.8), (2, 0.7))
     ]
-    lines = windows_command.report(rows, windows.Spent(), (2, 4)).splitlines()
+    lines = window_report.report(rows, windows.Spent(), range(2, 4)).splitlines()
     oracles = [line for line in lines if "oracle" in line]
     assert len(oracles) == 1
     assert oracles[0].split()[0] == "test"

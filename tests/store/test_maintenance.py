@@ -1,9 +1,9 @@
 import pytest
 
 from polyak import files
+from polyak.__main__ import main
 from polyak.data import arrays as arrays_module
 from polyak.data.dataset import split
-from polyak.store import maintenance as store
 from tests.store.damage import flip
 from tests.store.trajectories import make_recipe, train
 
@@ -28,7 +28,7 @@ def unused(tmp_path, data):
 
 
 def command(tmp_path, *arguments):
-    return store.main([*arguments, "--store", str(tmp_path / "store")])
+    return main(["store", *arguments, "--store", str(tmp_path / "store")])
 
 
 def test_list_says_what_epochs_size_and_runs(tmp_path, kept, unused, capsys):
@@ -41,12 +41,13 @@ def test_list_says_what_epochs_size_and_runs(tmp_path, kept, unused, capsys):
     assert lines[unused.fingerprint][-2:] == ["seed", "1"]
 
 
-def test_verify_names_what_is_damaged(tmp_path, kept, unused, capsys):
+def test_verify_names_what_is_corrupted(tmp_path, kept, unused, capsys):
     assert command(tmp_path, "verify") == 0
     flip(unused.checkpoint(1))
     assert command(tmp_path, "verify") == 1
     printed = capsys.readouterr().out
-    assert f"{kept[0].fingerprint}: whole" in printed
+    assert f"{kept[0].fingerprint}: intact" in printed
+    assert f"{unused.fingerprint}: corrupted" in printed
     assert "checkpoints/epoch_001.safetensors: changed" in printed
     assert command(tmp_path, "verify", kept[0].fingerprint) == 0
 
@@ -55,6 +56,11 @@ def test_nothing_is_removed_without_yes(tmp_path, kept, unused, capsys):
     assert command(tmp_path, "remove") == 0
     assert f"{unused.fingerprint}: would be removed" in capsys.readouterr().out
     assert unused.directory.exists()
+
+
+def test_fingerprints_may_follow_an_option(tmp_path, kept, unused):
+    assert command(tmp_path, "remove", "--yes", unused.fingerprint) == 0
+    assert not unused.directory.exists()
 
 
 def test_only_what_no_run_needs_is_removed(tmp_path, kept, unused):
@@ -81,12 +87,16 @@ def test_what_cannot_be_read_goes_only_by_name(tmp_path, unused):
     assert not unused.directory.exists()
 
 
-@pytest.mark.parametrize("arguments", [["list", "0123"], ["list", "--store", "nowhere"]])
-def test_what_is_not_there_is_an_error(tmp_path, kept, arguments, capsys):
-    with pytest.raises(SystemExit) as stopped:
-        store.main(["--store", str(tmp_path / "store"), *arguments])
-    assert stopped.value.code == 1
-    assert "has no 0123" in (printed := capsys.readouterr().err) or "no such store" in printed
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["list", "0123"], "store: has no 0123\n"),
+        (["list", "--store", "nowhere"], "error: nowhere: there is no such store\n"),
+    ],
+)
+def test_what_is_not_there_is_an_error(tmp_path, kept, arguments, message, capsys):
+    assert main(["store", "--store", str(tmp_path / "store"), *arguments]) == 1
+    assert message in capsys.readouterr().err
 
 
 def everything(directory):
@@ -113,8 +123,7 @@ def test_what_is_no_trajectory_is_neither_listed_nor_removed(
     assert command(tmp_path, "list") == 0
     assert name not in capsys.readouterr().out
     assert command(tmp_path, "remove", "--yes") == 0
-    with pytest.raises(SystemExit):
-        command(tmp_path, "remove", name, "--yes")
+    assert command(tmp_path, "remove", name, "--yes") == 1
     assert everything(folder) == before
     assert not unused.directory.exists()
 

@@ -3,12 +3,13 @@
 import csv
 import itertools
 import json
+import re
 import sys
 
 import pytest
 import torch
 
-import distances as distances_command
+from polyak.__main__ import main
 from polyak.averaging import mean_of_files
 from polyak.errors import CheckpointError
 from polyak.weights import checkpoint, distances
@@ -200,14 +201,16 @@ def test_dtypes_that_have_no_float64_are_refused(tmp_path):
         distances.between({0: path}, path)
 
 
-def test_missing_and_damaged_files_are_named(stored):
+def test_missing_and_corrupted_files_are_named(stored):
     paths, average = stored
-    whole = average.read_bytes()
+    intact = average.read_bytes()
     average.unlink()
     with pytest.raises(CheckpointError, match=r"averaged.safetensors: there is no such file"):
         distances.between(paths, average)
-    average.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(CheckpointError, match=r"averaged.safetensors: not a whole file"):
+    average.write_bytes(intact[: len(intact) // 2])
+    with pytest.raises(
+        CheckpointError, match=r"averaged.safetensors: not an intact safetensors file"
+    ):
         distances.between(paths, average)
 
 
@@ -218,7 +221,7 @@ def test_a_finished_run_whose_images_are_gone(train, tmp_path, capsys):
     summary = json.loads((directory / "summary.json").read_text())
     summary["config"]["dataset"]["train"] = str(tmp_path / "moved_away.npz")
     (directory / "summary.json").write_text(json.dumps(summary))
-    distances_command.main([str(directory)])
+    assert main(["distances", str(directory)]) == 0
     _heading, *groups, _note, path = capsys.readouterr().out.splitlines()
     assert path == str(directory / "distances.csv")
     assert [(line[:30].strip(), int(line[30:34])) for line in groups] == [
@@ -238,29 +241,27 @@ def test_a_finished_run_whose_images_are_gone(train, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("summary", "message"),
     [
-        (None, "error: .*run: not a finished run, it has no summary.json"),
-        ("{", "error: .*summary.json: can't be read"),
-        ("{}", "error: .*summary.json: can't be read"),
+        (None, "error: .*run: not a finished run, it has no summary.json\n"),
+        ("{", "error: .*summary.json: can't be read .*\n"),
+        ("{}", "error: .*summary.json: can't be read .*\n"),
         (
-            '{"config": {"training": {"epochs": 2}}, "window": {"start": 0, "end": 2}}',
-            "error: .*epoch_000.safetensors: there is no such file",
+            '{"config": {"training": {"epochs": 2}}, "window": {"start": 0, "end": 2}, '
+            '"evaluation_keys": {}, "environment": {"threads": 1}}',
+            "error: .*epoch_000.safetensors: there is no such file\n",
         ),
     ],
 )
-def test_what_is_no_finished_run_is_refused(tmp_path, summary, message):
+def test_what_is_no_finished_run_is_refused(tmp_path, summary, message, capsys):
     directory = tmp_path / "run"
     directory.mkdir()
     if summary is not None:
         (directory / "summary.json").write_text(summary)
-    with pytest.raises(SystemExit, match=message):
-        distances_command.main([str(directory)])
+    assert main(["distances", str(directory)]) == 1
+    assert re.fullmatch(message, capsys.readouterr().err)
     assert not (directory / "distances.csv").exists()
 
 
 BEFORE = """
-import distances as command
-print(*(name for name in ("matplotlib", "hydra", "pandas") if name in sys.modules))
-
 import torch
 from polyak.weights import distances
 
@@ -276,13 +277,11 @@ distances.between({e: (first, second)[e % 2] for e in range(12)}, first, entries
 """
 
 
-@pytest.mark.process
 @pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for the memory")
-def test_memory_is_less_than_one_large_tensor_and_nothing_needless_is_imported(tmp_path):
+def test_memory_is_less_than_one_large_tensor(tmp_path):
     """13 files of one tensor of 8 MB, in parts of half a MB of float64 over all files."""
     paths = [tmp_path / "a.safetensors", tmp_path / "b.safetensors"]
     for value, path in enumerate(paths):
         checkpoint.save(path, {"w": torch.full((1, 1 << 21), float(value))})
-    imported, used = own_memory.beyond(BEFORE, WATCHED, paths)
-    assert imported == ""
+    _, used = own_memory.beyond(BEFORE, WATCHED, paths)
     assert used < 8 << 20

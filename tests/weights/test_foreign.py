@@ -2,13 +2,16 @@
 
 import json
 import pickle
+import sys
 
 import pytest
 import safetensors.torch
 import torch
 
 from polyak.errors import CheckpointError
+from polyak.weights import checkpoint
 from polyak.weights.foreign import open_source
+from tests import own_memory
 
 
 def state():
@@ -63,6 +66,39 @@ def test_a_missing_shard_and_one_outside_the_folder_are_named(tmp_path):
         tensors(index)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "metadata are not JSON"),
+        ("[]", "allowed: a JSON object"),
+        ("{}", '"weight_map" must name'),
+        ('{"weight_map": ["w.safetensors"]}', '"weight_map" must name'),
+        ('{"weight_map": {"w": ["w.safetensors"]}}', '"weight_map" must name'),
+        ('{"weight_map": {"nowhere": "w.safetensors"}}', "has no tensor 'nowhere'"),
+    ],
+)
+def test_an_index_that_is_none_is_refused(tmp_path, text, message):
+    index = shards(tmp_path)
+    index.write_text(text)
+    with pytest.raises(CheckpointError, match=rf"index\.json: .*{message}"):
+        tensors(index)
+
+
+@pytest.mark.parametrize(
+    ("tensor", "message"),
+    [
+        (torch.eye(3).to_sparse(), "tensor 'w' is torch.sparse_coo on cpu; allowed: dense"),
+        (torch.empty(3, device="meta"), "tensor 'w' is torch.strided on meta; allowed: dense"),
+    ],
+    ids=["sparse", "meta"],
+)
+@pytest.mark.filterwarnings("ignore:Validating sparse")
+def test_tensors_without_dense_values_are_refused(tmp_path, tensor, message):
+    torch.save({"w": tensor}, tmp_path / "a.pt")
+    with pytest.raises(CheckpointError, match=f"a.pt: {message}"):
+        tensors(tmp_path / "a.pt")
+
+
 class Harmful:
     def __reduce__(self):
         return (open, ("ran", "w"))
@@ -107,3 +143,27 @@ def test_what_is_no_weights_is_refused(tmp_path, name, content, message):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(CheckpointError, match="no such file"):
         tensors(tmp_path / "a.pt")
+
+
+BEFORE = """
+import torch
+from polyak.weights.foreign import open_source
+
+torch.set_num_threads(1)
+torch.equal(torch.ones(9), torch.ones(9))
+"""
+
+WATCHED = """
+with open_source(Path(sys.argv[1])) as source:
+    print(source.tied)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for the memory")
+def test_tied_tensors_are_compared_in_the_file_without_a_copy_in_memory(tmp_path):
+    """Three names of one tensor of 32 MB."""
+    shared = torch.ones(1 << 23)
+    checkpoint.save(tmp_path / "a.safetensors", {"a": shared, "b": shared, "c": shared})
+    printed, used = own_memory.beyond(BEFORE, WATCHED, [tmp_path / "a.safetensors"])
+    assert printed == "(('a', 'b', 'c'),)"
+    assert used < 4 << 20

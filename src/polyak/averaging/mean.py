@@ -19,92 +19,74 @@ from torch import Tensor
 from polyak.errors import CheckpointError
 from polyak.weights import checkpoint
 from polyak.weights.checkpoint import Checkpoint
-
-AVERAGED = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
-"""The dtypes that have means."""
+from polyak.weights.layout import Layout, check_averaged, check_same
 
 
 class Mean:
     """The weighted mean of the checkpoints added so far."""
 
     def __init__(self) -> None:
-        self._layout: dict[str, tuple[torch.dtype, torch.Size]] = {}
-        self._tied: tuple[tuple[str, ...], ...] = ()
+        self._layout: Layout | None = None
         self._sums: dict[str, Tensor] = {}
         self._kept: dict[str, Tensor] = {}
         self._total: float = 0  # stays an int, and exact, while the weights are integers
         self.count = 0
 
-    def add(self, state: Checkpoint, weight: float = 1, *, source: str = "a checkpoint") -> None:
-        """Add a checkpoint. `source` names it in errors.
+    def add(self, state: Checkpoint, weight: float = 1, *, source: str | None = None) -> None:
+        """Add a checkpoint. `source` names it in errors: its path, or by default its position.
 
-        Raises CheckpointError where names, shapes, dtypes or ties differ from the first one's or a
-        value is not finite, and ValueError for a weight that is negative or not finite. The mean
-        is unchanged by a checkpoint that was refused.
+        Floating tensors may be float64, float32, float16 or bfloat16. Raises CheckpointError where
+        names, shapes, dtypes or ties differ from the first checkpoint's or a value is not finite,
+        and ValueError for a weight that is negative or not finite. A refused checkpoint leaves the
+        mean unchanged.
         """
+        source = source or f"checkpoint {self.count}"
         if not (math.isfinite(weight) and weight >= 0):
             raise ValueError(f"weight of {source}: {weight}; allowed: finite and not negative")
-        layout = {name: (tensor.dtype, tensor.shape) for name, tensor in state.tensors.items()}
-        if self.count == 0:
-            self._layout, self._tied = layout, state.tied
-        self._check(state, layout, source)
-        copies = {name for group in state.tied for name in group[1:]}
+        layout = Layout.of(state, source)
+        first = self._layout or layout
+        check_same(first, layout)
+        check_averaged(layout)
+        _check_finite(state, source)
+        self._layout = first
+        # Every copy is fresh: neither the sums nor the mean alias the (perhaps live) weights.
+        for name in layout.averaged:
+            term = state.tensors[name].detach().to("cpu", torch.float64, copy=True).mul_(weight)
+            self._sums[name] = self._sums[name].add_(term) if self.count else term
         for name, tensor in state.tensors.items():
-            # Every copy is fresh: neither the sums nor the mean alias the (perhaps live) weights.
             if not tensor.is_floating_point():
                 self._kept[name] = tensor.detach().to("cpu", copy=True)
-            elif name not in copies:
-                term = tensor.detach().to("cpu", torch.float64, copy=True).mul_(weight)
-                self._sums[name] = self._sums[name].add_(term) if self.count else term
         self._total += weight
         self.count += 1
 
     def result(self) -> Checkpoint:
-        """The mean as a new state dict on CPU; ValueError where the weights are all zero."""
-        if not self._total > 0:
+        """The mean on CPU, each tensor new and in its own dtype and shape.
+
+        Raises ValueError where no weight is above 0, CheckpointError where a mean overflows its
+        dtype.
+        """
+        if self._layout is None or not self._total > 0:
             raise ValueError("a mean needs at least one checkpoint with a weight above 0")
         means = {
-            name: round_once(total / self._total, self._layout[name][0])
+            name: round_once(total / self._total, self._layout.entries[name].dtype)
             for name, total in self._sums.items()
         }
         for name, mean in means.items():
             if not bool(torch.isfinite(mean).all()):
                 raise CheckpointError(f"the mean of tensor {name!r} overflows {mean.dtype}")
         means |= {name: kept.clone() for name, kept in self._kept.items()}
-        for group in self._tied:
-            means |= dict.fromkeys(group, means[group[0]])
-        return Checkpoint({name: means[name] for name in self._layout}, self._tied)
+        copies = self._layout.copies
+        tensors = {name: means[copies.get(name, name)] for name in self._layout.entries}
+        return Checkpoint(tensors, self._layout.tied)
 
-    def _check(
-        self, state: Checkpoint, layout: dict[str, tuple[torch.dtype, torch.Size]], source: str
-    ) -> None:
-        same_model = "only checkpoints of one model can be averaged"
-        for name in sorted(self._layout.keys() | layout.keys()):
-            first, this = self._layout.get(name), layout.get(name)
-            if first != this:
-                raise CheckpointError(
-                    f"{source}: tensor {name!r} is {_shown(this)}, but {_shown(first)} in the "
-                    f"first checkpoint; {same_model}"
-                )
-        if state.tied != self._tied:
+
+def _check_finite(state: Checkpoint, source: str) -> None:
+    for name, tensor in state.tensors.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise CheckpointError(
-                f"{source}: tied tensors are {list(state.tied)}, but {list(self._tied)} in the "
-                f"first checkpoint; {same_model}"
+                f"{source}: tensor {name!r} has values that are not finite; "
+                "leave this checkpoint out of the window"
             )
-        for name, tensor in state.tensors.items():
-            if (tensor.is_floating_point() or tensor.is_complex()) and tensor.dtype not in AVERAGED:
-                raise CheckpointError(
-                    f"{source}: tensor {name!r} is {tensor.dtype}; allowed: {AVERAGED} and integers"
-                )
-            if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-                raise CheckpointError(
-                    f"{source}: tensor {name!r} has values that are not finite; "
-                    "leave this checkpoint out of the window"
-                )
-
-
-def _shown(entry: tuple[torch.dtype, torch.Size] | None) -> str:
-    return f"{entry[0]} {list(entry[1])}" if entry else "missing"
 
 
 def round_once(values: Tensor, dtype: torch.dtype) -> Tensor:
@@ -127,9 +109,13 @@ def round_once(values: Tensor, dtype: torch.dtype) -> Tensor:
 def mean_of_files(paths: Sequence[Path], weights: Sequence[float] | None = None) -> Checkpoint:
     """The weighted mean (by default uniform) of checkpoint files, read one at a time, in order.
 
-    Raises CheckpointError naming the file and tensor, ValueError for weights that do not fit.
+    Raises CheckpointError naming the file and tensor, ValueError where there are more or fewer
+    weights than files, or none.
     """
-    *_, last = prefix_means(paths, [weights if weights is not None else [1] * len(paths)])
+    given = [1] * len(paths) if weights is None else weights
+    if len(given) != len(paths):
+        raise ValueError(f"{len(given)} weights for {len(paths)} checkpoints")
+    *_, last = prefix_means(paths, [given])
     return last
 
 
@@ -146,8 +132,8 @@ def mean_of_states(
         ((state, 1) for state in states) if weights is None else zip(states, weights, strict=True)
     )
     for place, (state, weight) in enumerate(pairs):
-        whole = Checkpoint(dict(state), checkpoint.ties(state))
-        mean.add(whole, weight, source=f"state dict {place}")
+        one = Checkpoint(dict(state), checkpoint.ties(state))
+        mean.add(one, weight, source=f"state dict {place}")
     return mean.result().tensors
 
 
@@ -157,7 +143,7 @@ def prefix_means(
     """The mean of the first `len(weights)` files, for each `weights` in `weightings`.
 
     Where a weighting begins with the one before it, only the new files are added: the same
-    additions in the same order, so the same bits as from the start.
+    additions in the same order, so the same bits as from the start. Raises as `mean_of_files`.
     """
     running, done = Mean(), list[float]()
     for weights in weightings:

@@ -1,8 +1,8 @@
-"""The mean of files of any size: one tensor in memory at a time, whatever their number.
+"""The mean of files of any size and number, with one tensor in memory at a time.
 
     average_files(Path("mean.safetensors"), [Path("a.safetensors"), Path("b.pt")], weights=[1, 3])
 
-By the rules of `mean.Mean`, with the same additions in the same order, so the same bits.
+Each tensor is averaged by `mean.Mean`: the same additions in the same order, so the same bits.
 """
 
 import json
@@ -21,6 +21,7 @@ from polyak.errors import CheckpointError
 from polyak.weights import checkpoint
 from polyak.weights.checkpoint import Checkpoint
 from polyak.weights.foreign import Source, open_source
+from polyak.weights.layout import Layout, common_layout
 
 # safetensors' names of torch's dtypes (https://github.com/huggingface/safetensors#format).
 DTYPES = {
@@ -45,12 +46,12 @@ def average_files(
 ) -> None:
     """Write the weighted mean (by default uniform) of `paths` to `output`, a safetensors file.
 
-    Its metadata (JSON under "polyak") are `metadata`, and "sources": each path, the SHA-256 of the
-    file's bytes and its weight; of shards, those of their index. Mixed precisions are refused, as
-    any checkpoints that don't fit each other.
+    Its metadata (JSON under "polyak") are `metadata`, and "sources": the path, the SHA-256 of the
+    bytes and the weight of each file; for sharded files, of their index.
 
-    Raises CheckpointError naming file and tensor, ValueError for weights that don't fit, and
-    FileExistsError where `output` exists; there is no output then.
+    Raises CheckpointError naming file and tensor where names, shapes, dtypes (mixed precision
+    among them) or ties differ or a value is not finite, ValueError for weights that don't fit, and
+    FileExistsError where `output` exists. Nothing is written then.
     """
     if output.exists():
         raise FileExistsError(f"{output}: exists already; name another file, or remove it")
@@ -61,26 +62,21 @@ def average_files(
         raise ValueError(f"{len(given)} weights for {len(paths)} files")
     with ExitStack() as stack:
         sources = [stack.enter_context(open_source(path)) for path in paths]
-        _check_names(sources, paths)
-        tied = sources[0].tied
-        copies = {name for group in tied for name in group[1:]}
-        names = [name for name in sources[0].names if name not in copies]
+        layout = common_layout(sources, paths)
+        copies = layout.copies
         described = {
             **(metadata or {}),
-            "tied": tied,
+            "tied": layout.tied,
             "sources": [
                 {"path": str(path), "sha256": files.sha256(path), "weight": weight}
                 for path, weight in zip(paths, given, strict=True)
             ],
         }
-        layout = {name: sources[0].tensor(name) for name in names}
-        aliases = {name: group[0] for group in tied for name in group[1:]}
+        order = [*(name for name in layout.entries if name not in copies), *copies]
         with files.atomic(output) as temporary, temporary.open("wb") as file:
-            order = [*names, *aliases]
-            like = {name: layout[aliases.get(name, name)] for name in order}
-            _write_header(file, order, like, described)
+            _write_header(file, order, layout, described)
             for name in order:
-                _write(file, _mean(aliases.get(name, name), sources, paths, given))
+                _write(file, _mean(copies.get(name, name), sources, paths, given))
             file.flush()
             os.fsync(file.fileno())
 
@@ -94,34 +90,24 @@ def _mean(
     return mean.result().tensors[name]
 
 
-def _check_names(sources: Sequence[Source], paths: Sequence[Path]) -> None:
-    first = set(sources[0].names)
-    for source, path in zip(sources, paths, strict=True):
-        for name in sorted(first ^ set(source.names)):
-            missing = path if name in first else paths[0]
-            raise CheckpointError(
-                f"{missing}: tensor {name!r} is missing; only checkpoints of one model can be "
-                "averaged"
-            )
-        if source.tied != sources[0].tied:
-            raise CheckpointError(f"{path}: other tensors are tied than in {paths[0]}")
-
-
 def _write_header(
-    file: BinaryIO, order: Sequence[str], like: Mapping[str, Tensor], metadata: Mapping[str, Any]
+    file: BinaryIO, order: Sequence[str], layout: Layout, metadata: Mapping[str, Any]
 ) -> None:
     """safetensors' header: 8 bytes of length, then JSON padded to a multiple of 8."""
     text = json.dumps(metadata, sort_keys=True)
     header: dict[str, Any] = {"__metadata__": {checkpoint.METADATA_KEY: text}}
     place = 0
     for name in order:
-        tensor = like[name]
-        if tensor.dtype not in DTYPES:
-            raise CheckpointError(f"tensor {name!r} is {tensor.dtype}; it can't be written")
-        size = tensor.numel() * tensor.element_size()
+        dtype, shape = layout.entries[name]
+        if dtype not in DTYPES:
+            raise CheckpointError(
+                f"{layout.source}: tensor {name!r} is {dtype}; allowed: "
+                f"{', '.join(map(str, DTYPES))}"
+            )
+        size = shape.numel() * dtype.itemsize
         header[name] = {
-            "dtype": DTYPES[tensor.dtype],
-            "shape": list(tensor.shape),
+            "dtype": DTYPES[dtype],
+            "shape": list(shape),
             "data_offsets": [place, place + size],
         }
         place += size
@@ -131,4 +117,4 @@ def _write_header(
 
 
 def _write(file: BinaryIO, tensor: Tensor) -> None:
-    file.write(tensor.contiguous().flatten().view(torch.uint8).numpy().data)
+    file.write(checkpoint.as_bytes(tensor).numpy().data)

@@ -1,7 +1,7 @@
 """Every window [start, end) of a trajectory, averaged and evaluated.
 
-    for row in evaluate(run, wanted):
-        print(row.start, row.end, row.split, row.accuracy)
+    for rows in evaluate(summary.checkpoint, evaluator, windows(range(20), range(1, 21))):
+        print([(row.start, row.end, row.split, row.accuracy) for row in rows])
 
 For a fixed start, each next window adds one checkpoint to a running sum: the same additions in the
 same order as from the beginning, so the same bits as `averaging.mean_of_files`. icefall
@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TextIO
 
 from polyak import averaging, files
-from polyak.config.finished import FinishedRun
 from polyak.errors import PolyakError
+from polyak.evaluation.logits import Evaluator
 from polyak.weights import checkpoint
 
 
@@ -44,9 +44,32 @@ class Spent:
     evaluation: float = 0.0
 
 
+def epochs_of(text: str, most: int) -> list[int]:
+    """The numbers, from 0 to `most`, that "a:b" or "a:b:step" (b is left out) or "a,b,c" means.
+
+    Raises PolyakError for any other text or number.
+    """
+    try:
+        if ":" in text:
+            found = list(range(*(int(part) for part in text.split(":"))))
+        else:
+            found = [int(part) for part in text.split(",")]
+    except (ValueError, TypeError):
+        raise PolyakError(f"{text}: allowed: a:b, a:b:step or a,b,c") from None
+    if not found or min(found) < 0 or max(found) > most:
+        raise PolyakError(f"{text}: allowed: from 0 to {most}")
+    return found
+
+
 def windows(starts: Sequence[int], ends: Sequence[int]) -> list[tuple[int, int]]:
-    """All windows [start, end) of those starts and ends, by start, then end."""
-    return sorted({(start, end) for start in starts for end in ends if start < end})
+    """All windows [start, end) of those starts and ends, by start, then end.
+
+    Raises PolyakError where there is none.
+    """
+    found = sorted({(start, end) for start in starts for end in ends if start < end})
+    if not found:
+        raise PolyakError("no window: every start is at or after every end")
+    return found
 
 
 def read(path: Path) -> list[Row]:
@@ -57,10 +80,10 @@ def read(path: Path) -> list[Row]:
     if not path.exists():
         return []
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    whole = [line for line in lines if line.endswith("\n")]
-    found = list(csv.DictReader(whole))
+    intact = [line for line in lines if line.endswith("\n")]
+    found = list(csv.DictReader(intact))
     names = [field.name for field in fields(Row)]
-    if whole and whole[0].strip() != ",".join(names):
+    if intact and intact[0].strip() != ",".join(names):
         raise PolyakError(f"{path}: allowed: the columns {','.join(names)}; move the file away")
     return [
         Row(int(r["start"]), int(r["end"]), int(r["count"]), r["split"], *_scores(r)) for r in found
@@ -71,27 +94,35 @@ def _scores(row: dict[str, str]) -> tuple[float, float]:
     return float(row["loss"]), float(row["accuracy"])
 
 
+def missing(
+    rows: Sequence[Row], wanted: Sequence[tuple[int, int]], splits: Collection[str]
+) -> list[tuple[int, int]]:
+    """Those of the `wanted` windows that `rows` lack on any of the `splits`."""
+    there = {(row.start, row.end, row.split) for row in rows}
+    return [window for window in wanted if any((*window, split) not in there for split in splits)]
+
+
 def evaluate(
-    run: FinishedRun,
+    checkpoint_of: Callable[[int], Path],
+    evaluator: Evaluator,
     wanted: Sequence[tuple[int, int]],
     *,
-    splits: Collection[str] | None = None,
     spent: Spent | None = None,
 ) -> Iterator[list[Row]]:
-    """Average and evaluate the `wanted` windows in order; a list of rows for each window."""
+    """Average and evaluate the `wanted` windows in order: for each, a row per split of the
+    evaluator. `checkpoint_of` gives the file of a zero-based epoch."""
     spent = spent or Spent()
-    judge = run.judge(splits)
     for start, group in groupby(wanted, key=lambda window: window[0]):
         running, reached = averaging.Mean(), start
         for _, end in group:
             began = time.perf_counter()
             for epoch in range(reached, end):
-                path = run.checkpoint(epoch)
+                path = checkpoint_of(epoch)
                 running.add(checkpoint.load(path), source=str(path))
             reached = end
             average = running.result()
             averaged = time.perf_counter()
-            scores = judge.scores(judge.answers(average.tensors))
+            scores = evaluator.scores(evaluator.answers(average.tensors))
             spent.averaging += averaged - began
             spent.evaluation += time.perf_counter() - averaged
             yield [
@@ -101,27 +132,25 @@ def evaluate(
 
 
 def complete(
-    run: FinishedRun,
     path: Path,
+    checkpoint_of: Callable[[int], Path],
+    evaluator: Evaluator,
     wanted: Sequence[tuple[int, int]],
     *,
-    splits: Collection[str] | None = None,
+    splits: Collection[str],
     spent: Spent | None = None,
     on_window: Callable[[], object] = lambda: None,
 ) -> list[Row]:
     """Evaluate those of the `wanted` windows that windows.csv at `path` lacks, adding each to it,
-    and return all its rows in order. Interrupted, it goes on where it was."""
+    and return all its rows in order. `splits` names those of the evaluator. Interrupted, the same
+    call continues."""
     rows = read(path)
-    needed = set(splits or run.data.evaluated)
-    there = {(row.start, row.end, row.split) for row in rows}
-    missing = [
-        window for window in wanted if any((*window, split) not in there for split in needed)
-    ]
-    with files.atomic(path) as temporary, temporary.open("w", newline="") as whole:
-        _writer(whole).writeheader()
-        _writer(whole).writerows(asdict(row) for row in rows)  # without a line that was cut off
+    lacking = missing(rows, wanted, splits)
+    with files.atomic(path) as temporary, temporary.open("w", newline="") as file:
+        _writer(file).writeheader()
+        _writer(file).writerows(asdict(row) for row in rows)  # without a line that was cut off
     with path.open("a", newline="", encoding="utf-8") as file:
-        for found in evaluate(run, missing, splits=splits, spent=spent):
+        for found in evaluate(checkpoint_of, evaluator, lacking, spent=spent):
             _writer(file).writerows(asdict(row) for row in found)
             file.flush()
             rows += found

@@ -1,27 +1,22 @@
 """The trajectories on disk: list them, verify them, remove those that no run needs.
 
-    python -m polyak.store.maintenance list
-    python -m polyak.store.maintenance verify [FINGERPRINT ...]
-    python -m polyak.store.maintenance remove [FINGERPRINT ...]    what would go
-    python -m polyak.store.maintenance remove [FINGERPRINT ...] --yes    delete it
+    for entry in chosen(store, ["0123456789abcdef"]):
+        print(line(entry), problems(entry))
 
 A run needs a trajectory while its directory is where it was and has its links, or while any other
 directory has links to the files. A directory that is no trajectory's is neither listed nor removed,
 and of a trajectory's only the files that training has written.
 """
 
-import argparse
 import re
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from polyak import files
-from polyak.config.schema import ROOT
 from polyak.errors import StoreError
 from polyak.store.manifest import FILES, Manifest
 
@@ -68,8 +63,31 @@ class Entry:
         return ", ".join(parts)
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a trajectory, in words ("" where there is nothing to say), and whether that is
+    not what was asked for."""
+
+    text: str
+    failed: bool = False
+
+
+def chosen(store: Path, fingerprints: Collection[str] = ()) -> list[Entry]:
+    """The trajectories of a store that have one of the `fingerprints`; without any, all.
+
+    Raises StoreError where there is no such store, or no such trajectory in it.
+    """
+    if not store.is_dir():
+        raise StoreError(f"{store}: there is no such store")
+    found = list(entries(store))
+    unknown = set(fingerprints) - {entry.directory.name for entry in found}
+    if unknown:
+        raise StoreError(f"{store}: has no {', '.join(sorted(unknown))}")
+    return [entry for entry in found if not fingerprints or entry.directory.name in fingerprints]
+
+
 def entries(store: Path) -> Iterator[Entry]:
-    """The trajectories of a store, in the order of their names, and those that are damaged: named
+    """The trajectories of a store, in the order of their names, and those that are corrupted: named
     like a trajectory, with nothing but a trajectory's files, and no trajectory.json to be read."""
     for directory in sorted(store.iterdir()):
         if directory.is_symlink() or not directory.is_dir():
@@ -119,52 +137,44 @@ def remove(entry: Entry) -> None:
         raise StoreError(f"its own files are removed; {foreign} are not a trajectory's") from None
 
 
-def _list(found: list[Entry]) -> int:
-    print(f"{'fingerprint':16}  epochs      size   age  runs  what")
-    for entry in found:
-        epochs = str(entry.manifest.trained) if entry.manifest else "?"
-        print(
-            f"{entry.directory.name:16}  {epochs:>6}  {entry.size / 2**20:>6.1f}MB  "
-            f"{_time(entry.age):>4}  {len(entry.runs()):>4}  {entry.what()}"
-        )
-    return 0
+HEADING = f"{'fingerprint':16}  epochs      size   age  runs  what"
+"""Above the lines of `line`."""
 
 
-def _verify(found: list[Entry]) -> int:
-    wrong = 0
-    for entry in found:
-        lines = problems(entry)
-        wrong += bool(lines)
-        print(f"{entry.directory.name}: {'whole' if not lines else 'damaged'}")
-        print("".join(f"    {line}\n" for line in lines), end="")
-    if wrong:
-        print("The next run that needs a damaged trajectory trains it again, and compares.")
-    return 1 if wrong else 0
+def line(entry: Entry) -> str:
+    """An entry's line in a list: fingerprint, epochs, size, age, number of runs, and what it is."""
+    epochs = str(entry.manifest.trained) if entry.manifest else "?"
+    return (
+        f"{entry.directory.name:16}  {epochs:>6}  {entry.size / 2**20:>6.1f}MB  "
+        f"{_time(entry.age):>4}  {len(entry.runs()):>4}  {entry.what()}"
+    )
 
 
-def _remove(found: list[Entry], *, named: bool, yes: bool) -> int:
-    failed = 0
-    for entry in found:
-        needed = entry.runs()
-        if needed or entry.linked():
-            if named:
-                by = ", ".join(map(str, needed)) or "links from other directories"
-                print(f"{entry.directory.name}: kept, needed by {by}")
-                failed = 1
-            continue
-        if not entry.manifest and not named:
-            print(f"{entry.directory.name}: kept, since it can't be read; name it to remove it")
-            continue
-        if yes:
-            try:
-                remove(entry)
-            except StoreError as error:
-                print(f"{entry.directory.name}: kept: {error}")
-                failed = 1
-                continue
-        verb = "removed" if yes else "would be removed (add --yes)"
-        print(f"{entry.directory.name}: {verb}, {entry.what()}")
-    return failed
+def verify(entry: Entry) -> Outcome:
+    """Read every file of a trajectory and compare it with what was recorded."""
+    found = problems(entry)
+    verdict = f"{entry.directory.name}: {'corrupted' if found else 'intact'}"
+    return Outcome("\n    ".join([verdict, *found]), failed=bool(found))
+
+
+def clear(entry: Entry, *, named: bool, delete: bool) -> Outcome:
+    """Remove a trajectory that no run needs, or without `delete` say that it would be removed. One
+    that can't be read goes only where it was `named`."""
+    name = entry.directory.name
+    needed = entry.runs()
+    if needed or entry.linked():
+        by = ", ".join(map(str, needed)) or "links from other directories"
+        return Outcome(f"{name}: kept, needed by {by}" if named else "", failed=named)
+    if not entry.manifest and not named:
+        return Outcome(f"{name}: kept, since it can't be read; name it to remove it")
+    what = entry.what()
+    if not delete:
+        return Outcome(f"{name}: would be removed (add --yes), {what}")
+    try:
+        remove(entry)
+    except StoreError as error:
+        return Outcome(f"{name}: kept: {error}", failed=True)
+    return Outcome(f"{name}: removed, {what}")
 
 
 def _time(seconds: float) -> str:
@@ -172,34 +182,3 @@ def _time(seconds: float) -> str:
         if seconds >= length:
             return f"{seconds / length:.0f}{unit}"
     return f"{seconds:.0f}s"
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """The command; returns its exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m polyak.store.maintenance",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("command", choices=["list", "verify", "remove"])
-    parser.add_argument("fingerprint", nargs="*", help="these; without any, all")
-    parser.add_argument("--store", type=Path, default=ROOT / "outputs" / "trajectories")
-    parser.add_argument("--yes", action="store_true", help="remove: really delete")
-    given = parser.parse_args(arguments)
-    if not given.store.is_dir():
-        parser.exit(1, f"{given.store}: there is no such store\n")
-    found = list(entries(given.store))
-    if given.fingerprint:
-        unknown = set(given.fingerprint) - {entry.directory.name for entry in found}
-        if unknown:
-            parser.exit(1, f"{given.store} has no {', '.join(sorted(unknown))}\n")
-        found = [entry for entry in found if entry.directory.name in given.fingerprint]
-    if given.command == "list":
-        return _list(found)
-    if given.command == "verify":
-        return _verify(found)
-    return _remove(found, named=bool(given.fingerprint), yes=given.yes)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

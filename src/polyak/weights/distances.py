@@ -23,9 +23,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from polyak import files
-from polyak.averaging.mean import AVERAGED
 from polyak.errors import CheckpointError
 from polyak.weights.foreign import Source, open_source
+from polyak.weights.layout import common_layout
 
 AVERAGE: Literal["average"] = "average"
 """What the average is called in the place of an epoch."""
@@ -61,7 +61,7 @@ def between(checkpoints: Mapping[int, Path], average: Path, *, entries: int = EN
     `entries` float64 values are in memory at once, whatever the size and number of tensors and
     files.
 
-    Raises CheckpointError, naming file and tensor, where a file is missing or damaged, names,
+    Raises CheckpointError, naming file and tensor, where a file is missing or corrupted, names,
     shapes, dtypes or ties differ, or a value is not finite.
     """
     paths = [*checkpoints.values(), average]
@@ -72,7 +72,9 @@ def between(checkpoints: Mapping[int, Path], average: Path, *, entries: int = EN
     displacements = torch.zeros(count, count, dtype=torch.float64)
     with ExitStack() as stack:
         sources = [stack.enter_context(open_source(path)) for path in paths]
-        for name, size in _sizes(sources, paths).items():
+        layout = common_layout(sources, paths)
+        for name in layout.averaged:
+            size = layout.entries[name].shape.numel()
             for start in range(0, size, width):
                 block = _read(name, slice(start, min(start + width, size)), sources, paths)
                 squares += F.pdist(block).square_()
@@ -95,44 +97,6 @@ def write(path: Path, rows: Sequence[Row]) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(field.name for field in fields(Row))
         writer.writerows(map(astuple, rows))
-
-
-def _sizes(sources: Sequence[Source], paths: Sequence[Path]) -> dict[str, int]:
-    """Names of the tensors that count, each tied one once, and how many entries they have."""
-    first = _layout(sources[0])
-    for source, path in zip(sources[1:], paths[1:], strict=True):
-        this = _layout(source)
-        for name in sorted(first.keys() | this.keys()):
-            if first.get(name) != this.get(name):
-                raise CheckpointError(
-                    f"{path}: tensor {name!r} is {_shown(this.get(name))}, but "
-                    f"{_shown(first.get(name))} in {paths[0]}; only files of one model can be "
-                    "compared"
-                )
-        if source.tied != sources[0].tied:
-            raise CheckpointError(
-                f"{path}: tied tensors are {list(source.tied)}, but {list(sources[0].tied)} in "
-                f"{paths[0]}; only files of one model can be compared"
-            )
-    sizes = {}
-    copies = {name for group in sources[0].tied for name in group[1:]}
-    for name, (dtype, shape) in first.items():
-        if (dtype.is_floating_point or dtype.is_complex) and dtype not in AVERAGED:
-            raise CheckpointError(
-                f"{paths[0]}: tensor {name!r} is {dtype}; allowed: {AVERAGED} and integers"
-            )
-        if dtype.is_floating_point and name not in copies:
-            sizes[name] = shape.numel()
-    return sizes
-
-
-def _layout(source: Source) -> dict[str, tuple[torch.dtype, torch.Size]]:
-    tensors = ((name, source.tensor(name)) for name in source.names)
-    return {name: (tensor.dtype, tensor.shape) for name, tensor in tensors}
-
-
-def _shown(entry: tuple[torch.dtype, torch.Size] | None) -> str:
-    return f"{entry[0]} {list(entry[1])}" if entry else "missing"
 
 
 def _read(name: str, part: slice, sources: Sequence[Source], paths: Sequence[Path]) -> Tensor:

@@ -1,20 +1,18 @@
-"""Files of weights that anybody made, read tensor by tensor.
+"""Weights in the common file formats, read tensor by tensor.
 
     with open_source(Path("model.pt")) as source:
         source.tensor("layer.weight")
 
-Taken are .safetensors files, sharded ones by their .safetensors.index.json, and .pt, .pth or .bin
-files of torch.save, read without running any code that is in them. A state dict may be under a key
-such as "state_dict" or "model".
+The formats are .safetensors, sharded files by their .safetensors.index.json, and torch.save's .pt,
+.pth and .bin, read without running any code that is in them. A state dict may be under a key such
+as "state_dict" or "model".
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-import safetensors
 import torch
 from torch import Tensor
 
@@ -29,21 +27,21 @@ class Source(Protocol):
     """One checkpoint's tensors, read when asked for."""
 
     names: tuple[str, ...]
-    tied: tuple[tuple[str, ...], ...]
+    tied: checkpoint.Ties
 
     def tensor(self, name: str) -> Tensor:
         """That tensor, on CPU."""
 
 
-class _Safetensors:
-    """Names to open files, one or several."""
+class _Shards:
+    """Names to the open files that hold them; no tensor is in two shards, so none are tied."""
 
-    def __init__(self, files: Mapping[str, Any], tied: tuple[tuple[str, ...], ...]) -> None:
-        self._files, self.names, self.tied = files, tuple(files), tied
+    def __init__(self, files: Mapping[str, checkpoint.OpenFile]) -> None:
+        self._files, self.names = files, tuple(files)
+        self.tied: checkpoint.Ties = ()
 
     def tensor(self, name: str) -> Tensor:
-        found: Tensor = self._files[name].get_tensor(name)
-        return found
+        return self._files[name].tensor(name)
 
 
 class _State:
@@ -58,46 +56,41 @@ class _State:
 
 @contextmanager
 def open_source(path: Path) -> Iterator[Source]:
-    """Open a file of weights. Raises CheckpointError, naming it, where it is missing, damaged, of
-    another kind, or holds anything but weights."""
+    """Open a file of weights.
+
+    Raises CheckpointError, naming the file, where it is missing, corrupted, of another format, or
+    holds anything but weights; and where it records ties that its tensors don't have, as
+    `checkpoint.opened` does.
+    """
     if not path.is_file():
         raise CheckpointError(f"{path}: there is no such file")
     with ExitStack() as stack:
-        try:
-            if path.name.endswith(".safetensors"):
-                source: Source = _open_safetensors(path, stack)
-            elif path.name.endswith(".safetensors.index.json"):
-                source = _open_shards(path, stack)
-            elif path.suffix in (".pt", ".pth", ".bin"):
-                source = _State(_unpickled(path))
-            else:
-                raise CheckpointError(
-                    f"{path}: allowed: .safetensors, .safetensors.index.json, .pt, .pth, .bin"
-                )
-        except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-            raise CheckpointError(f"{path}: not a whole file of weights ({error})") from error
+        if path.name.endswith(".safetensors"):
+            source: Source = stack.enter_context(checkpoint.opened(path))
+        elif path.name.endswith(".safetensors.index.json"):
+            source = _open_shards(path, stack)
+        elif path.suffix in (".pt", ".pth", ".bin"):
+            source = _State(_unpickled(path))
+        else:
+            raise CheckpointError(
+                f"{path}: allowed: .safetensors, .safetensors.index.json, .pt, .pth, .bin"
+            )
         yield source
 
 
-def _open_safetensors(path: Path, stack: ExitStack) -> Source:
-    file = stack.enter_context(safetensors.safe_open(path, framework="pt"))
-    text = (file.metadata() or {}).get(checkpoint.METADATA_KEY, "{}")
-    tied = tuple(tuple(group) for group in json.loads(text).get("tied", ()))
-    return _Safetensors(dict.fromkeys(file.keys(), file), tied)
-
-
 def _open_shards(path: Path, stack: ExitStack) -> Source:
-    places: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
+    places = checkpoint.json_object(path.read_bytes(), path).get("weight_map")
+    if not isinstance(places, dict) or not all(isinstance(one, str) for one in places.values()):
+        raise CheckpointError(f'{path}: "weight_map" must name the file of each tensor')
     files = {}
     for shard in sorted(set(places.values())):
         if Path(shard).name != shard or not (path.parent / shard).is_file():
             raise CheckpointError(f"{path}: there is no shard {shard}")
-        opened = safetensors.safe_open(path.parent / shard, framework="pt")
-        files[shard] = stack.enter_context(opened)
+        files[shard] = stack.enter_context(checkpoint.opened(path.parent / shard))
     for name, shard in places.items():
-        if name not in files[shard].keys():  # noqa: SIM118 (no mapping)
+        if name not in files[shard].names:
             raise CheckpointError(f"{path}: shard {shard} has no tensor {name!r}")
-    return _Safetensors({name: files[shard] for name, shard in places.items()}, ())
+    return _Shards({name: files[shard] for name, shard in places.items()})
 
 
 def _unpickled(path: Path) -> dict[str, Tensor]:
@@ -106,16 +99,26 @@ def _unpickled(path: Path) -> dict[str, Tensor]:
             content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         except RuntimeError:  # files of before torch 1.6 can't be mapped
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds for files that are damaged or hold code
+    except Exception as error:  # torch raises many kinds for files that are corrupted or hold code
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(f"{path}: not read, since it isn't weights alone ({first})") from None
     for key in (None, *NESTED):
         found = content if key is None else _under(content, key)
         if isinstance(found, dict) and found and _all_tensors(found):
-            return dict(found)
+            return _dense(found, path)
     raise CheckpointError(
         f"{path}: no state dict is in it, nor under {', '.join(NESTED)}; it has {_shown(content)}"
     )
+
+
+def _dense(state: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    for name, tensor in state.items():
+        if tensor.layout != torch.strided or tensor.is_meta:
+            raise CheckpointError(
+                f"{path}: tensor {name!r} is {tensor.layout} on {tensor.device}; allowed: dense "
+                "tensors with values"
+            )
+    return state
 
 
 def _under(content: Any, key: str) -> Any:

@@ -1,0 +1,1 @@
+"""Which runs may be compared, and what they say in numbers."""

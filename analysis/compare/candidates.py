@@ -1,0 +1,104 @@
+"""The candidates of a group: each learning rate, window and scheme, with its runs' results.
+
+table = candidates_of(group, comparable_seeds(group))
+by_validation(table).iloc[0]
+"""
+
+import math
+from statistics import median_low
+
+import pandas as pd
+
+from analysis.compare.baselines import BASELINES, PRIMARY
+from analysis.compare.groups import Group
+from analysis.statistics.intervals import t_interval
+from analysis.statistics.significance import holm, t_test
+
+CANDIDATE = ["learning_rate", "start", "end", "scheme"]
+"""What is selected."""
+
+
+def of_candidate(runs: pd.DataFrame, candidate: pd.Series) -> pd.DataFrame:
+    """The rows of a candidate."""
+    return runs[(runs[CANDIDATE] == candidate[CANDIDATE]).all(axis=1)]
+
+
+def comparable_seeds(group: Group) -> frozenset[int]:
+    """The seeds by which candidates are compared: the set that most candidates have tried (a failed
+    run counts as tried), leaving out the smaller half of the sets, which unfinished sweeps have; of
+    equals the smallest set. At least one candidate has them all."""
+    measured = {
+        key: frozenset(runs["seed"].tolist()) for key, runs in group.runs.groupby(CANDIDATE)
+    }
+    unmeasured = group.unmeasured
+    tried = {}
+    for key, seeds in measured.items():
+        failed: set[int] = set()
+        if {"learning_rate", "start", "end", "seed"} <= set(unmeasured):
+            same = (
+                (unmeasured["learning_rate"] == key[0])
+                & (unmeasured["start"] == key[1])
+                & (unmeasured["end"] == key[2])
+            )
+            failed = set(unmeasured.loc[same.fillna(False), "seed"].dropna().tolist())
+        tried[key] = seeds | failed
+    typical = median_low(len(seeds) for seeds in tried.values())
+    able = [
+        seeds
+        for seeds in set(tried.values())
+        if len(seeds) >= typical and any(seeds <= has for has in measured.values())
+    ]
+    return min(
+        able or [max(measured.values(), key=len)],
+        key=lambda seeds: (-sum(seeds <= had for had in tried.values()), len(seeds), sorted(seeds)),
+    )
+
+
+def candidates_of(group: Group, seeds: frozenset[int]) -> pd.DataFrame:
+    """One row per candidate, in the order of its values; `complete` where it has all `seeds`.
+    docs/analysis.md has the columns of candidates.csv. Fractions."""
+    rows = []
+    for key, runs in group.runs.groupby(CANDIDATE, sort=True):
+        gain = t_interval(runs[PRIMARY].to_numpy())
+        complete = seeds <= set(runs["seed"])
+        shared = runs[runs["seed"].isin(seeds)] if complete else runs.iloc[:0]
+        rows.append(
+            {
+                **dict(zip(CANDIDATE, key, strict=True)),
+                "n": len(runs),
+                "complete": complete,
+                "validation": _mean(runs, "average_validation_accuracy"),
+                "test": _mean(runs, "average_test_accuracy"),
+                "shared_validation": _mean(shared, "average_validation_accuracy"),
+                "shared_validation_loss": _mean(shared, "average_validation_loss"),
+                "shared_test": _mean(shared, "average_test_accuracy"),
+                **{f"{what}_test": _mean(runs, f"{what}_test_accuracy") for what in BASELINES},
+                "gain_over_last": _mean(runs, "gain_over_last_test"),
+                "gain": gain.mean,
+                "gain_sd": gain.sd,
+                "gain_low": gain.low,
+                "gain_high": gain.high,
+                "p": t_test(runs[PRIMARY].to_numpy()),
+            }
+        )
+    table = pd.DataFrame(rows)
+    tested = table["p"].notna()
+    table["p_holm"] = float("nan")
+    table.loc[tested, "p_holm"] = holm(table.loc[tested, "p"].astype(float).tolist())
+    return table
+
+
+def _mean(runs: pd.DataFrame, column: str) -> float:
+    """Rounded, so that the order of addition decides no tie."""
+    if column not in runs or runs.empty or runs[column].isna().any():
+        return math.nan
+    return round(math.fsum(runs[column]) / len(runs), 12)
+
+
+def by_validation(candidates: pd.DataFrame) -> pd.DataFrame:
+    """The candidates, best first: complete ones, by accuracy and then loss on validation."""
+    return candidates.sort_values(
+        ["complete", "shared_validation", "shared_validation_loss"],
+        ascending=[False, False, True],
+        kind="stable",
+    )

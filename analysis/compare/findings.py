@@ -1,0 +1,147 @@
+"""What a comparison group shows: a candidate selected on validation, tested once on test.
+
+    findings = findings_of(group)
+    findings.verdict, findings.primary   # "gain", Interval(n=3, mean=0.027, ...)
+
+The primary comparison is specified beforehand: the average minus the mean of the window's
+checkpoints on test, paired within each trajectory, for the candidate (learning rate, window,
+scheme) whose average has the highest mean validation accuracy. Everything else is exploratory.
+"""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from analysis.compare.baselines import BASELINES, PRIMARY
+from analysis.compare.candidates import candidates_of, comparable_seeds, of_candidate
+from analysis.compare.epochs_saved import epochs_saved
+from analysis.compare.groups import Group
+from analysis.compare.image_tests import image_tests
+from analysis.compare.selection import select
+from analysis.read.window_table import window_table
+from analysis.statistics.intervals import Interval, bootstrap_interval, t_interval
+from analysis.statistics.minimum_detectable_effect import minimum_detectable_effect_over_seeds
+from analysis.statistics.significance import t_test
+
+
+@dataclass(frozen=True)
+class Findings:
+    """`candidates`: one row each, with n (seeds), mean accuracies, the primary gain with sd,
+    interval, p and Holm-adjusted p; `complete`: whether it has all `seeds`, those by which
+    candidates are compared (`shared_*`: means over these alone). `selected`: the one that is
+    reported; `selected_on_validation`: whether validation selected it among several, else it is the
+    only one or reported without selection; `reason` says which. `oracle`: the best complete one by
+    mean test accuracy.
+
+    `primary`: the gain over the mean of the window's checkpoints, of the selected candidate; `p`:
+    two-sided. `secondary`: its gains over the other BASELINES. `minimum_detectable_effect`: the
+    smallest gain that so many seeds detect with 80 % power. All fractions; test split.
+
+    `image_tests`: McNemar's, one row per trajectory; `windows`: see `window_table`; `saved`: seed
+    and epochs saved; `problems`: files that could not be read.
+    """
+
+    group: Group
+    candidates: pd.DataFrame
+    seeds: frozenset[int]
+    selected: pd.Series
+    selected_on_validation: bool
+    reason: str
+    oracle: pd.Series
+    primary: Interval
+    p: float | None
+    bootstrap: tuple[float, float] | None
+    secondary: dict[str, Interval]
+    minimum_detectable_effect: float | None
+    image_tests: pd.DataFrame
+    windows: pd.DataFrame
+    saved: list[tuple[int, int | None]]
+    problems: tuple[str, ...]
+
+    @property
+    def verdict(self) -> str:
+        """ "gain", "loss" or "no gain detected"; "undecided" where there is no interval, "nothing
+        averaged" where the window is one checkpoint."""
+        if self.selected["end"] - self.selected["start"] == 1:
+            return "nothing averaged"
+        if self.primary.low is None or self.primary.high is None:
+            return "undecided"
+        if self.primary.low > 0:
+            return "gain"
+        return "loss" if self.primary.high < 0 else "no gain detected"
+
+    @property
+    def exploratory(self) -> bool:
+        """Whether the candidate is one of several, and was not selected on validation."""
+        return not self.selected_on_validation and len(self.candidates) > 1
+
+    @property
+    def status(self) -> str:
+        """How the reported candidate came to be reported, for captions and tables."""
+        if self.selected_on_validation:
+            return "selected on validation"
+        return "reported, not selected" if self.exploratory else "the only candidate"
+
+    @property
+    def selection_bias(self) -> dict[str, float] | None:
+        """By how much the selected candidate exceeds the mean of all complete candidates on
+        validation, where it was selected, and on test; and by how much the oracle does on test.
+        None where nothing was selected."""
+        if not self.selected_on_validation:
+            return None
+        complete = self.candidates[self.candidates["complete"]]
+        validation, test = complete["shared_validation"].mean(), complete["shared_test"].mean()
+        return {
+            "validation": self.selected["shared_validation"] - validation,
+            "test": self.selected["shared_test"] - test,
+            "oracle": self.oracle["shared_test"] - test,
+        }
+
+    @property
+    def below_last(self) -> bool:
+        """Whether the average gains over the mean checkpoint and loses to the last one."""
+        return self.verdict == "gain" and self.secondary["last"].mean < 0
+
+    @property
+    def runs(self) -> pd.DataFrame:
+        """The selected candidate's runs, one per trajectory, by seed."""
+        return of_candidate(self.group.runs, self.selected).sort_values("seed")
+
+
+def findings_of(group: Group) -> Findings:
+    """The findings of a group, which has at least one run."""
+    seeds = comparable_seeds(group)
+    candidates = candidates_of(group, seeds)
+    complete = candidates[candidates["complete"]]
+    selection = select(group, candidates)
+    rows = of_candidate(group.runs, selection.candidate)
+    gains = rows[PRIMARY].to_numpy()
+    primary = t_interval(gains)
+    windows, unread = window_table(group.runs, group.epochs)
+    tests, untested = image_tests(rows.sort_values("seed"))
+    return Findings(
+        group=group,
+        candidates=candidates,
+        seeds=seeds,
+        selected=selection.candidate,
+        selected_on_validation=selection.on_validation,
+        reason=selection.reason,
+        oracle=complete.iloc[int(complete["shared_test"].to_numpy().argmax())],
+        primary=primary,
+        p=t_test(gains),
+        bootstrap=bootstrap_interval(gains),
+        secondary={
+            what: t_interval(rows[column].to_numpy())
+            for what in BASELINES
+            if (column := f"gain_over_{what}_test") != PRIMARY
+            and column in rows
+            and rows[column].notna().all()
+        },
+        minimum_detectable_effect=minimum_detectable_effect_over_seeds(primary.sd, primary.n)
+        if primary.sd
+        else None,
+        image_tests=tests,
+        windows=windows,
+        saved=epochs_saved(windows, rows.sort_values("seed")),
+        problems=(*unread, *untested),
+    )

@@ -1,0 +1,122 @@
+"""Which runs may be compared: one group per data set, model and budget.
+
+    for group in comparison_groups(loaded):
+        group.name      # "" where there is one; else what sets it apart: "schedule=cosine"
+        group.runs      # its finished runs, each measurement once
+
+Within a group, runs differ in learning rate, seed, window and scheme alone.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from analysis.compare.settings import names_of, settings_of
+from analysis.compare.what_counts import counted
+from analysis.read.load import Loaded
+from analysis.wording import count
+
+_WHOLE = dict.fromkeys(("seed", "epochs", "start", "end", "count", "train_images"), int)
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Runs that may be compared. `config`: the configuration of the first of them. `unmeasured`:
+    the runs without results that belong to it, as far as their configuration says."""
+
+    name: str
+    runs: pd.DataFrame
+    config: Mapping[str, Any]
+    epochs: pd.DataFrame
+    unmeasured: pd.DataFrame
+    notes: tuple[str, ...] = ()
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether there is a validation split to select on."""
+        return "average_validation_accuracy" in self.runs and bool(
+            self.runs["average_validation_accuracy"].notna().all()
+        )
+
+    @property
+    def trajectories(self) -> int:
+        """How many there are."""
+        return int(self.runs["fingerprint"].nunique())
+
+    @property
+    def unfinished(self) -> int:
+        """How many of its runs are running, killed or not begun."""
+        return int(self.unmeasured["status"].isin(["unfinished", "missing"]).sum())
+
+    @property
+    def title(self) -> str:
+        """Data, model and recipe; it says where the images are synthetic, or a substitute."""
+        first = self.runs.iloc[0]
+        kind = " (synthetic)" if first["synthetic"] else ""
+        if isinstance(first["substitute_for"], str):
+            kind = f" (synthetic, NOT {first['substitute_for']})"
+        return (
+            f"{first['dataset']}{kind}, {first['train_images']:,.0f} training / "
+            f"{first['test_images']:,.0f} test images, {first['model']}, {first['optimizer']}"
+            + (f", {first['schedule'].lower()} schedule" if first["schedule"] != "Constant" else "")
+            + (f", {self.name}" if self.name else "")
+        )
+
+    @property
+    def population(self) -> str:
+        """ "18 runs of 6 trajectories; 1 not finished, 2 failed"."""
+        failed = len(self.unmeasured) - self.unfinished
+        text = f"{count(len(self.runs), 'run')} of {count(self.trajectories, 'trajectory')}"
+        lacking = [f"{self.unfinished:,} not finished"] * bool(self.unfinished)
+        lacking += [f"{failed:,} failed"] * bool(failed)
+        return "; ".join([text, ", ".join(lacking)] if lacking else [text])
+
+
+def comparison_groups(loaded: Loaded) -> list[Group]:
+    """The groups of all finished runs, the largest first; none where no run has finished."""
+    finished = loaded.runs[loaded.runs["status"] == "finished"]
+    members: dict[Any, list[Any]] = {}
+    for index, row in finished.iterrows():
+        members.setdefault(tuple(sorted(settings_of(row).items())), []).append(index)
+    firsts = [finished.loc[indices[0]] for indices in members.values()]
+    names = names_of(firsts)
+    found = []
+    for (key, indices), name, first in zip(members.items(), names, firsts, strict=True):
+        runs = finished.loc[indices].astype(_WHOLE)
+        kept, notes = counted(runs)
+        of_group = loaded.epochs["run"].isin(runs["run"])
+        found.append(
+            Group(
+                name=name,
+                runs=kept,
+                config=first["config"],
+                epochs=loaded.epochs[
+                    of_group & loaded.epochs["fingerprint"].isin(kept["fingerprint"])
+                ],
+                unmeasured=_unmeasured(loaded.runs, dict(key), first["config"], len(members) == 1),
+                notes=tuple(notes),
+            )
+        )
+    return sorted(found, key=lambda group: -len(group.runs))
+
+
+def _unmeasured(
+    runs: pd.DataFrame, settings: Mapping[str, str], config: Mapping[str, Any], alone: bool
+) -> pd.DataFrame:
+    """Runs without results that would be in a group, as far as their composed configuration says:
+    those without one only where the group is `alone`."""
+    others = runs[runs["status"] != "finished"]
+    keys = [key for key in settings if not key.startswith("content.")]
+    splits = [f"dataset.{key}" for key in ("validation", "limit_train", "limit_test")]
+
+    def agrees(found: Any) -> bool:
+        if not isinstance(found, dict):
+            return alone
+        return all(str(found.get(key)) == settings[key] for key in keys) and all(
+            str(found.get(key)) == str(config.get(key)) for key in splits
+        )
+
+    known = others["config"] if "config" in others else [None] * len(others)
+    return others[pd.Series([agrees(one) for one in known], others.index, dtype=bool)]

@@ -1,0 +1,52 @@
+"""The average against the last checkpoint, image by image.
+
+tests, problems = image_tests(findings.runs(group))   # one row per trajectory
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.read.directories import AnalysisError
+from analysis.read.predictions import Predictions
+from analysis.statistics.minimum_detectable_effect import minimum_detectable_effect_over_images
+from analysis.statistics.significance import holm, mcnemar
+
+
+def image_tests(runs: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """McNemar's exact test for each run, on its test images: seed, images, how many of them only
+    the average and only the window's last checkpoint predicts correctly, p, and p adjusted for all
+    runs (Holm). And the runs whose predictions can't be read, which are left out."""
+    rows, problems = [], []
+    for run in runs.to_dict("records"):
+        try:
+            found = Predictions(Path(run["directory"]), "test")
+            average = found.correct(found.log_probabilities("average"))
+            last = found.correct(found.log_probabilities(str(run["end"] - 1)))
+        except AnalysisError as error:
+            problems.append(f"no image-level test: {error}")
+            continue
+        test = mcnemar(average, last)
+        rows.append(
+            {
+                "seed": run["seed"],
+                "images": len(average),
+                "only_average": test.only_first,
+                "only_last": test.only_second,
+                "p": test.p,
+            }
+        )
+    table = pd.DataFrame(rows, columns=["seed", "images", "only_average", "only_last", "p"])
+    table["p_holm"] = holm(table["p"].tolist())
+    return table, problems
+
+
+def minimum_detectable_effect(tests: pd.DataFrame) -> float | None:
+    """The smallest difference of accuracy (a fraction) that one such test detects with 80 % power,
+    at the mean share of images that only one of the two predicts correctly."""
+    if tests.empty:
+        return None
+    differing = (tests["only_average"] + tests["only_last"]) / tests["images"]
+    return minimum_detectable_effect_over_images(
+        float(differing.mean()), int(tests["images"].iloc[0])
+    )

@@ -1,0 +1,102 @@
+"""What runs were configured with, and which of it must agree for them to be compared.
+
+settings_of(run)           # of one row of `Loaded.runs`
+names_of([run, other])     # ["schedule=cosine", "schedule=constant"]
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from analysis.read.load import Loaded
+
+CONTENT = (
+    *("dataset", "train_images", "validation_images", "test_images"),
+    *("training_key", "test_key", "validation_key"),
+)
+"""What the images were: names, sizes and hashes of the content. Paths don't count."""
+
+_AXES = ("seed", "name", "optimizer.lr")
+_FREE = (*_AXES, "training.device", "training.threads")
+_FREE_GROUPS = ("averaging.", "paths.", "dataset.")
+"""Configuration keys that may differ within a group: the axes of a sweep, where it ran, and how the
+images were named."""
+
+
+def settings_of(row: pd.Series) -> dict[str, str]:
+    """All that must agree: the configuration but for its free keys, and the content of the data. A
+    key that is null and one that isn't there are the same."""
+    values = {f"content.{key}": row[key] for key in CONTENT}
+    values |= {key: value for key, value in row["config"].items() if not _is_free(key)}
+    return {key: str(value) for key, value in values.items() if _is_there(value)}
+
+
+def _is_free(key: str) -> bool:
+    return key in _FREE or key.startswith(_FREE_GROUPS)
+
+
+def _is_there(value: Any) -> bool:
+    return value is not None and value is not pd.NA and value == value
+
+
+def names_of(firsts: list[pd.Series]) -> list[str]:
+    """What sets each group apart, by its first run, as short as it can be."""
+    if len(firsts) < 2:
+        return [""] * len(firsts)
+    settings = [
+        {
+            **{key: value for key, value in row["config"].items() if _names_a_group(key)},
+            **{f"content.{key}": row[key] for key in CONTENT},
+        }
+        for row in firsts
+    ]
+    keys = dict.fromkeys(key for values in settings for key in values)
+    differing = [key for key in keys if len({str(values.get(key)) for values in settings}) > 1]
+    # The content follows from the configuration, most of the time: then it needs no name.
+    configured = [key for key in differing if not key.startswith("content.")]
+    for used in ([k for k in configured if k.endswith("_target_")], configured, differing):
+        names = [
+            ", ".join(f"{key}={_short(values[key])}" for key in used if _is_there(values.get(key)))
+            for values in settings
+        ]
+        if len(set(names)) == len(names):
+            return names
+    return [f"{name} ({number})" for number, name in enumerate(names, start=1)]
+
+
+def _names_a_group(key: str) -> bool:
+    return not _is_free(key) or key.startswith("dataset.")
+
+
+def _short(value: Any) -> str:
+    text = "null" if value is None else str(value)
+    return text.rpartition(".")[2] if text.startswith(("polyak.", "torch.")) else text
+
+
+def shared(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a report shows of a group's configuration: all but the axes, the window and paths."""
+    return {
+        key: value
+        for key, value in config.items()
+        if key not in _AXES and not key.startswith(("averaging.", "paths."))
+    }
+
+
+def swept_columns(loaded: Loaded) -> pd.DataFrame:
+    """The configuration keys in which the runs differ, one column each, beyond those that have
+    columns of their own."""
+    if "config" not in loaded.runs:
+        return pd.DataFrame(index=loaded.runs.index)
+    configs = [value if isinstance(value, dict) else {} for value in loaded.runs["config"]]
+    known = [config for config in configs if config]
+    keys = [
+        key
+        for key in dict.fromkeys(key for config in known for key in config)
+        if len({str(config.get(key)) for config in known}) > 1
+        and key not in (*_AXES, "averaging.start", "averaging.end")
+        and not key.startswith("paths.")
+    ]
+    return pd.DataFrame(
+        {key: [config.get(key) for config in configs] for key in keys}, index=loaded.runs.index
+    )

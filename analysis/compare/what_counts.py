@@ -1,0 +1,56 @@
+"""Which of a group's runs count: each measurement once, and one trajectory per seed.
+
+kept, notes = counted(runs)
+"""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from analysis.wording import count
+
+MEASUREMENT = ["fingerprint", "test_key", "validation_key", "start", "end", "scheme"]
+"""Runs that agree in these measured the same thing."""
+
+
+def counted(runs: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """The runs that count, and notes: on those that don't, and on what differs between the rest."""
+    kept, left_out = one_trajectory_per_seed(runs.drop_duplicates(MEASUREMENT))
+    return kept, [*_repeats(runs), *left_out, *_differences(kept)]
+
+
+def one_trajectory_per_seed(measured: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """The runs of one trajectory per learning rate and seed, and a note where others are left out:
+    a seed trained twice, by other code, is no independent evidence. Of several, the trajectory with
+    the most runs counts, then the first."""
+    axes = ["learning_rate", "seed"]
+    sizes = measured.groupby([*axes, "fingerprint"], sort=False).size().reset_index(name="runs")
+    kept = sizes.sort_values("runs", ascending=False, kind="stable").drop_duplicates(axes)
+    if len(kept) == len(sizes):
+        return measured, []
+    runs = measured[measured["fingerprint"].isin(kept["fingerprint"])]
+    return runs, [
+        f"left out as no independent evidence: {count(len(sizes) - len(kept), 'trajectory')} "
+        f"({count(len(measured) - len(runs), 'run')}) of a seed and learning rate that another "
+        "trajectory has too, trained by other code or on other images"
+    ]
+
+
+def _repeats(runs: pd.DataFrame) -> Iterator[str]:
+    """Runs that measured the same, and whether they agree."""
+    if repeated := len(runs) - len(runs.drop_duplicates(MEASUREMENT)):
+        what = "with the weights, images, window and scheme of another run"
+        yield f"counted once: {count(repeated, 'run')} {what}"
+    spread = runs.groupby(MEASUREMENT, dropna=False)["average_test_accuracy"].agg(["min", "max"])
+    if (spread["max"] - spread["min"] > 1e-9).any():
+        yield "runs that should have measured the same differ: the first one counts"
+
+
+def _differences(runs: pd.DataFrame) -> Iterator[str]:
+    """What differs between the runs beside the axes."""
+    for column, what in (("commit", "commits of this project"), ("torch", "versions of torch")):
+        values = runs[column].dropna().unique()
+        if len(values) > 1:
+            yield f"the runs come from {len(values)} {what}: {', '.join(map(str, values))}"
+    if unclean := runs["commit"].dropna().astype(str).str.endswith("-dirty").sum():
+        yield f"{count(int(unclean), 'run')} ran code that differs from its commit (-dirty)"

@@ -1,0 +1,98 @@
+"""Each checkpoint's accuracy, with the average on top."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.compare.candidates import of_candidate
+from analysis.compare.findings import Findings
+from analysis.figures.catalogue import NotDrawnError
+from analysis.figures.panels import band, grid, shade_window, whole_numbers
+from analysis.figures.style import BLUE, VERMILLION
+from analysis.read.window_table import growing
+from analysis.wording import n_of, window
+
+AVERAGES = {
+    "average so far": (
+        "solid: the average of the checkpoints from the window's first epoch up to each epoch "
+        "(mean, and 95 % t interval where n > 1)"
+    ),
+    "average of the window": "dashed: the average of the whole window (mean)",
+}
+
+
+def accuracy_by_epoch(findings: Findings) -> tuple[Figure, str]:
+    """Test accuracy of every checkpoint against its epoch, one panel per learning rate, with the
+    average of the selected window on top."""
+    group, selected = findings.group, findings.selected
+    epochs = group.epochs.drop_duplicates(["fingerprint", "epoch"])
+    epochs = epochs[epochs["test_accuracy"].notna()]
+    rates = sorted(epochs["learning_rate"].unique())
+    if not rates:
+        raise NotDrawnError("no run has a metrics.csv with test accuracies")
+    figure, panels = grid(len(rates), sharey=True)
+    for axes, rate in zip(panels, rates, strict=True):
+        _checkpoints(axes, epochs[epochs["learning_rate"] == rate])
+        _average(axes, findings, rate)
+        shade_window(axes, selected)
+        axes.set(title=f"learning rate {rate:g}", xlabel="epoch (zero-based)")
+    low = float(np.nanquantile(100 * epochs["test_accuracy"], 0.25)) - 1
+    top = 100 * max(epochs["test_accuracy"].max(), group.runs["average_test_accuracy"].max())
+    panels[0].set(ylabel="test accuracy (%)", ylim=(min(low, top - 5), top + 1))
+    drawn = {
+        label: handle
+        for axes in panels
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    panels[0].legend(list(drawn.values()), list(drawn), loc="upper left")
+    whole_numbers(panels)
+    counts = epochs.groupby("learning_rate")["fingerprint"].nunique()
+    blue = f"Thin lines: one seed each ({n_of(counts)} per panel); thick blue line: their mean"
+    if counts.max() == 1:
+        blue = "Blue: the checkpoints of one seed (n = 1 per panel)"
+    orange = "; ".join(f"orange, {AVERAGES[label]}" for label in AVERAGES if label in drawn)
+    return figure, (
+        f"{blue}; {orange}. Grey: the window, {window(selected['start'], selected['end'])}. "
+        "Accuracies below the axis are cut off."
+    )
+
+
+def _checkpoints(axes: Axes, epochs: pd.DataFrame) -> None:
+    for _, one in epochs.groupby("fingerprint"):
+        accuracies = 100 * one["test_accuracy"]
+        axes.plot(one["epoch"], accuracies, color=BLUE, alpha=0.35, linewidth=0.7)
+    mean = epochs.groupby("epoch")["test_accuracy"].mean()
+    axes.plot(mean.index, 100 * mean, color=BLUE, label="checkpoints")
+
+
+def _average(axes: Axes, findings: Findings, rate: float) -> None:
+    """Of the selected window and scheme at this learning rate: growing where it was evaluated after
+    every epoch for all seeds, else one level."""
+    candidate = findings.selected.copy()
+    candidate["learning_rate"] = rate
+    runs = of_candidate(findings.group.runs, candidate)
+    epochs = range(candidate["start"], candidate["end"])
+    running = _running(findings.windows, runs, epochs)
+    if len(epochs) > 1 and len(runs) and running["fingerprint"].nunique() == len(runs):
+        band(axes, running, "epoch", "accuracy", color=VERMILLION, label="average so far")
+    elif len(runs):
+        axes.plot(
+            [epochs[0], epochs[-1]],
+            [100 * runs["average_test_accuracy"].mean()] * 2,
+            "--",
+            color=VERMILLION,
+            marker="D",
+            markersize=2,
+            label="average of the window",
+        )
+
+
+def _running(windows: pd.DataFrame, runs: pd.DataFrame, epochs: range) -> pd.DataFrame:
+    """The averages up to each of these epochs, of the runs that have them all."""
+    rows = []
+    for run in runs.to_dict("records"):
+        found = growing(windows, run["fingerprint"], run["scheme"], epochs.start)
+        if set(epochs) <= set(found):
+            rows += [(run["fingerprint"], epoch, found[epoch]) for epoch in epochs]
+    return pd.DataFrame(rows, columns=["fingerprint", "epoch", "accuracy"])

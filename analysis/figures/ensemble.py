@@ -1,0 +1,48 @@
+"""The average beside the ensemble of the same checkpoints."""
+
+from matplotlib.figure import Figure
+
+from analysis.compare.baselines import SHORT
+from analysis.compare.findings import Findings
+from analysis.figures.captions import like_selected, lines_and_bands
+from analysis.figures.panels import band, grid, whole_numbers
+from analysis.figures.style import COLOURS
+
+BANDS = ("average", "ensemble")
+"""Four bands would hide each other."""
+
+
+def ensemble(findings: Findings) -> tuple[Figure, str]:
+    """Test accuracy of average, ensemble, last and mean checkpoint against the window's first
+    epoch, one panel per learning rate."""
+    runs, left_out = like_selected(findings)
+    rates = sorted(runs["learning_rate"].unique())
+    figure, panels = grid(len(rates), sharey=True)
+    for axes, rate in zip(panels, rates, strict=True):
+        of_rate = runs[runs["learning_rate"] == rate]
+        for what, marker in zip(COLOURS, "osD^", strict=True):
+            band(
+                axes,
+                of_rate,
+                "start",
+                f"{what}_test_accuracy",
+                label=SHORT[what],
+                color=COLOURS[what],
+                marker=marker,
+                linestyle="-" if what in BANDS else "--",
+                alpha=0.15 if what in BANDS else 0,
+            )
+        axes.set(title=f"learning rate {rate:g}", xlabel="first epoch of the window")
+    best = 100 * max(runs["average_test_accuracy"].max(), runs["ensemble_test_accuracy"].max())
+    low = 100 * runs[["last_test_accuracy", "ensemble_test_accuracy"]].quantile(0.1).min()
+    panels[0].set(ylabel="test accuracy (%)", ylim=(min(low, best - 3) - 3, best + 1))
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right center")
+    whole_numbers(panels)
+    bands = f"bands ({', '.join(SHORT[what] for what in BANDS)})"
+    return figure, (
+        f"{lines_and_bands(runs, ['learning_rate', 'start'], bands)} The ensemble averages the "
+        "probabilities of the window's checkpoints with the average's weights: it costs one "
+        "evaluation per checkpoint, the average costs one. Values below the axis are cut off. "
+        f"{left_out}"
+    ).strip()

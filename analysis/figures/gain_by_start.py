@@ -1,0 +1,56 @@
+"""Gain of the average against the window's first epoch."""
+
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.compare.baselines import BASELINES, SHORT
+from analysis.compare.findings import Findings
+from analysis.figures.captions import like_selected, lines_and_bands
+from analysis.figures.panels import band, grid, whole_numbers
+from analysis.figures.style import VERMILLION, rates_style
+
+
+def gain_by_start(findings: Findings) -> tuple[Figure, str]:
+    """Gain of the average over the mean checkpoint, the last, and the best by validation (points of
+    test accuracy) against the window's first epoch, one line per learning rate."""
+    runs, left_out = like_selected(findings)
+    wanted = [
+        what
+        for what in ("window_mean", "last", "best_by_validation")
+        if f"gain_over_{what}_test" in runs and runs[f"gain_over_{what}_test"].notna().all()
+    ]
+    looks = rates_style(list(runs["learning_rate"].unique()))
+    figure, panels = grid(len(wanted))
+    for axes, what in zip(panels, wanted, strict=True):
+        axes.axhline(0, color="black", linewidth=0.7)
+        for rate, look in looks.items():
+            of_rate = runs[runs["learning_rate"] == rate]
+            band(axes, of_rate, "start", f"gain_over_{what}_test", label=f"{rate:g}", **look)
+        axes.set(xlabel="first epoch of the window", title=f"over {SHORT[what]}")
+        _ring(axes, findings, what)
+    panels[0].set_ylabel("gain of the average\n(points of test accuracy)")
+    legend = {"title": "learning rate", "title_fontsize": 7}
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right center", **legend)
+    whole_numbers(panels)
+    lowest = min(100 * runs[f"gain_over_{what}_test"].min() for what in wanted)
+    caption = (
+        f"Gain over {', '.join(BASELINES[what] for what in wanted)}; the panels' scales differ. "
+        f"{lines_and_bands(runs, ['learning_rate', 'start'])} "
+        f"Ring: {findings.status}."
+    )
+    if lowest < -10:  # an average with the first epochs may be at chance
+        for axes in panels:
+            axes.set_ylim(bottom=max(axes.get_ylim()[0], -10))
+        caption += f" Gains below -10 points (down to {lowest:.0f}) lie below the axis."
+    return figure, f"{caption} {left_out}".strip()
+
+
+def _ring(axes: Axes, findings: Findings, what: str) -> None:
+    """Mark the selected candidate."""
+    selected, runs = findings.selected, findings.runs
+    gain = 100 * runs[f"gain_over_{what}_test"].mean()
+    ring: Any = {"markersize": 9, "fillstyle": "none", "linestyle": "none", "color": VERMILLION}
+    axes.plot([selected["start"]], [gain], marker="o", **ring)

@@ -1,0 +1,89 @@
+"""Accuracy of the average by the first and last epoch of its window."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.compare.findings import Findings
+from analysis.figures.catalogue import NotDrawnError
+from analysis.figures.panels import grid, map_of
+from analysis.figures.style import VERMILLION, WIDTH
+from analysis.wording import count, n_of
+
+
+def window_map(findings: Findings) -> tuple[Figure, str]:
+    """Accuracy of the average of every evaluated window, by its first and last epoch, on validation
+    and test, at the selected learning rate."""
+    selected = findings.selected
+    rate, table, left_out = _windows(findings)
+    splits = [split for split in ("validation", "test") if split in set(table["split"])]
+    figure, panels = grid(len(splits), columns=2, height=2.7)
+    figure.set_size_inches(WIDTH * (1 if len(splits) > 1 else 0.6), figure.get_size_inches()[1])
+    cells: set[int] = set()
+    for axes, split in zip(panels, splits, strict=True):
+        rows = table[table["split"] == split].assign(last=lambda rows: rows["end"] - 1)
+        grouped = rows.groupby(["start", "last"])["accuracy"]
+        means, counts = grouped.mean(), grouped.size()
+        cells |= set(counts)
+        best = means[counts == counts.max()].idxmax()  # cells of fewer seeds are noisier
+        marks = {("s", "best on validation"): best}
+        if split == "test":
+            marks = {("^", "best on test (oracle)"): best}
+        reported = (selected["start"], selected["end"] - 1)
+        if rate == selected["learning_rate"] and reported in means.index:
+            marks["o", "reported"] = reported
+        _panel(axes, 100 * means.unstack("last"), f"{split} accuracy (%)", marks)
+    caption = (
+        f"Uniform average of every evaluated window; learning rate {rate:g}; mean over seeds "
+        f"({n_of(cells)} per cell). The lowest quarter has one colour."
+    )
+    if left_out:
+        caption += f" Not shown: {count(left_out, 'trajectory')} with fewer windows."
+    return figure, caption
+
+
+def _windows(findings: Findings) -> tuple[float, pd.DataFrame, int]:
+    """The learning rate of the map, the windows of the trajectories that have the most, and how
+    many trajectories have fewer, which would make some cells noisier than others."""
+    table = findings.windows[findings.windows["scheme"] == "uniform"]
+    ends = table.groupby("learning_rate")["end"].nunique()
+    rates = ends[ends > 1].index
+    if table["start"].nunique() < 2 or rates.empty:
+        raise NotDrawnError("needs further windows: python -m polyak windows RUN")
+    selected = findings.selected["learning_rate"]
+    rate = selected if selected in rates else rates[0]
+    table = table[table["learning_rate"] == rate]
+    sizes = table.groupby("fingerprint").size()
+    kept = sizes[sizes == sizes.max()].index
+    return rate, table[table["fingerprint"].isin(kept)], len(sizes) - len(kept)
+
+
+def _panel(
+    axes: Axes,
+    accuracies: pd.DataFrame,
+    label: str,
+    marks: Mapping[tuple[str, str], Any],
+) -> None:
+    low = float(np.nanquantile(accuracies.to_numpy(), 0.25))
+    mesh, place = map_of(axes, accuracies, cmap="cividis", vmin=low)
+    axes.figure.colorbar(mesh, ax=axes, label=label, extend="min")
+    for (marker, what), (start, last) in marks.items():
+        column, row = place(last, start)
+        axes.plot(
+            column + 0.5,
+            row + 0.5,
+            marker,
+            color=VERMILLION,
+            markersize=8,
+            fillstyle="none",
+            markeredgewidth=1.5,
+            linestyle="none",
+            clip_on=False,
+            label=f"{what}: {start}..{last}",
+        )
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
+    axes.set(xlabel="last epoch of the window", ylabel="first epoch")

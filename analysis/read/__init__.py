@@ -1,0 +1,1 @@
+"""From directories to tables: files in, rows out."""

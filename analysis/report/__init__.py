@@ -1,0 +1,1 @@
+"""The findings in words, tables and one HTML file."""

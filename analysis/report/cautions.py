@@ -1,0 +1,32 @@
+"""What would mislead a reader of the result, said beside it."""
+
+from collections.abc import Iterator
+
+from analysis.compare.findings import Findings
+
+
+def cautions(findings: Findings) -> Iterator[str]:
+    """A gain over poor checkpoints alone, a selection at the edge of the sweep, and an interval
+    narrower than the accuracies can resolve."""
+    if findings.below_last:
+        yield (
+            "the average is less accurate than the last checkpoint: early checkpoints lower the "
+            "mean of the window's checkpoints, which the primary comparison is made with"
+        )
+    if findings.selected_on_validation:
+        complete = findings.candidates[findings.candidates["complete"]]
+        for key, what in (("learning_rate", "learning rate"), ("start", "first epoch")):
+            values, value = sorted(complete[key].unique()), findings.selected[key]
+            if len(values) > 1 and value in (values[0], values[-1]):
+                end = "smallest" if value == values[0] else "largest"
+                yield (
+                    f"the selected {what}, {value:g}, is the {end} of the sweep: a value beyond it "
+                    "may be better"
+                )
+    images, primary = findings.group.runs["test_images"].iloc[0], findings.primary
+    low, high = primary.low, primary.high
+    if low is not None and high is not None and high - low < 2 / images:
+        yield (
+            f"the interval is narrower than one of the {images:,} test images: with "
+            f"n = {primary.n} seeds that is chance, and overstates the certainty"
+        )

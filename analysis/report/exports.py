@@ -1,0 +1,82 @@
+"""The numbers behind report and figures, as files for others to read: CSV and JSON.
+
+docs/analysis.md has their columns and keys.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis.compare import image_tests
+from analysis.compare.findings import Findings
+from analysis.compare.groups import Group
+from analysis.compare.settings import swept_columns
+from analysis.read.load import Loaded
+from analysis.report.section import Section
+from analysis.report.sentences import sentences
+from polyak import files
+
+_TRAJECTORY = [
+    *("run", "seed", "fingerprint", "average_test_accuracy"),
+    *("window_mean_test_accuracy", "last_test_accuracy", "ensemble_test_accuracy"),
+]
+
+
+def write_runs(loaded: Loaded, groups: Sequence[Group], out: Path) -> None:
+    """Write runs.csv and epochs.csv into `out`."""
+    runs = loaded.runs.drop(columns=["config", "weights"], errors="ignore")
+    names = {index: group.name for group in groups for index in group.runs.index}
+    runs = runs.assign(
+        counted=runs.index.isin(list(names)),
+        comparison_group=[names.get(index, "") for index in runs.index],
+    )
+    _write(out / "runs.csv", pd.concat([runs, swept_columns(loaded)], axis=1))
+    _write(out / "epochs.csv", loaded.epochs)
+
+
+def write_findings(sections: Sequence[Section], out: Path) -> None:
+    """Write candidates.csv, and findings.json with the report's numbers, into `out`."""
+    candidates = [
+        section.findings.candidates.assign(comparison_group=section.findings.group.name)
+        for section in sections
+    ]
+    _write(out / "candidates.csv", pd.concat(candidates))
+    files.write_json(out / "findings.json", [_findings(section.findings) for section in sections])
+
+
+def _findings(findings: Findings) -> dict[str, Any]:
+    over_images = image_tests.minimum_detectable_effect(findings.image_tests)
+    return {
+        "comparison_group": findings.group.name,
+        "title": findings.group.title,
+        "verdict": findings.verdict,
+        "selected_on_validation": findings.selected_on_validation,
+        "reason": findings.reason,
+        "selected": _plain(findings.selected),
+        "oracle": _plain(findings.oracle),
+        "primary": {"gain_over": "window_mean", **asdict(findings.primary), "p": findings.p},
+        "bootstrap": findings.bootstrap,
+        **{f"gain_over_{what}": asdict(gain) for what, gain in findings.secondary.items()},
+        "minimum_detectable_effect_over_seeds": findings.minimum_detectable_effect,
+        "minimum_detectable_effect_over_images": over_images,
+        "trajectories": [_plain(row[_TRAJECTORY]) for _, row in findings.runs.iterrows()],
+        "selection_bias": findings.selection_bias,
+        "mcnemar": findings.image_tests.to_dict("records"),
+        "epochs_saved": [{"seed": seed, "epochs": epochs} for seed, epochs in findings.saved],
+        "sentences": sentences(findings),
+    }
+
+
+def _plain(row: pd.Series) -> dict[str, Any]:
+    values = {
+        key: getattr(value, "item", lambda value=value: value)() for key, value in row.items()
+    }
+    return {str(key): None if value != value else value for key, value in values.items()}
+
+
+def _write(path: Path, table: pd.DataFrame) -> None:
+    with files.atomic(path) as temporary:
+        table.to_csv(temporary, index=False, errors="backslashreplace")

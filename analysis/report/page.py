@@ -1,0 +1,147 @@
+"""One self-contained HTML file: results, tables, figures, runs without results, commands.
+
+write(Path("analysis/report.html"), loaded, sections, arguments)
+"""
+
+import base64
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from analysis.compare import image_tests
+from analysis.compare.findings import Findings
+from analysis.compare.groups import Group
+from analysis.figures.catalogue import Drawn
+from analysis.read.load import Loaded
+from analysis.report import tables
+from analysis.report.section import Section
+from analysis.report.sentences import headline, sentences
+from analysis.wording import percent, points
+from polyak import files
+
+MOST_COMMANDS = 20
+FULL_WIDTH = 1400
+"""Pixels of a figure that is as wide as the page: 7 inches (analysis.figures.style)."""
+
+
+def write(
+    path: Path, loaded: Loaded, sections: Sequence[Section], arguments: Sequence[str]
+) -> None:
+    """Write the report. `arguments`: those of the command that made it."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("analysis.report", ""),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    groups = [section.findings.group for section in sections]
+    commands = [shlex.join(["python", "src/train.py", *command]) for command in loaded.commands]
+    page = environment.get_template("report.html.j2").render(
+        title=_title(groups),
+        counts=tables.counts(loaded),
+        notes=loaded.notes,
+        sections=[_shown(section) for section in sections],
+        without_results=tables.without_results(loaded.runs),
+        commits=sorted({commit for group in groups for commit in group.runs["commit"].dropna()}),
+        commands=[
+            *commands[:MOST_COMMANDS],
+            *_further_commands(groups),
+            shlex.join(["python", "-m", "analysis", *arguments]),
+        ],
+        more_commands=max(0, len(commands) - MOST_COMMANDS),
+    )
+    with files.atomic(path) as temporary:
+        temporary.write_text(page, encoding="utf-8", errors="backslashreplace")
+
+
+def _further_commands(groups: Sequence[Group]) -> list[str]:
+    """The commands that wrote windows.csv and distances.csv beside the runs."""
+    return [
+        shlex.join(["python", "-m", "polyak", name, run])
+        for group in groups
+        for run in group.runs["directory"]
+        for name in ("windows", "distances")
+        if (Path(run) / f"{name}.csv").exists()
+    ][:MOST_COMMANDS]
+
+
+def _title(groups: Sequence[Group]) -> str:
+    if len(groups) == 1:
+        return groups[0].title
+    names = dict.fromkeys(group.runs["dataset"].iloc[0] for group in groups)
+    return f"{', '.join(names)}: {len(groups)} comparison groups"
+
+
+def _shown(section: Section) -> dict[str, Any]:
+    findings = section.findings
+    return {
+        "group": findings.group,
+        "headline": headline(findings),
+        "sentences": sentences(findings),
+        "notes": section.notes,
+        "baselines": tables.baselines(findings),
+        "trajectories": tables.trajectories(findings),
+        "candidates": tables.candidates(findings),
+        "candidate_count": len(findings.candidates),
+        "figures": [_embedded(figure) for figure in section.drawn],
+        "not_drawn": section.not_drawn,
+        "configuration": tables.configuration(findings.group),
+        "bootstrap": _bootstrap(findings),
+        "images": _images(findings.image_tests),
+        "saved": _saved(findings),
+    }
+
+
+def _embedded(figure: Drawn) -> dict[str, Any]:
+    png = figure.png.read_bytes()
+    # A PNG's width is in its bytes 16 to 19: figures keep their proportions.
+    width = min(100, round(100 * int.from_bytes(png[16:20], "big") / FULL_WIDTH))
+    return {
+        "caption": figure.caption,
+        "data": base64.b64encode(png).decode(),
+        "width": width,
+    }
+
+
+def _images(tests: pd.DataFrame) -> str:
+    if tests.empty:
+        return "No predictions can be read, so there is no image-level test."
+    images, effect = (
+        f"{tests['images'].iloc[0]:,} images",
+        image_tests.minimum_detectable_effect(tests),
+    )
+    if effect is None:
+        return (
+            f"Average and last checkpoint differ on so few of the {images} that no difference of "
+            "their accuracies is detectable."
+        )
+    return (
+        f"On {images}, of which as many distinguish the two as here, the minimum detectable effect "
+        f"is {percent(effect)} points (80 % power)."
+    )
+
+
+def _bootstrap(findings: Findings) -> str:
+    if findings.bootstrap is None:
+        return ""
+    low, high = findings.bootstrap
+    return f"BCa bootstrap interval of the primary gain: {points(low)} to {points(high)} points."
+
+
+def _saved(findings: Findings) -> str:
+    if findings.saved:
+        return (
+            "Epochs saved: how many epochs before the last one the average reached the last "
+            "checkpoint's test accuracy for good; none: it ended below."
+        )
+    selected = findings.selected
+    options = f"--starts {selected['start']} --ends {selected['start'] + 1}:{selected['end'] + 1}"
+    runs = map(shlex.quote, findings.runs["directory"])
+    commands = [f"python -m polyak windows {run} {options}" for run in runs]
+    return (
+        "The number of epochs that averaging saves needs the average after every epoch of the "
+        f"window, for each of these runs: {'; '.join(commands)}"
+    )

@@ -1,0 +1,76 @@
+"""The result of a group in three sentences, made from the numbers.
+
+sentences(findings)   # the primary comparison; other baselines; power and selection
+"""
+
+from analysis.compare.baselines import BASELINES
+from analysis.compare.findings import Findings
+from analysis.wording import candidate, count, interval, p_value, percent, points
+
+
+def headline(findings: Findings) -> str:
+    """The verdict and the gains over the mean and the last checkpoint."""
+    verdict = findings.verdict.capitalize()
+    if findings.exploratory:
+        verdict = f"No candidate selected (exploratory: {findings.verdict})"
+    if unfinished := findings.group.unfinished:
+        verdict = f"Preliminary ({count(unfinished, 'run')} not finished). {verdict}"
+    return (
+        f"{verdict}: {points(findings.primary.mean)} points over {BASELINES['window_mean']}, "
+        f"{'but ' * findings.below_last}{points(findings.secondary['last'].mean)} over "
+        f"{BASELINES['last']}"
+    )
+
+
+def sentences(findings: Findings) -> list[str]:
+    """Three sentences."""
+    return [_primary(findings), _secondary(findings), _certainty(findings)]
+
+
+def _primary(findings: Findings) -> str:
+    selected, primary, runs = findings.selected, findings.primary, findings.group.runs
+    tested = [interval(primary), f"n = {count(primary.n, 'seed')}", p_value(findings.p)]
+    return (
+        f"{'Exploratory: the' if findings.exploratory else 'The'} {candidate(selected)} "
+        f"reaches {percent(selected['test'])} % on the "
+        f"{runs['test_images'].iloc[0]:,} test images of {runs['dataset'].iloc[0]}, "
+        f"{points(primary.mean)} points over {BASELINES['window_mean']} "
+        f"({', '.join(filter(None, tested))}); {findings.reason}."
+    )
+
+
+def _secondary(findings: Findings) -> str:
+    text = "Exploratory: " + ", ".join(
+        f"{points(gain.mean)} points ({interval(gain)}) over {BASELINES[what]}"
+        for what, gain in findings.secondary.items()
+    )
+    if findings.primary.n == 1 and len(findings.image_tests):
+        test = findings.image_tests.to_dict("records")[0]
+        text += (
+            f"; of {test['images']:,} test images, only the average is right on "
+            f"{test['only_average']} and only the last checkpoint on {test['only_last']} "
+            f"(McNemar's exact test, {p_value(test['p'])})"
+        )
+    return text + "."
+
+
+def _certainty(findings: Findings) -> str:
+    if findings.minimum_detectable_effect is None:
+        text = "Without a spread between seeds there is no minimum detectable effect"
+    else:
+        text = (
+            f"With n = {findings.primary.n} seeds of this spread, the minimum detectable effect is "
+            f"{percent(findings.minimum_detectable_effect)} points (80 % power)"
+        )
+    if bias := findings.selection_bias:
+        oracle = (
+            f" (the best by test, an oracle: {points(bias['oracle'])})"
+            if bias["oracle"] > bias["test"]
+            else ", where it is also the best"
+        )
+        text += (
+            "; selection bias: the selected candidate exceeds the mean candidate by "
+            f"{points(bias['validation'])} points on validation and {points(bias['test'])} on "
+            f"test{oracle}"
+        )
+    return text + "."

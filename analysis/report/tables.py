@@ -1,0 +1,158 @@
+"""Tables for a person: accuracies in %, gains in points.
+
+Each function gives a frame of texts and numbers, which the report and the command line both show.
+"""
+
+import pandas as pd
+
+from analysis.compare.baselines import BASELINES
+from analysis.compare.candidates import by_validation
+from analysis.compare.findings import Findings
+from analysis.compare.groups import Group
+from analysis.compare.settings import shared
+from analysis.read.load import STATUSES, Loaded
+from analysis.statistics.intervals import Interval, t_interval
+from analysis.wording import p_value, percent, points, window
+
+
+def baselines(findings: Findings) -> pd.DataFrame:
+    """The selected candidate: test accuracy of the average and of each baseline, and the gains."""
+    runs = findings.runs
+    gains = {"window_mean": findings.primary, **findings.secondary}
+    rows = []
+    for what, label in (BASELINES | {"average": "the average"}).items():
+        column = f"{what}_test_accuracy"
+        if column not in runs or runs[column].isna().any():
+            continue
+        rows.append(
+            {
+                "": label,
+                "test accuracy, %": _mean_and_sd(runs[column]),
+                "gain of the average, points": _gain(gains[what]) if what in gains else "-",
+                "n": len(runs),
+                "comparison": {"window_mean": "primary", "average": "-"}.get(what, "exploratory"),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def candidates(findings: Findings, most: int = 40) -> pd.DataFrame:
+    """The candidates, best on validation first (without validation, in the order of their values):
+    mean accuracies, gain over the mean checkpoint, Holm-adjusted p. At most `most` of them, but
+    always the selected one and the oracle."""
+    table = findings.candidates
+    if table["validation"].notna().all():
+        table = by_validation(table)
+    marks: dict[object, list[str]] = {}
+    if len(table) > 1:
+        marks.setdefault(findings.selected.name, []).append(findings.status)
+        marks.setdefault(findings.oracle.name, []).append("best on test (oracle)")
+    kept = [place for rank, place in enumerate(table.index) if rank < most or place in marks]
+    return pd.DataFrame(
+        [_candidate(table.loc[place], ", ".join(marks.get(place, []))) for place in kept]
+    )
+
+
+def _candidate(row: pd.Series, mark: str) -> dict[str, object]:
+    sd, low, high = (
+        None if pd.isna(row[key]) else float(row[key])
+        for key in ("gain_sd", "gain_low", "gain_high")
+    )
+    return {
+        "learning rate": f"{row['learning_rate']:g}",
+        "window": window(row["start"], row["end"]),
+        "scheme": row["scheme"],
+        "n": row["n"],
+        "validation, %": percent(row["shared_validation" if row["complete"] else "validation"]),
+        "test, %": percent(row["test"]),
+        "gain over last, points": points(row["gain_over_last"]),
+        "gain over mean checkpoint, points": _gain(Interval(row["n"], row["gain"], sd, low, high)),
+        "p (Holm)": _p(row["p_holm"]),
+        "": mark,
+    }
+
+
+def trajectories(findings: Findings) -> pd.DataFrame:
+    """The selected candidate's runs, one per trajectory."""
+    runs, tests = findings.runs, findings.image_tests
+    table = pd.DataFrame(
+        {
+            "seed": runs["seed"].tolist(),
+            "run": runs["run"].tolist(),
+            "average, %": runs["average_test_accuracy"].map(percent).tolist(),
+            "mean checkpoint, %": runs["window_mean_test_accuracy"].map(percent).tolist(),
+            "last, %": runs["last_test_accuracy"].map(percent).tolist(),
+            "gain over mean, points": runs["gain_over_window_mean_test"].map(points).tolist(),
+        }
+    )
+    if len(tests):
+        of_seed = {test["seed"]: test for test in tests.to_dict("records")}
+        found = [of_seed.get(seed) for seed in table["seed"]]
+        table["right: average only"] = [str(test["only_average"]) if test else "" for test in found]
+        table["right: last only"] = [str(test["only_last"]) if test else "" for test in found]
+        table["McNemar p (Holm)"] = [_p(test["p_holm"]) if test else "" for test in found]
+    if findings.saved:
+        table["epochs saved"] = ["none" if n is None else str(n) for _, n in findings.saved]
+    return table
+
+
+def without_results(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs without results, and why."""
+    others = runs[runs["status"] != "finished"]
+    order = others["status"].map({status: place for place, status in enumerate(STATUSES)})
+    return others.loc[order.sort_values(kind="stable").index, ["run", "status", "reason"]]
+
+
+def counts(loaded: Loaded) -> str:
+    """How many runs there are of each status."""
+    found = loaded.runs["status"].value_counts().to_dict()
+    shown = ", ".join(f"{found[status]:,} {status}" for status in STATUSES if status in found)
+    return f"{len(loaded.runs):,} runs: {shown}"
+
+
+def configuration(group: Group) -> pd.DataFrame:
+    """What all runs of a group were configured with and ran on, and the values of the axes."""
+    runs = group.runs
+    axes = {
+        "learning rates": runs["learning_rate"],
+        "seeds": runs["seed"],
+        "first epochs of the windows": runs["start"],
+        "last epochs of the windows": runs["end"] - 1,
+        "schemes": runs["scheme"],
+    }
+    environment = ("device", "threads", "precision", "commit", "python", "torch")
+    rows = {
+        "data": group.title,
+        "runs": group.population,
+        **{name: ", ".join(map(_setting, sorted(of.unique()))) for name, of in axes.items()},
+        **{
+            name: ", ".join(sorted(map(_setting, runs[name].dropna().unique())))
+            for name in environment
+        },
+        "configuration": "\n".join(
+            f"{key}={_setting(value)}" for key, value in shared(group.config).items()
+        ),
+    }
+    return pd.DataFrame({"": rows.keys(), "value": rows.values()})
+
+
+def _setting(value: object) -> str:
+    if isinstance(value, float) and value.is_integer():
+        return f"{value:.0f}"
+    return "null" if value is None else str(value)
+
+
+def _p(value: float) -> str:
+    """As in a column of p values: "0.0123", "< 0.0001"."""
+    return p_value(value).removeprefix("p ").removeprefix("= ")
+
+
+def _mean_and_sd(values: pd.Series) -> str:
+    found = t_interval(values.to_numpy())
+    return percent(found.mean) + (f" ± {percent(found.sd)}" if found.sd is not None else "")
+
+
+def _gain(found: Interval) -> str:
+    if found.low is None or found.high is None:
+        return points(found.mean)
+    return f"{points(found.mean)} [{points(found.low)}, {points(found.high)}]"

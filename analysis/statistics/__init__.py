@@ -1,0 +1,1 @@
+"""Intervals, tests and minimum detectable effects, on plain numbers."""

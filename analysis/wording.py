@@ -1,0 +1,61 @@
+"""How numbers are worded, wherever a person reads them. Accuracies are fractions in files and
+percentages here; differences of accuracies are points.
+
+count(3, "run"), points(0.0264), window(10, 20)   # "3 runs", "+2.64", "epochs 10..19"
+"""
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from analysis.statistics.intervals import Interval
+
+
+def count(number: int, noun: str) -> str:
+    """ "1 run", "2,000 runs", "3 trajectories"."""
+    if number != 1:
+        noun = noun.removesuffix("y") + "ies" if noun.endswith("y") else noun + "s"
+    return f"{number:,} {noun}"
+
+
+def n_of(counts: Iterable[int]) -> str:
+    """The n of points or cells: "n = 3", or "n = 2 to 3"."""
+    low, high = min(counts := list(counts)), max(counts)
+    return f"n = {low}" if low == high else f"n = {low} to {high}"
+
+
+def percent(value: float) -> str:
+    """An accuracy: "91.30"; "" for NaN."""
+    return "" if pd.isna(value) else f"{100 * value:.2f}"
+
+
+def points(value: float) -> str:
+    """A difference of accuracies: "+2.64"."""
+    return f"{100 * value:+.2f}"
+
+
+def interval(found: Interval) -> str:
+    """ "95 % t interval +1.90 to +3.38", in points, or why there is none."""
+    if found.low is not None and found.high is not None:
+        return f"95 % t interval {points(found.low)} to {points(found.high)}"
+    return "no interval" if found.n == 1 else "identical for all seeds: no interval"
+
+
+def p_value(p: float | None) -> str:
+    """ "p = 0.0123", or "p < 0.0001"; "" for None."""
+    if p is None or pd.isna(p):
+        return ""
+    return "p < 0.0001" if p < 0.0001 else f"p = {p:.2g}"
+
+
+def candidate(values: pd.Series) -> str:
+    """ "uniform average of epochs 10..19 at learning rate 0.05"."""
+    return (
+        f"{values['scheme']} average of {window(values['start'], values['end'])} at learning rate "
+        f"{values['learning_rate']:g}"
+    )
+
+
+def window(start: int, end: int) -> str:
+    """ "epochs 10..19", or "epoch 19 alone"."""
+    return f"epochs {start}..{end - 1}" if end - start > 1 else f"epoch {start} alone"

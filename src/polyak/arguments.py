@@ -1,0 +1,134 @@
+"""What each command takes, and its help. It imports argparse alone, so that help comes at once.
+
+given = parse(["windows", "outputs/runs/NAME", "--starts", "0:20:2"])
+given.command, given.run, given.starts
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+WINDOWS = """\
+evaluate every window of a finished run, and draw the map
+
+    python -m polyak windows outputs/runs/NAME
+    python -m polyak windows outputs/runs/NAME --starts 0:20:2 --ends 10:21 --splits validation
+
+Writes windows.csv and figures/windows.png into the run's directory. Interrupted, the same command
+continues: windows.csv keeps what is there.
+"""
+
+DISTANCES = """\
+measure how far apart a finished run's checkpoints lie
+
+    python -m polyak distances outputs/runs/NAME
+
+Writes distances.csv into the run's directory: Euclidean distance and cosine of the weights of each
+two epochs, and of each epoch and the average. Needs the run's files alone, no images.
+"""
+
+AVERAGE = """\
+average files of weights, whoever made them
+
+    python -m polyak average OUT.safetensors A.safetensors B.pt C.pth
+    python -m polyak average OUT.safetensors A B C --scheme exponential --set decay=0.9
+    python -m polyak average OUT.safetensors A B --weights 0.25 0.75
+
+The files are taken in the order given, as the checkpoints of epochs 0, 1, ... of one training.
+No code that is in a file is run. Memory holds one tensor at a time.
+"""
+
+SCORE = """\
+evaluate a file of weights on a split
+
+    python -m polyak score WEIGHTS dataset=svhn
+    python -m polyak score WEIGHTS --run outputs/runs/NAME --split validation
+
+WEIGHTS is a .safetensors, .pt or .pth file, whose names and shapes are those of the model. Model
+and data are those of a finished run, or are given as for train.py. Prints accuracy, loss and
+calibration error, and writes them to DIR/scores.json, and to DIR/predictions.csv for each image its
+position in the source, its label, and the predicted class with its probability.
+"""
+
+STORE = """\
+list, verify or remove the trajectories on disk
+
+    python -m polyak store list
+    python -m polyak store verify [FINGERPRINT ...]
+    python -m polyak store remove [FINGERPRINT ...]         what would be removed
+    python -m polyak store remove [FINGERPRINT ...] --yes   remove it
+
+Only trajectories that no run needs are removed, and of them only files that training has written. A
+run needs a trajectory while its directory is where it was and has its links, or while any other
+directory has links to the files.
+"""
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The arguments of one command (None: the process's), whose name is `command`.
+
+    Raises SystemExit: 2 where they are wrong, 0 after help.
+    """
+    parser = _parser()
+    given, rest = parser.parse_known_args(arguments)
+    if rest and (not hasattr(given, "more") or any(one.startswith("-") for one in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:  # argparse takes the first of `more` after an option only since Python 3.12
+        given.more += rest
+    return given
+
+
+def _parser() -> argparse.ArgumentParser:
+    installed = Path(sys.argv[0]).name == "polyak"
+    parser = argparse.ArgumentParser(
+        prog="polyak" if installed else "python -m polyak",
+        description="Look at finished runs, at files of weights and at stored trajectories.",
+    )
+    commands = parser.add_subparsers(
+        required=True, dest="command", metavar="COMMAND", title="commands"
+    )
+
+    def command(name: str, text: str) -> argparse.ArgumentParser:
+        made: argparse.ArgumentParser = commands.add_parser(
+            name,
+            help=text.partition("\n")[0],
+            description=text[0].upper() + text[1:],
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        return made
+
+    windows = command("windows", WINDOWS)
+    windows.add_argument("run", type=Path, metavar="RUN", help="a finished run's directory")
+    windows.add_argument("--starts", help="first epochs: a:b (without b), a:b:step or a,b,c")
+    windows.add_argument("--ends", help="ends, one past the last epoch, in the same ways")
+    windows.add_argument(
+        "--splits", nargs="+", metavar="SPLIT", help="default: all, validation and test"
+    )
+
+    distances = command("distances", DISTANCES)
+    distances.add_argument("run", type=Path, metavar="RUN", help="a finished run's directory")
+
+    average = command("average", AVERAGE)
+    average.add_argument("output", type=Path, metavar="OUT.safetensors")
+    average.add_argument("files", type=Path, nargs="+", metavar="FILE")
+    average.add_argument("--scheme", metavar="NAME", help="default: uniform")
+    average.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="of the scheme"
+    )
+    average.add_argument("--weights", type=float, nargs="+", help="one per file, that sum to 1")
+
+    score = command("score", SCORE)
+    score.add_argument("weights", type=Path, metavar="WEIGHTS")
+    score.add_argument("more", nargs="*", metavar="OVERRIDE", help="as for train.py: dataset=...")
+    score.add_argument("--run", type=Path, help="a finished run, for its model and data")
+    score.add_argument("--split", default="test", help="test (default), validation or train")
+    score.add_argument("--output", type=Path, metavar="DIR", help="default: outputs/scores/<time>")
+
+    store = command("store", STORE)
+    store.add_argument("action", choices=["list", "verify", "remove"])
+    store.add_argument("more", nargs="*", metavar="FINGERPRINT", help="these; without any, all")
+    store.add_argument("--store", type=Path, metavar="DIR", help="default: outputs/trajectories")
+    store.add_argument("--yes", action="store_true", help="remove: really delete")
+    return parser

@@ -1,0 +1,91 @@
+"""Any file of weights, evaluated on one split, and what that leaves: scores.json, predictions.csv.
+
+scores, logits = evaluate(Path("model.pt"), evaluator, "test")
+write(directory, weights=Path("model.pt"), data=data, split="test", scores=scores, logits=logits)
+"""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from torch import Tensor
+
+from polyak import files
+from polyak.data.dataset import Dataset, Split
+from polyak.errors import CheckpointError, ConfigError
+from polyak.evaluation.logits import Evaluator, Scores
+from polyak.weights.foreign import open_source
+
+
+def split_named(name: str, data: Dataset) -> Split:
+    """A split by its name, also train. Raises ConfigError where the data have no such split."""
+    there = {"train": data.train, **data.evaluated}
+    if name not in there:
+        raise ConfigError(f"--split {name}: allowed: {', '.join(there)}")
+    return there[name]
+
+
+def evaluate(weights: Path, evaluator: Evaluator, split: str) -> tuple[Scores, Tensor]:
+    """Scores, and logits float32 [N, classes], of a file of weights on one of the evaluator's
+    splits. Raises CheckpointError where it can't be read, or isn't of the evaluator's model."""
+    try:
+        logits = evaluator.answers(_read(weights))
+    except RuntimeError as error:  # torch's own words say which tensors don't fit
+        lines = " ".join(str(error).split())
+        raise CheckpointError(f"{weights}: not this model's weights ({lines})") from None
+    return evaluator.scores(logits)[split], logits[split]
+
+
+def check_unused(directory: Path) -> None:
+    """Raise FileExistsError where a directory has scores already."""
+    if (directory / "scores.json").exists():
+        raise FileExistsError(f"{directory}: has scores already; name another --output")
+
+
+def write(
+    directory: Path, *, weights: Path, data: Dataset, split: str, scores: Scores, logits: Tensor
+) -> None:
+    """Write predictions.csv, with a row per image (its position in the source, its label, and the
+    predicted class with its probability), and scores.json. Raises as `check_unused` does."""
+    check_unused(directory)
+    images = split_named(split, data)
+    probability, prediction = logits.double().softmax(1).max(1)
+    table = pd.DataFrame(
+        {
+            "image_id": images.ids.numpy(),
+            "label": images.labels.numpy(),
+            "prediction": prediction.numpy(),
+            "probability": probability.numpy(),
+        }
+    )
+    with files.atomic(directory / "predictions.csv") as temporary:
+        table.to_csv(temporary, index=False)
+    summary: dict[str, Any] = {
+        "weights": str(weights),
+        "sha256": files.sha256(weights),
+        "dataset": data.name,
+        "synthetic": data.synthetic,
+        "split": split,
+        "images": len(images),
+        **asdict(scores),
+    }
+    files.write_json(directory / "scores.json", summary)
+
+
+def report(weights: Path, data: Dataset, split: str, scores: Scores) -> str:
+    """The scores for a person: accuracy and calibration error in %."""
+    images = len(split_named(split, data))
+    return (
+        f"{weights} on {data.title}, {split}, {images:,} images\n"
+        f"accuracy           {100 * scores.accuracy:8.2f} %\n"
+        f"loss               {scores.loss:8.4f} nats\n"
+        f"calibration error  {100 * scores.calibration_error:8.2f} %"
+    )
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    """All tensors of a file of weights. Raises CheckpointError."""
+    with open_source(path) as source:
+        aliases = {name: group[0] for group in source.tied for name in group[1:]}
+        return {name: source.tensor(aliases.get(name, name)).clone() for name in source.names}

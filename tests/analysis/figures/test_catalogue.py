@@ -1,0 +1,63 @@
+"""Every figure is drawn, or says what it needs."""
+
+import pytest
+from matplotlib.image import imread
+
+from analysis.figures.catalogue import FIGURES, NotDrawnError, draw
+from tests.analysis.figures.conftest import write_distances, write_windows
+from tests.analysis.synthetic_runs import GAINS, findings_in, write_run, write_sweep
+
+
+def test_every_figure_is_drawn_as_png_and_pdf_with_its_caption(sweep, tmp_path):
+    write_windows(sweep)
+    write_distances(sweep)
+    for run in list(sweep.iterdir()):
+        start, lr, seed = (part.split("=")[1] for part in run.name.split(","))
+        write_run(
+            sweep / f"{run.name},exponential",
+            **{"start": int(start), "lr": float(lr), "seed": int(seed)},
+            scheme="exponential, decay 0.8",
+            gain=GAINS[int(seed)] - 0.01,
+        )
+    findings = findings_in(sweep)
+    for name in FIGURES:
+        found = draw(name, findings, tmp_path / "figures")
+        assert imread(found.png).shape[1] > 900
+        assert found.pdf.read_bytes().startswith(b"%PDF")
+        assert "n = 3" in found.caption, found.caption
+
+
+def test_the_same_numbers_give_the_same_bytes(sweep, tmp_path):
+    findings = findings_in(sweep)
+    first, second = (draw("heat_map", findings, tmp_path / name) for name in ("a", "b"))
+    assert first.png.read_bytes() == second.png.read_bytes()
+    assert first.pdf.read_bytes() == second.pdf.read_bytes()
+
+
+def test_runs_that_lack_a_number_leave_out_the_figure_that_needs_it(tmp_path):
+    sweep = write_sweep(tmp_path / "s", predictions=True)
+    for path in sweep.glob("*/summary.json"):
+        path.write_text(path.read_text().replace("calibration_error", "other"))
+    with pytest.raises(NotDrawnError, match="calibration_error"):
+        draw("calibration", findings_in(sweep), tmp_path)
+
+
+def test_signs_in_names_are_drawn_literally(tmp_path):
+    name = "a $x_1$ <b>&lt;"
+    sweep = write_sweep(tmp_path / "s", dataset=name)
+    found = draw("gain_by_start", findings_in(sweep), tmp_path)
+    assert found.png.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("schemes", "needs several schemes"),
+        ("window_map", "python -m polyak windows"),
+        ("distance_maps", "python -m polyak distances"),
+        ("calibration", "needs predictions"),
+    ],
+)
+def test_a_figure_that_can_not_be_drawn_says_what_it_needs(tmp_path, name, reason):
+    with pytest.raises(NotDrawnError, match=reason):
+        draw(name, findings_in(write_sweep(tmp_path / "s")), tmp_path)

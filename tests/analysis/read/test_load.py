@@ -1,0 +1,226 @@
+"""Directories are read, whatever state they are in."""
+
+import json
+import math
+import os
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from analysis.read.directories import AnalysisError
+from analysis.read.load import load
+from tests.analysis.synthetic_runs import (
+    write_claim,
+    write_run,
+    write_sweep,
+    write_unfinished,
+)
+
+
+def statuses(loaded):
+    return dict(zip(loaded.runs["run"], loaded.runs["status"], strict=True))
+
+
+def only(loaded):
+    assert len(loaded.runs) == 1
+    return loaded.runs.iloc[0]
+
+
+def test_a_run_has_its_settings_results_and_gains(tmp_path):
+    write_run(tmp_path / "sweep" / "run", lr=0.1, seed=3, start=1, gain=0.025)
+    run = only(load([tmp_path / "sweep"]))
+    assert run["status"] == "finished"
+    assert (run["learning_rate"], run["seed"], run["start"], run["end"]) == (0.1, 3, 1, 6)
+    assert (run["dataset"], run["model"], run["optimizer"]) == ("svhn", "SmallCNN", "SGD")
+    assert run["gain_over_window_mean_test"] == pytest.approx(0.025)
+    gain = run["average_test_accuracy"] - run["last_test_accuracy"]
+    assert run["gain_over_last_test"] == pytest.approx(gain)
+    assert run["seconds"] == 11
+    assert run["best_by_validation_validation_loss"] == pytest.approx(
+        1 - run["best_by_validation_test_accuracy"]
+    )
+
+
+def test_a_run_directory_itself_can_be_given_and_none_counts_twice(tmp_path):
+    write_sweep(tmp_path / "sweep", lrs=[0.05], seeds=[0], starts=[0, 2])
+    runs = [tmp_path / "sweep", *sorted((tmp_path / "sweep").iterdir())]
+    assert len(load(runs).runs) == 2
+    assert only(load([runs[1]]))["run"] == runs[1].name
+    (tmp_path / "link").symlink_to(tmp_path / "sweep")
+    assert len(load([tmp_path / "sweep", tmp_path / "link"]).runs) == 2
+
+
+def test_sweeps_in_sweeps_are_found_and_a_runs_own_folders_are_not_searched(tmp_path):
+    run = write_run(tmp_path / "outputs" / "sweeps" / "a, b" / "0")
+    write_run(tmp_path / "outputs" / "runs" / "c")
+    nested = run / "checkpoints" / "deep"
+    nested.mkdir(parents=True)
+    write_claim(nested)
+    assert set(statuses(load([tmp_path / "outputs"]))) == {"sweeps/a, b/0", "runs/c"}
+
+
+def test_failed_and_unfinished_runs_say_why(tmp_path):
+    write_unfinished(tmp_path / "failed", reason="the loss became nan", lr=0.1)
+    running = write_unfinished(tmp_path / "running")
+    killed = write_unfinished(tmp_path / "killed")
+    write_claim(killed, process=2**22 + 1)  # more than Linux gives
+    lines = "epoch,lr,test_accuracy\n0,0.05,0.5\n1,0.05,0.6\n"
+    (running / "metrics.csv").write_text(lines)
+    loaded = load([tmp_path])
+    runs = loaded.runs.set_index("run")
+    assert runs["status"].to_dict() == {
+        "failed": "failed",
+        "running": "unfinished",
+        "killed": "unfinished",
+    }
+    assert runs.loc["failed", "reason"] == "training: the loss became nan"
+    assert runs.loc["failed", "learning_rate"] == 0.1
+    assert runs.loc["running", "reason"] == "running or killed; 2 epochs so far"
+    if os.path.exists("/proc/self"):
+        assert "ended without writing a result" in runs.loc["killed", "reason"]
+    assert loaded.epochs["test_accuracy"].tolist() == [0.5, 0.6]
+
+
+def test_points_that_a_sweep_has_not_begun_are_missing(tmp_path):
+    sweep = write_sweep(tmp_path / "s", lrs=[0.02], seeds=[0, 1], starts=[2])
+    task = ["averaging.start=2", "optimizer.lr=0.02,0.05", "seed=0,1"]
+    hydra = {"overrides": {"task": task}, "sweeper": {"params": {"averaging.start": "2,4"}}}
+    # A swept key that the command fixes to one value is not in the names.
+    for run in sorted(sweep.iterdir()):
+        run.rename(sweep / run.name.removeprefix("averaging.start=2,"))
+    (sweep / "multirun.yaml").write_text(yaml.safe_dump({"hydra": hydra}))
+    loaded = load([sweep])
+    assert statuses(loaded) == {
+        "optimizer.lr=0.02,seed=0": "finished",
+        "optimizer.lr=0.02,seed=1": "finished",
+        "optimizer.lr=0.05,seed=0": "missing",
+        "optimizer.lr=0.05,seed=1": "missing",
+    }
+    assert loaded.commands == (("--multirun", *task),)
+
+
+def test_a_corrupted_multirun_file_is_noted_and_the_runs_are_read(tmp_path):
+    sweep = write_sweep(tmp_path / "s", lrs=[0.02], seeds=[0], starts=[2])
+    (sweep / "multirun.yaml").write_text("hydra: [")
+    loaded = load([sweep])
+    assert len(loaded.runs) == 1
+    assert any("multirun.yaml: can't be read" in note for note in loaded.notes)
+
+
+def test_runs_outside_sweeps_give_their_own_commands(tmp_path):
+    write_run(tmp_path / "run", lr=0.1, seed=4)
+    assert load([tmp_path / "run"]).commands == (("optimizer.lr=0.1", "seed=4"),)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"config": 3}', '{"config": {}}', "null"])
+def test_a_corrupted_summary_is_unusable(tmp_path, content):
+    run = write_run(tmp_path / "s" / "run")
+    (run / "summary.json").write_text(content)
+    found = only(load([tmp_path / "s"]))
+    assert found["status"] == "unusable"
+    assert found["reason"].startswith("unreadable: ")
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, None, "0.9"])
+def test_results_that_are_not_finite_make_a_run_unusable(tmp_path, value):
+    run = write_run(tmp_path / "s" / "run")
+    summary = json.loads((run / "summary.json").read_text())
+    summary["results"]["average"]["test"]["accuracy"] = value
+    (run / "summary.json").write_text(json.dumps(summary))
+    found = only(load([tmp_path / "s"]))
+    assert found["status"] == "unusable"
+    assert "average_test_accuracy is" in found["reason"]
+
+
+@pytest.mark.parametrize(
+    ("cut", "rows", "said"),
+    [
+        (lambda text: text[:-8], 5, "left out: an incomplete last line"),
+        (lambda text: text.replace("test_loss", "loss"), 6, "no column test_loss"),
+        (lambda text: text.replace("\n3,", "\nx,"), 5, "left out: 1 row without an epoch"),
+        (lambda text: "", 0, "no column epoch"),
+        (lambda text: text.splitlines()[0], 0, "left out: an incomplete last line"),
+    ],
+)
+def test_a_corrupted_metrics_file_gives_its_intact_rows_and_is_named(tmp_path, cut, rows, said):
+    run = write_run(tmp_path / "s" / "run")
+    text = (run / "metrics.csv").read_text()
+    (run / "metrics.csv").write_text(cut(text))
+    loaded = load([tmp_path / "s"])
+    assert len(loaded.epochs) == rows
+    assert any(said in note and "(run)" in note for note in loaded.notes), loaded.notes
+    assert only(loaded)["status"] == "finished"
+
+
+def test_intact_metrics_need_no_note(tmp_path):
+    write_sweep(tmp_path / "s")
+    loaded = load([tmp_path / "s"])
+    assert loaded.notes == ()
+    assert len(loaded.epochs) == 2 * 3 * 3 * 6
+    assert loaded.epochs["epoch"].tolist()[:6] == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    "corruption",
+    [
+        lambda summary: summary["config"].update(seed=None),
+        lambda summary: summary["config"]["optimizer"].update(lr="${x}"),
+        lambda summary: summary["dataset"].update(sizes={"train": "many", "test": 4}),
+        lambda summary: summary["window"].update(start=1.5),
+        lambda summary: summary["results"].pop("ensemble"),
+        lambda summary: summary["results"].pop("last"),
+        lambda summary: summary["results"].pop("window_mean"),
+    ],
+)
+def test_a_summary_that_lacks_what_is_needed_is_unusable_and_stops_nothing(tmp_path, corruption):
+    write_sweep(tmp_path / "s", lrs=[0.02], starts=[2])
+    path = write_run(tmp_path / "s" / "x", seed=9) / "summary.json"
+    summary = json.loads(path.read_text())
+    corruption(summary)
+    path.write_text(json.dumps(summary))
+    loaded = load([tmp_path / "s"])
+    assert statuses(loaded)["x"] == "unusable"
+    assert (loaded.runs["status"] == "finished").sum() == 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["optimizer: {lr: 0.", "a: [", "seed: x", "- 1", "", "training: {epochs: ${x}}"],
+)
+def test_a_corrupted_configuration_of_a_killed_run_stops_nothing(tmp_path, text):
+    run = write_unfinished(tmp_path / "s" / "run")
+    (run / ".hydra" / "config.yaml").write_text(text)
+    assert only(load([tmp_path / "s"]))["status"] == "unfinished"
+
+
+def test_links_to_runs_are_followed_and_loops_end(tmp_path):
+    write_sweep(tmp_path / "real", lrs=[0.02], starts=[2])
+    (tmp_path / "linked").mkdir()
+    for run in (tmp_path / "real").iterdir():
+        (tmp_path / "linked" / run.name).symlink_to(run)
+    (tmp_path / "linked" / "loop").symlink_to(tmp_path / "linked")
+    assert len(load([tmp_path / "linked"]).runs) == 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_names_that_are_not_utf8_are_escaped(tmp_path):
+    folder = os.fsencode(tmp_path / "s") + b"/r\xff"
+    os.makedirs(os.path.dirname(folder))
+    write_run(Path(os.fsdecode(folder)))
+    assert only(load([tmp_path / "s"]))["run"] == "r\\udcff"
+
+
+@pytest.mark.parametrize("made", ["missing", "empty", "other", "file"])
+def test_a_directory_without_runs_is_one_message(tmp_path, made):
+    folder = tmp_path / "sweep"
+    if made in ("empty", "other"):
+        folder.mkdir()
+    if made == "other":
+        (folder / "notes.txt").write_text("mine")
+    if made == "file":
+        folder.write_text("mine")
+    said = {"empty": "it is empty", "other": "it has no run of train.py", "file": "is a file"}
+    with pytest.raises(AnalysisError, match=said.get(made, "no such directory")):
+        load([folder])

@@ -1,0 +1,232 @@
+"""Synthetic run directories, with the files and keys of real ones (see test_real_sweep.py)."""
+
+import csv
+import json
+import os
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from safetensors.numpy import save_file
+
+from analysis.compare.findings import Findings, findings_of
+from analysis.compare.groups import Group, comparison_groups
+from analysis.read.epoch_table import COLUMNS
+from analysis.read.load import load
+
+EPOCHS = 6
+
+GAINS = {0: 0.021, 1: 0.034, 2: 0.026}
+"""By seed."""
+
+
+def group_of(folder: Path) -> Group:
+    """The one comparison group of a directory."""
+    (group,) = comparison_groups(load([folder]))
+    return group
+
+
+def findings_in(folder: Path) -> Findings:
+    """The findings of that group."""
+    return findings_of(group_of(folder))
+
+
+def accuracy(epoch: int, lr: float, seed: int) -> float:
+    """Of a checkpoint: it rises, then oscillates in proportion to the learning rate."""
+    return 0.8 - 0.4 * 0.5**epoch + lr * (-1) ** (epoch + seed)
+
+
+def config_of(
+    *, lr: float, seed: int, start: int, end: int | None, **changed: Any
+) -> dict[str, Any]:
+    config = {
+        "dataset": {"_target_": "polyak.data.svhn.load", "validation": 0.1, "limit_train": None},
+        "model": {"_target_": "polyak.models.small_cnn.SmallCNN", "channels": [32, 64]},
+        "optimizer": {"_target_": "torch.optim.SGD", "lr": lr, "momentum": 0.9},
+        "schedule": {"_target_": "polyak.training.schedules.Constant"},
+        "averaging": {
+            "start": start,
+            "end": end,
+            "running": False,
+            "scheme": {"_target_": "polyak.averaging.Uniform"},
+        },
+        "training": {"epochs": EPOCHS, "batch_size": 128, "device": "auto", "threads": None},
+        "seed": seed,
+        "name": None,
+        "paths": {"outputs": "/o", "datasets": "/d", "trajectories": "/t"},
+    }
+    if source := changed.pop("dataset_config", None):
+        config["dataset"] = source
+    for key, value in changed.items():
+        group, _, name = key.partition("__")
+        if name:
+            config[group][name] = value
+        else:
+            config[group] = value
+    return config
+
+
+def write_run(
+    directory: Path,
+    *,
+    lr: float = 0.05,
+    seed: int = 0,
+    start: int = 2,
+    end: int | None = None,
+    gain: float | Callable[[int], float] = 0.03,
+    validation_gain: float | None = None,
+    validation: bool = True,
+    scheme: str = "uniform",
+    dataset: str = "svhn",
+    fingerprint: str | None = None,
+    test_key: str = "test-key",
+    training_key: str = "training-key",
+    running: bool = False,
+    predictions: bool = False,
+    summary: Mapping[str, Any] | None = None,
+    **changed: Any,
+) -> Path:
+    """A finished run. `gain`: of the average over the mean of the window's checkpoints on test, a
+    number or a function of the seed; `changed` are configuration values, say model__hidden=8;
+    `summary` are keys of summary.json to replace."""
+    config = config_of(lr=lr, seed=seed, start=start, end=end, **changed)
+    epochs = config["training"]["epochs"]
+    window = range(start, end or epochs)
+    found = {"test": gain(seed) if callable(gain) else gain}
+    if validation:
+        found["validation"] = found["test"] if validation_gain is None else validation_gain
+    checkpoints = [accuracy(epoch, lr, seed) for epoch in range(epochs)]
+    mean = float(np.mean([checkpoints[epoch] for epoch in window]))
+
+    def scores(value: float, **more: Any) -> dict[str, Any]:
+        return more | {
+            split: {"loss": 1 - value, "accuracy": value, "calibration_error": 0.1}
+            for split in found
+        }
+
+    best = int(np.argmax(checkpoints))
+    results: dict[str, Any] = {
+        "window_mean": scores(mean),
+        "last": scores(checkpoints[window[-1]], epoch=window[-1]),
+        "best_by_validation": scores(checkpoints[best], epoch=best) if validation else None,
+        "best_by_test_oracle": scores(checkpoints[best], epoch=best),
+        "ensemble": scores(mean + found["test"] + 0.002),
+        "average": {
+            split: {"loss": 0.5, "accuracy": mean + more, "calibration_error": 0.05}
+            for split, more in found.items()
+        },
+    }
+    directory.mkdir(parents=True)
+    write_claim(directory)
+    write_hydra(directory, config)
+    write_metrics(directory, lr, seed, epochs, window, results, running)
+    values = {
+        "config": config,
+        "dataset": {
+            "name": dataset,
+            "origin": "synthetic_runs.py",
+            "synthetic": False,
+            "substitute_for": None,
+            "sizes": {"train": 5000, "test": 1000}
+            | ({"validation": round(5000 * config["dataset"]["validation"])} if validation else {}),
+        },
+        "fingerprint": fingerprint or f"{dataset}-{lr}-{seed}",
+        "training_split": training_key,
+        "evaluation_keys": {"test": test_key} | ({"validation": "val-key"} if validation else {}),
+        "window": {"start": window.start, "end": window.stop, "count": len(window)},
+        "scheme": scheme,
+        "weights": [1] * len(window),
+        "results": results,
+        "trajectory": "trained",
+        "seconds": {"training": 10.0, "averaging": 1.0},
+        "environment": {
+            **{"device": "cpu", "hardware": "x86_64", "threads": 2, "precision": "fp32"},
+            **{"commit": "0123abc", "python": "3.11.7", "torch": "2.14.1", "platform": "Linux"},
+        },
+    } | dict(summary or {})
+    (directory / "summary.json").write_text(json.dumps(values))
+    if predictions:
+        write_predictions(directory, epochs, seed)
+    return directory
+
+
+def write_sweep(
+    directory: Path,
+    *,
+    lrs: Sequence[float] = (0.02, 0.05),
+    seeds: Sequence[int] = (0, 1, 2),
+    starts: Sequence[int] = (0, 2, 4),
+    **options: Any,
+) -> Path:
+    """Finished runs of every start, learning rate and seed."""
+    for lr in lrs:
+        for seed in seeds:
+            for start in starts:
+                name = f"averaging.start={start},optimizer.lr={lr},seed={seed}"
+                write_run(directory / name, lr=lr, seed=seed, start=start, **options)
+    return directory
+
+
+def write_claim(directory: Path, process: int | None = None) -> None:
+    claim = {"process": process or os.getpid(), "host": platform.node(), "began": 0}
+    (directory / "claim.json").write_text(json.dumps(claim))
+
+
+def write_hydra(directory: Path, config: Mapping[str, Any]) -> None:
+    (directory / ".hydra").mkdir()
+    (directory / ".hydra" / "config.yaml").write_text(yaml.safe_dump(dict(config)))
+    overrides = [f"optimizer.lr={config['optimizer']['lr']}", f"seed={config['seed']}"]
+    (directory / ".hydra" / "overrides.yaml").write_text(yaml.safe_dump(overrides))
+
+
+def write_unfinished(directory: Path, *, reason: str | None = None, **options: Any) -> Path:
+    """A run without a summary: failed where there is a reason."""
+    directory.mkdir(parents=True)
+    write_claim(directory)
+    values = {"lr": 0.05, "seed": 0, "start": 2, "end": None} | options
+    write_hydra(directory, config_of(**values))
+    if reason:
+        failure = {"stage": "training", "epoch": 3, "kind": "DivergedError", "reason": reason}
+        (directory / "failure.json").write_text(json.dumps(failure))
+    return directory
+
+
+def write_metrics(
+    directory: Path,
+    lr: float,
+    seed: int,
+    epochs: int,
+    window: range,
+    results: Mapping[str, Any],
+    running: bool,
+) -> None:
+    with (directory / "metrics.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        for epoch in range(epochs):
+            value = accuracy(epoch, lr, seed)
+            row = dict.fromkeys(COLUMNS, "") | {
+                **{"epoch": epoch, "lr": lr, "train_loss": 1.0, "train_accuracy": value},
+                **{"test_loss": 1.0, "test_accuracy": value, "seconds": 1.0},
+            }
+            if epoch == window[-1] or (running and epoch in window):
+                count = epoch - window[0] + 1
+                average = results["average"]["test"]["accuracy"] - 0.01 * (len(window) - count)
+                row |= {"average_count": count, "average_test_accuracy": average}
+            writer.writerow(row)
+
+
+def write_predictions(directory: Path, epochs: int, seed: int, images: int = 200) -> None:
+    """Labels, and logits of every checkpoint and of the average, which is right more often."""
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(0, 10, images)
+    folder = directory / "predictions" / "test"
+    folder.mkdir(parents=True)
+    save_file({"labels": labels, "image_ids": np.arange(images)}, folder / "labels.safetensors")
+    for name in [*(f"epoch_{epoch:03d}" for epoch in range(epochs)), "average"]:
+        logits = generator.normal(size=(images, 10)).astype(np.float32)
+        logits[np.arange(images), labels] += 3 if name == "average" else 2
+        save_file({"logits": logits}, folder / f"{name}.safetensors")
