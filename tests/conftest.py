@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests import small as small_configuration
+from tests import small
 from tests.small import ROOT, THREADS, learnable
 
 __all__ = ["ROOT"]
@@ -56,13 +56,8 @@ def train(tmp_path: Path, arrays: Path, processes: ModuleType) -> Command:
     very process does ask `processes` for a fresh one.
     """
 
-    def command(
-        *overrides: str, small: bool = True, again: Path | None = None
-    ) -> subprocess.CompletedProcess[str]:
-        outputs = tmp_path / "outputs"
-        given = [f"paths.outputs={outputs}"]
-        if small:
-            given = small_configuration.overrides(arrays, outputs)
+    def command(*overrides: str, again: Path | None = None) -> subprocess.CompletedProcess[str]:
+        given = small.overrides(arrays, tmp_path / "outputs")
         flags = [one for one in overrides if one.startswith("--")]
         flags += ["--again", str(again)] if again else []
         values = [one for one in overrides if not one.startswith("--")]

@@ -41,7 +41,7 @@ def network() -> SmallCNN:
 
 
 def overrides(arrays: Path | None, outputs: Path) -> list[str]:
-    """`arrays` holds train.npz and test.npz; None: the data set is the caller's to give."""
+    """`arrays` holds train.npz and test.npz; None: images are those of the experiment."""
     given = [f"paths.outputs={outputs}", "experiment=smoke", f"training.threads={THREADS}"]
     if arrays is not None:
         files = (f"dataset.{name}={arrays}/{name}.npz" for name in ("train", "test"))

@@ -29,10 +29,10 @@ HALF_WRITTEN = [
 def start(processes, arrays):
     """Starts a run of a second or two, all outputs below a directory."""
 
-    def started(outputs: Path, *more: str, fresh: bool = False):
+    def started(outputs: Path, *more: str):
         given = ["name=victim", f"training.epochs={EPOCHS}", "training.batch_size=8", *more]
         outputs.mkdir(exist_ok=True)
-        return processes.start([*overrides(arrays, outputs), *given], outputs, fresh)
+        return processes.start([*overrides(arrays, outputs), *given], outputs)
 
     return started
 
@@ -54,7 +54,7 @@ def assert_as_never_killed(outputs: Path, untouched: Path) -> None:
 def untouched(tmp_path_factory, start):
     """The outputs of a run that nobody killed."""
     outputs = tmp_path_factory.mktemp("untouched")
-    done = start(outputs, fresh=True).wait()
+    done = start(outputs).wait()
     assert done.returncode == 0, done.stderr
     return outputs
 

@@ -286,9 +286,11 @@ def begun(processes, arrays: Path, directory: Path, fresh: bool = False):
     return running
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupted_run_says_so_and_where(processes, tmp_path, arrays, sent, code):
-    running = begun(processes, arrays, tmp_path, fresh=True)
+@pytest.mark.parametrize(
+    ("sent", "code", "fresh"), [(signal.SIGINT, 130, True), (signal.SIGTERM, 143, False)]
+)
+def test_an_interrupted_run_says_so_and_where(processes, tmp_path, arrays, sent, code, fresh):
+    running = begun(processes, arrays, tmp_path, fresh)
     running.send(sent)
     done = running.wait()
     assert done.returncode == code
@@ -374,26 +376,26 @@ def test_what_fails_before_a_job_begins_is_one_message_too(train, tmp_path, over
     assert "Traceback" not in done.stderr
 
 
-def test_a_sweep_does_not_substitute_data_and_a_single_run_says_so(train, tmp_path, monkeypatch):
+def test_a_sweep_does_not_substitute_data_and_a_single_run_says_so(
+    processes, tmp_path, monkeypatch
+):
     """With a proxy that refuses, SVHN can't be had anywhere."""
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    small = [
-        "dataset=auto",
-        "dataset.limit_train=64",
-        "dataset.limit_test=32",
-        "training.epochs=1",
-        "averaging.start=0",
-        "training.batch_size=32",
-    ]
-    swept = train("--multirun", *small, small=False)
+
+    def train(*given: str):
+        limits = ["dataset.limit_train=64", "dataset.limit_test=32", "training.epochs=1"]
+        more = [*overrides(None, tmp_path / "outputs"), *limits, "averaging.start=0"]
+        return processes.run([*given, *more], tmp_path)
+
+    swept = train("--multirun", "dataset=auto")
     assert swept.returncode == 1
     assert "SVHN is not in" in swept.stdout + swept.stderr
-    strict = train(*small, "dataset=svhn", small=False)
+    strict = train("dataset=svhn")
     assert strict.returncode == 1
     assert "dataset=house_numbers" in strict.stdout + strict.stderr
     assert "Traceback" not in strict.stdout + strict.stderr
     assert not list((tmp_path / "outputs").rglob("summary.json"))
-    single = train(*small, small=False)
+    single = train("dataset=auto")
     assert single.returncode == 0, single.stderr
     assert "NOT SVHN" in single.stdout + single.stderr
     (path,) = (tmp_path / "outputs" / "runs").rglob("summary.json")
