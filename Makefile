@@ -1,50 +1,56 @@
-# make demo   install, then the article's protocol on synthetic digits
-# make test   install, then all tests but those that take minutes; make test-slow: those
-# make bench  install, then measure speed and write docs/performance.md; bench-quick takes minutes
 VENV ?= .venv
 PYTHON ?= python3
 # The versions that are tested. `make CONSTRAINTS=` takes the newest that pyproject.toml admits.
 CONSTRAINTS ?= constraints.txt
+# Tests at the same time, each with one thread.
+WORKERS ?= 2
 
 python := $(VENV)/bin/python
+pip_install := $(python) -m pip install --quiet $(addprefix --constraint ,$(CONSTRAINTS)) --editable
 installed := $(VENV)/.installed
+installed_dev := $(VENV)/.installed-dev
+pytest := $(python) -m pytest --numprocesses $(WORKERS) --dist worksteal
 
-# glibc hands every large activation back to the system and takes page faults to get it again.
-# These keep them: set before the process starts, they change its speed and memory, never results.
-export MALLOC_MMAP_THRESHOLD_ ?= 4294967296
-export MALLOC_TRIM_THRESHOLD_ ?= 4294967296
-export MALLOC_TOP_PAD_ ?= 268435456
-# torch asks the system for huge pages for its large tensors (Linux).
-export THP_MEM_ALLOC_ENABLE ?= 1
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-quick test-slow check bench bench-quick clean
 
-.PHONY: install demo test test-slow check bench bench-quick clean
+help: ## say what there is to make
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-install: $(installed)
+install: $(installed) ## into .venv: what runs, sweeps and their analysis need
 
-$(installed): pyproject.toml $(CONSTRAINTS)
-	test -x $(python) || $(PYTHON) -m venv $(VENV)
-	$(python) -m pip install --quiet $(addprefix --constraint ,$(CONSTRAINTS)) --editable '.[dev,launchers]'
-	touch $@
-
-demo: install
+demo: $(installed) ## the article's protocol on synthetic digits: minutes
 	$(python) src/train.py experiment=demo
 
-test: install
-	$(python) -m pytest
+test: $(installed_dev) ## all tests but those of test-slow: minutes
+	$(pytest)
 
-test-slow: install
-	$(python) -m pytest -m slow
+test-quick: $(installed_dev) ## the tests that start no processes: under a minute
+	$(pytest) -m 'not process and not slow'
 
-check: install
+test-slow: $(installed_dev) ## fifty kills, and a sweep on Ray
+	$(pytest) -m slow
+
+check: $(installed_dev) ## format, lint, types, and who imports whom
 	$(python) -m ruff format --check .
 	$(python) -m ruff check .
 	$(python) -m mypy
+	$(VENV)/bin/lint-imports
 
-bench: install
+bench: $(installed) ## measure speed and write docs/performance.md
 	$(python) -m benchmarks
 
-bench-quick: install
+bench-quick: $(installed) ## the same in minutes
 	$(python) -m benchmarks --quick
 
-clean:
-	rm -rf $(VENV) build *.egg-info src/*.egg-info .pytest_cache .mypy_cache .ruff_cache
+clean: ## remove .venv and what the tools leave
+	rm -rf $(VENV) build *.egg-info src/*.egg-info .*_cache
+
+$(installed): pyproject.toml $(CONSTRAINTS)
+	test -x $(python) || $(PYTHON) -m venv $(VENV)
+	$(pip_install) .
+	touch $@
+
+$(installed_dev): $(installed)
+	$(pip_install) '.[dev,launchers]'
+	touch $@

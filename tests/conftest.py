@@ -3,33 +3,36 @@
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
 
-from tests import forked
+from tests import small
+from tests.small import ROOT, THREADS, learnable
 
-ROOT = Path(__file__).resolve().parents[1]
+__all__ = ["ROOT"]
+
+torch.set_num_threads(THREADS)
 
 
-# Results differ in the last bits between numbers of threads; tests fix it.
-torch.set_num_threads(2)
+@pytest.hookimpl(tryfirst=True)  # before -m selects
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What starts processes is marked `process`: tests with the fixture `processes`, their own or
+    their fixtures', and those that name a module that does it."""
+    for item in items:
+        named = {"subprocess", "own_memory"} & set(item.function.__code__.co_names)
+        if named or "processes" in item.fixturenames:
+            item.add_marker(pytest.mark.process)
 
 
-def learnable(count: int, seed: int, side: int = 8, classes: int = 10) -> dict[str, np.ndarray]:
-    """Noisy RGB images whose class is a bright spot's place and colour, in groups of three."""
-    generator = np.random.default_rng(seed)
-    labels = generator.integers(0, classes, count)
-    images = generator.integers(0, 120, (count, side, side, 3))
-    for image, label in zip(images, labels, strict=True):
-        row, column = divmod(int(label), 4)
-        image[2 * row : 2 * row + 2, 2 * column : 2 * column + 2, label % 3] += 120
-    return {
-        "images": images.astype(np.uint8),
-        "labels": labels.astype(np.uint8),
-        "source_image": np.arange(count, dtype=np.int32) // 3,
-    }
+@pytest.fixture(scope="session")
+def processes() -> ModuleType:
+    """What starts train.py, and Python, in processes of their own: tests/processes.py."""
+    from tests import processes
+
+    return processes
 
 
 @pytest.fixture(scope="session")
@@ -45,34 +48,19 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def train(tmp_path: Path, arrays: Path) -> Command:
+def train(tmp_path: Path, arrays: Path, processes: ModuleType) -> Command:
     """Run train.py's command on the small images, all outputs below `tmp_path`/outputs.
 
-    Called with overrides; those given come after, and so win over, the small defaults. Each run is
-    a process of its own, forked from one that has done the imports; tests of what a person's very
-    process does start that instead.
+    Called with overrides; those given come after, and so win over, the small configuration. Each
+    run is a process of its own, forked from one that has done the imports; tests of what a person's
+    very process does ask `processes` for a fresh one.
     """
 
-    def command(
-        *overrides: str, small: bool = True, again: Path | None = None
-    ) -> subprocess.CompletedProcess[str]:
-        defaults = [f"paths.outputs={tmp_path}/outputs"]
-        if small:
-            defaults += [
-                "dataset=arrays",
-                f"dataset.train={arrays}/train.npz",
-                f"dataset.test={arrays}/test.npz",
-                "model.channels=[4,8]",
-                "model.hidden=16",
-                "training.batch_size=32",
-                "training.epochs=4",
-                "training.threads=2",
-                "training.device=cpu",
-                "averaging.start=2",
-            ]
+    def command(*overrides: str, again: Path | None = None) -> subprocess.CompletedProcess[str]:
+        given = small.overrides(arrays, tmp_path / "outputs")
         flags = [one for one in overrides if one.startswith("--")]
         flags += ["--again", str(again)] if again else []
         values = [one for one in overrides if not one.startswith("--")]
-        return forked.run([*flags, *defaults, *values], tmp_path)
+        return processes.run([*flags, *given, *values], tmp_path)
 
     return command

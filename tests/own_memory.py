@@ -7,9 +7,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.small import ROOT
 
 _WATCHED = """
 import sys, threading
@@ -44,7 +43,7 @@ def beyond(before: str, watched: str, arguments: Sequence[object]) -> tuple[str,
         capture_output=True,
         text=True,
         cwd=ROOT / "src",
-        # The Makefile's settings have memory kept, and taken in huge pages.
+        # Such settings of the person's have memory kept, and taken in huge pages.
         env={
             key: value for key, value in os.environ.items() if not key.startswith(("MALLOC", "THP"))
         },

@@ -1,8 +1,12 @@
 """What a run imports, imported once. No tensor is made here: its threads would not be forked."""
 
-import torch._dynamo  # as the first optimizer of a process does
+import importlib
+import pkgutil
 
-from polyak.config import build
-from polyak.runs import average, comparison, figures, records, training
+import torch._dynamo  # noqa: F401, as the first optimizer of a process does
 
-__all__ = ["average", "build", "comparison", "figures", "records", "torch", "training"]
+import polyak
+
+for module in pkgutil.walk_packages(polyak.__path__, "polyak."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)

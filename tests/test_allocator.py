@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.small import ROOT
 
 # Page faults of making and freeing 64 MB forty times: each is some 16,000 faults where the memory
 # goes back to the system.

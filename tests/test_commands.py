@@ -12,8 +12,8 @@ import torch
 from polyak.__main__ import COMMANDS, main
 from polyak.averaging.mean import mean_of_files
 from polyak.weights import checkpoint
-from tests.conftest import ROOT
 from tests.runs.records import SUMMARY
+from tests.small import ROOT
 
 NAMES = [command.__name__ for command in COMMANDS]
 POLYAK = (sys.executable, "-m", "polyak")

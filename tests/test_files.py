@@ -4,15 +4,10 @@ import errno
 import json
 import os
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from polyak import files
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 def names(directory):
@@ -73,21 +68,15 @@ def test_a_failed_rename_leaves_the_old_file_and_no_temporary(tmp_path):
     assert names(tmp_path) == ["folder.txt"]
 
 
-def test_a_killed_process_leaves_nothing_under_the_final_name(target):
+def test_a_killed_process_leaves_nothing_under_the_final_name(target, processes):
     path, untouched = target
     script = (
         "import sys, time; from pathlib import Path; from polyak import files\n"
         "with files.atomic(Path(sys.argv[1]), read_only=True) as temporary:\n"
         "    temporary.write_text('half'); print('written', flush=True); time.sleep(60)\n"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", script, str(path)],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
-    )
+    process = processes.python(script, path)
     try:
-        assert process.stdout is not None
         assert process.stdout.readline() == "written\n"
     finally:
         process.kill()

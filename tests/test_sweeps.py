@@ -1,13 +1,9 @@
 """Sweeps are named, continue where they stopped, and train each trajectory once."""
 
-import json
 import pickle
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -17,59 +13,22 @@ from omegaconf import DictConfig, OmegaConf
 from polyak.config import again, sweep
 from polyak.config.resolvers import point
 from polyak.errors import ConfigError
-from tests.conftest import ROOT
+from tests.results import assert_same_results, summary_of
+from tests.small import ROOT, overrides
 
 STARTS, RATES = (0, 1, 2), ("0.02", "0.05")
 AXES = ("averaging.start=0,1,2", "optimizer.lr=0.02,0.05")
 POINTS = {f"averaging.start={start},optimizer.lr={lr}" for start in STARTS for lr in RATES}
 
 
-def small(arrays: Path, outputs: Path) -> list[str]:
-    """What the `train` fixture gives, for fixtures that serve a whole module."""
-    return [
-        *("dataset=arrays", f"dataset.train={arrays}/train.npz", f"dataset.test={arrays}/test.npz"),
-        *("model.channels=[4,8]", "model.hidden=16", "training.batch_size=32"),
-        *("training.epochs=4", "training.threads=2", "training.device=cpu", "averaging.start=2"),
-        f"paths.outputs={outputs}",
-    ]
-
-
-def summary_of(directory: Path) -> dict:
-    return json.loads((directory / "summary.json").read_text())
-
-
-def weights_and_logits(directory: Path) -> dict[str, bytes]:
-    """Every file of tensors below a run's directory; none of them tells the time or the place."""
-    return {
-        str(path.relative_to(directory)): path.read_bytes()
-        for path in sorted(directory.rglob("*.safetensors"))
-    }
-
-
-def metrics_of(directory: Path) -> pd.DataFrame:
-    return pd.read_csv(directory / "metrics.csv").drop(columns="seconds")
-
-
-def assert_same_results(one: Path, two: Path) -> None:
-    assert weights_and_logits(one) == weights_and_logits(two)
-    pd.testing.assert_frame_equal(metrics_of(one), metrics_of(two), check_exact=True)
-    for key in ("results", "gains", "fingerprint", "evaluation_keys", "window"):
-        assert summary_of(one)[key] == summary_of(two)[key], key
-
-
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory, arrays):
+def swept(tmp_path_factory, arrays, processes):
     """The outputs of one sweep of 3 windows by 2 learning rates. Tests don't change them."""
-    outputs = tmp_path_factory.mktemp("swept") / "outputs"
-    command = [sys.executable, str(ROOT / "src" / "train.py"), "--multirun", "name=s"]
-    done = subprocess.run(
-        [*command, *small(arrays, outputs), *AXES],
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
+    directory = tmp_path_factory.mktemp("swept")
+    given = overrides(arrays, directory / "outputs")
+    done = processes.run(["--multirun", "name=s", *given, *AXES], directory)
     assert done.returncode == 0, done.stderr
-    return outputs
+    return directory / "outputs"
 
 
 @pytest.fixture
@@ -180,26 +139,18 @@ def test_a_sweep_that_can_not_begin_says_why(train, overrides, named):
     assert "Traceback" not in done.stderr
 
 
-def test_a_run_once_more_needs_only_what_changes(train, copied, tmp_path):
+def test_a_run_once_more_needs_only_what_changes(processes, copied, tmp_path):
     run = copied / "averaging.start=0,optimizer.lr=0.05"
-    command = [sys.executable, str(ROOT / "src" / "train.py"), "--again", str(run)]
-    done = subprocess.run(
-        [*command, "averaging.start=1", "name=later", f"paths.outputs={tmp_path}/outputs"],
-        capture_output=True,
-        text=True,
-    )
+    changed = ["averaging.start=1", "name=later", f"paths.outputs={tmp_path}/outputs"]
+    done = processes.run(["--again", run, *changed], tmp_path)
     assert done.returncode == 0, done.stderr
     later = tmp_path / "outputs" / "runs" / "later"
     assert summary_of(later)["trajectory"] == "reused"
     assert_same_results(later, copied / "averaging.start=1,optimizer.lr=0.05")
 
 
-def test_a_run_once_more_needs_a_runs_directory(tmp_path):
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "src" / "train.py"), "--again", str(tmp_path)],
-        capture_output=True,
-        text=True,
-    )
+def test_a_run_once_more_needs_a_runs_directory(processes, tmp_path):
+    done = processes.run(["--again", tmp_path], tmp_path)
     wanted = tmp_path / ".hydra" / "overrides.yaml"
     assert done.returncode == 1
     assert done.stderr == f"error: --again {tmp_path}: there is no {wanted}\n"

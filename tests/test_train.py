@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,47 +18,19 @@ from benchmarks.article import ArticleCNN
 from polyak.averaging.mean import mean_of_files
 from polyak.evaluation.logits import logits
 from polyak.evaluation.scores import scores as scores_of
-from polyak.models.small_cnn import SmallCNN
 from polyak.runs.metrics import COLUMNS
 from polyak.weights import checkpoint
-from tests.conftest import ROOT, learnable
-
-
-def only_run(outputs: Path) -> Path:
-    (directory,) = (outputs / "runs").iterdir()
-    return directory
-
-
-def summary_of(directory: Path) -> dict:
-    return json.loads((directory / "summary.json").read_text())
-
-
-def run_files(directory: Path) -> dict[str, bytes]:
-    """Everything in a run that does not tell the time or the place."""
-    return {
-        str(path.relative_to(directory)): path.read_bytes()
-        for path in sorted(directory.rglob("*.safetensors"))
-    }
+from tests.results import assert_same_results, only_run, summary_of, tensor_files
+from tests.small import EPOCHS, ROOT, THREADS, learnable, network, overrides
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory, arrays):
-    """One small run with a validation split and a running average, and what it printed."""
+def finished(tmp_path_factory, arrays, processes):
+    """One small run with a validation split, started where its images are, and what it printed."""
     outputs = tmp_path_factory.mktemp("finished")
-    done = subprocess.run(
-        [
-            *(sys.executable, str(ROOT / "src" / "train.py")),
-            *("dataset=arrays", "dataset.train=train.npz", "dataset.test=test.npz"),
-            *("dataset.validation=60", "averaging.start=1", "averaging.running=true"),
-            *("model.channels=[4,8]", "model.hidden=16", "training.batch_size=32"),
-            *("training.epochs=4", "training.threads=2", "training.device=cpu"),
-            f"paths.outputs={outputs}",
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        cwd=arrays,
-    )
+    relative = ["dataset.train=train.npz", "dataset.test=test.npz"]
+    given = [*overrides(arrays, outputs), *relative, "dataset.validation=60", "averaging.start=1"]
+    done = processes.run(given, arrays, fresh=True)
     assert done.returncode == 0, done.stderr
     return only_run(outputs), done
 
@@ -99,7 +70,7 @@ def test_checkpoints_are_links_into_the_trajectory(finished):
 
 def test_the_averaged_model_loads_and_is_the_float64_mean_bit_for_bit(finished):
     directory, _ = finished
-    model = SmallCNN((3, 8, 8), 10, channels=(4, 8), hidden=16)
+    model = network()
     average = safetensors.torch.load_file(directory / "averaged.safetensors")
     model.load_state_dict(average)
     states = [
@@ -118,7 +89,7 @@ def test_summary_metrics_and_predictions_tell_the_same_story(finished, arrays):
     summary, metrics = summary_of(directory), pd.read_csv(directory / "metrics.csv")
     assert tuple(metrics.columns) == COLUMNS
     results = summary["results"]
-    model = SmallCNN((3, 8, 8), 10, channels=(4, 8), hidden=16)
+    model = network()
     model.load_state_dict(checkpoint.load(directory / "averaged.safetensors").tensors)
     images = torch.from_numpy(np.load(arrays / "test.npz")["images"]).permute(0, 3, 1, 2)
     found = logits(model, images.contiguous(), precision="fp32")
@@ -150,8 +121,8 @@ def test_summary_says_all_that_the_design_lists(finished):
     assert set(summary["evaluation_keys"]) == {"validation", "test"}
     assert set(summary["seconds"]) >= {"data", "training", "averaging"}
     assert summary["environment"]["torch"] == torch.__version__
-    assert summary["environment"]["threads"] == 2
-    assert summary["config"]["training"]["epochs"] == 4
+    assert summary["environment"]["threads"] == THREADS
+    assert summary["config"]["training"]["epochs"] == EPOCHS
 
 
 def test_the_running_average_is_that_of_each_window(finished):
@@ -159,7 +130,7 @@ def test_the_running_average_is_that_of_each_window(finished):
     metrics = pd.read_csv(directory / "metrics.csv")
     assert metrics["average_count"].fillna(0).tolist() == [0, 1, 2, 3]
     assert metrics["average_test_accuracy"][1] == metrics["test_accuracy"][1]
-    model = SmallCNN((3, 8, 8), 10, channels=(4, 8), hidden=16)
+    model = network()
     paths = [directory / f"checkpoints/epoch_{epoch:03d}.safetensors" for epoch in (1, 2)]
     model.load_state_dict(mean_of_files(paths).tensors)
     labels = checkpoint.load(directory / "predictions/validation/labels.safetensors").tensors
@@ -193,20 +164,16 @@ def test_the_table_is_printed_and_lines_tell_the_progress(finished):
 def test_the_same_config_gives_the_same_bits(train, tmp_path):
     for store in ("one", "two"):
         assert train(f"paths.outputs={tmp_path}/{store}").returncode == 0
-    one, two = only_run(tmp_path / "one"), only_run(tmp_path / "two")
-    assert run_files(one) == run_files(two)
-    frames = [pd.read_csv(run / "metrics.csv").drop(columns="seconds") for run in (one, two)]
-    pd.testing.assert_frame_equal(*frames, check_exact=True)
-    assert summary_of(one)["fingerprint"] == summary_of(two)["fingerprint"]
+    assert_same_results(only_run(tmp_path / "one"), only_run(tmp_path / "two"))
 
 
 def test_the_same_data_has_the_same_fingerprint_however_it_was_named(train, tmp_path, arrays):
     content = np.load(arrays / "train.npz")
     np.savez_compressed(tmp_path / "other.npz", **content)
-    overrides = ["training.epochs=1", "averaging.start=0"]
-    assert train(*overrides).returncode == 0
+    given = ["training.epochs=1", "averaging.start=0"]
+    assert train(*given).returncode == 0
     named = ["dataset.train=other.npz", "dataset.name=other", f"paths.outputs={tmp_path}/other"]
-    assert train(*overrides, *named).returncode == 0
+    assert train(*given, *named).returncode == 0
     fingerprints = {
         summary_of(only_run(outputs))["fingerprint"]
         for outputs in (tmp_path / "outputs", tmp_path / "other")
@@ -215,21 +182,17 @@ def test_the_same_data_has_the_same_fingerprint_however_it_was_named(train, tmp_
 
 
 def test_checkpoints_load_into_the_articles_class_and_average_to_the_same_accuracies(
-    tmp_path,
+    processes, tmp_path
 ):
     """Full-size SmallCNN; the article's own class, evaluation loop and average on its files."""
     for name, count in (("train", 200), ("test", 64)):
         np.savez(tmp_path / f"{name}.npz", **learnable(count, seed=3, side=32))
-    done = subprocess.run(
-        [
-            *(sys.executable, str(ROOT / "src" / "train.py"), "dataset=arrays"),
-            *("dataset.train=train.npz", "dataset.test=test.npz", "training.batch_size=32"),
-            *("training.epochs=4", "averaging.start=2", f"paths.outputs={tmp_path}/outputs"),
-        ],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-    )
+    given = [
+        *("dataset=arrays", "dataset.train=train.npz", "dataset.test=test.npz"),
+        *("training.batch_size=32", "training.epochs=4", "averaging.start=2"),
+        *(f"training.threads={THREADS}", f"paths.outputs={tmp_path}/outputs"),
+    ]
+    done = processes.run(given, tmp_path)
     assert done.returncode == 0, done.stderr
     directory = only_run(tmp_path / "outputs")
     metrics, model = pd.read_csv(directory / "metrics.csv"), ArticleCNN()
@@ -314,50 +277,34 @@ def test_divergence_stops_with_the_epoch_and_the_lr_and_keeps_the_metrics(train,
     assert len(pd.read_csv(directory / "metrics.csv")) == failure["epoch"]
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupted_run_says_so_and_where(tmp_path, arrays, sent, code):
-    outputs = tmp_path / "outputs"
-    process = long_run(outputs, arrays)
-    try:
-        wait_for_checkpoints(process, outputs)
-        process.send_signal(sent)
-        printed, _ = process.communicate(timeout=60)
-    finally:
-        process.kill()
-    assert process.returncode == code
+def begun(processes, arrays: Path, directory: Path, fresh: bool = False):
+    """A run that would take very long, when it has trained two epochs."""
+    outputs = directory / "outputs"
+    given = [*overrides(arrays, outputs), "training.epochs=5000"]
+    running = processes.start(given, directory, fresh)
+    running.wait_until(lambda: len(list(outputs.glob("runs/*/checkpoints/*"))) >= 2)
+    return running
+
+
+@pytest.mark.parametrize(
+    ("sent", "code", "fresh"), [(signal.SIGINT, 130, True), (signal.SIGTERM, 143, False)]
+)
+def test_an_interrupted_run_says_so_and_where(processes, tmp_path, arrays, sent, code, fresh):
+    running = begun(processes, arrays, tmp_path, fresh)
+    running.send(sent)
+    done = running.wait()
+    assert done.returncode == code
+    printed = done.stdout + done.stderr
     assert "interrupted in stage training" in printed
     assert "Traceback" not in printed
-    failure = json.loads((only_run(outputs) / "failure.json").read_text())
+    failure = json.loads((only_run(tmp_path / "outputs") / "failure.json").read_text())
     assert failure["epoch"] >= 1
 
 
-def long_run(outputs: Path, arrays: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [
-            *(sys.executable, str(ROOT / "src" / "train.py"), "dataset=arrays"),
-            *(f"dataset.train={arrays}/train.npz", f"dataset.test={arrays}/test.npz"),
-            *("training.epochs=5000", "training.batch_size=32", f"paths.outputs={outputs}"),
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        # Tests that run in a shell's background inherit that SIGINT is ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-
-
-def wait_for_checkpoints(process: subprocess.Popen[str], outputs: Path) -> None:
-    deadline = time.time() + 90
-    while len(list(outputs.glob("runs/*/checkpoints/*"))) < 2:
-        assert time.time() < deadline
-        assert process.poll() is None
-        time.sleep(0.02)
-
-
 def test_runs_of_the_same_second_get_two_directories(train, tmp_path):
-    overrides = ["training.epochs=1", "averaging.start=0"]
+    given = ["training.epochs=1", "averaging.start=0"]
     with ThreadPoolExecutor(2) as pool:  # the second waits for the trajectory
-        done = list(pool.map(lambda _: train(*overrides), range(2)))
+        done = list(pool.map(lambda _: train(*given), range(2)))
     assert [one.returncode for one in done] == [0, 0], [one.stderr for one in done]
     directories = list((tmp_path / "outputs" / "runs").iterdir())
     assert len(directories) == 2
@@ -367,29 +314,24 @@ def test_runs_of_the_same_second_get_two_directories(train, tmp_path):
 
 
 def test_a_directory_with_another_finished_run_is_refused(train, tmp_path):
-    overrides = ["training.epochs=1", "averaging.start=0", "name=named"]
-    assert train(*overrides).returncode == 0
+    given = ["training.epochs=1", "averaging.start=0", "name=named"]
+    assert train(*given).returncode == 0
     directory = tmp_path / "outputs" / "runs" / "named"
-    before = run_files(directory)
-    done = train(*overrides, "seed=1")
+    before = tensor_files(directory)
+    done = train(*given, "seed=1")
     assert done.returncode == 1
     assert "another seed was finished here" in done.stdout + done.stderr
-    again = train(*overrides, "training.threads=1")
+    again = train(*given, f"training.threads={THREADS + 1}")
     assert again.returncode == 0
     assert "finished before" in again.stdout
-    assert run_files(directory) == before
+    assert tensor_files(directory) == before
     assert (directory / "summary.json").exists()
     assert not (directory / "failure.json").exists()
 
 
-def test_a_killed_run_leaves_no_half_written_file_under_a_final_name(tmp_path, arrays):
+def test_a_killed_run_leaves_no_half_written_file_under_a_final_name(processes, tmp_path, arrays):
+    begun(processes, arrays, tmp_path).kill()
     outputs = tmp_path / "outputs"
-    process = long_run(outputs, arrays)
-    try:
-        wait_for_checkpoints(process, outputs)
-    finally:
-        process.kill()
-        process.communicate()
     directory = only_run(outputs)
     assert not (directory / "summary.json").exists()
     weights = [path for path in outputs.rglob("*.safetensors") if not path.name.startswith(".")]
@@ -434,26 +376,26 @@ def test_what_fails_before_a_job_begins_is_one_message_too(train, tmp_path, over
     assert "Traceback" not in done.stderr
 
 
-def test_a_sweep_does_not_substitute_data_and_a_single_run_says_so(train, tmp_path, monkeypatch):
+def test_a_sweep_does_not_substitute_data_and_a_single_run_says_so(
+    processes, tmp_path, monkeypatch
+):
     """With a proxy that refuses, SVHN can't be had anywhere."""
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    small = [
-        "dataset=auto",
-        "dataset.limit_train=64",
-        "dataset.limit_test=32",
-        "training.epochs=1",
-        "averaging.start=0",
-        "training.batch_size=32",
-    ]
-    swept = train("--multirun", *small, small=False)
+
+    def train(*given: str):
+        limits = ["dataset.limit_train=64", "dataset.limit_test=32", "training.epochs=1"]
+        more = [*overrides(None, tmp_path / "outputs"), *limits, "averaging.start=0"]
+        return processes.run([*given, *more], tmp_path)
+
+    swept = train("--multirun", "dataset=auto")
     assert swept.returncode == 1
     assert "SVHN is not in" in swept.stdout + swept.stderr
-    strict = train(*small, "dataset=svhn", small=False)
+    strict = train("dataset=svhn")
     assert strict.returncode == 1
     assert "dataset=house_numbers" in strict.stdout + strict.stderr
     assert "Traceback" not in strict.stdout + strict.stderr
     assert not list((tmp_path / "outputs").rglob("summary.json"))
-    single = train(*small, small=False)
+    single = train("dataset=auto")
     assert single.returncode == 0, single.stderr
     assert "NOT SVHN" in single.stdout + single.stderr
     (path,) = (tmp_path / "outputs" / "runs").rglob("summary.json")

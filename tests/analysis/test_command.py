@@ -13,7 +13,7 @@ import pytest
 
 from analysis.__main__ import main
 from tests.analysis.synthetic_runs import GAINS, write_run, write_sweep, write_unfinished
-from tests.conftest import ROOT
+from tests.small import ROOT
 
 
 @pytest.fixture

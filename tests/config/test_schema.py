@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from polyak.config import choices, schema
 from polyak.config.resolvers import register
 from polyak.errors import ConfigError
-from tests.conftest import ROOT
+from tests.small import ROOT
 
 register()
 

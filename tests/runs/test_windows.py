@@ -14,10 +14,10 @@ from polyak.config.finished import FinishedRun
 from polyak.errors import PolyakError
 from polyak.evaluation.logits import logits
 from polyak.evaluation.scores import scores
-from polyak.models.small_cnn import SmallCNN
 from polyak.runs import window_report, windows
 from polyak.store import paths
 from polyak.weights import checkpoint
+from tests.small import network
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def test_every_window_is_there_once_on_every_split(table):
 @pytest.mark.parametrize(("start", "end"), [(0, 5), (2, 4), (3, 4)])
 def test_a_windows_average_is_the_streamed_one_bit_for_bit(directory, table, start, end):
     average = mean_of_files([paths.checkpoint(directory, epoch) for epoch in range(start, end)])
-    model = SmallCNN((3, 8, 8), 10, channels=(4, 8), hidden=16)
+    model = network()
     model.load_state_dict(average.tensors)
     for split, data in FinishedRun(directory).job.data.evaluated.items():
         found = logits(model, data.images, precision="fp32")

@@ -19,6 +19,7 @@ from polyak.store import trajectory as trajectory_module
 from polyak.store.manifest import Manifest
 from polyak.store.trajectory import Trajectory
 from polyak.weights import checkpoint
+from tests.store.damage import flip, remove, truncate
 from tests.store.trajectories import contents, keys_of, make_recipe, train
 
 
@@ -30,24 +31,6 @@ def data(arrays):
 @pytest.fixture
 def whole(tmp_path, data):
     return contents(train(tmp_path / "whole", data)[0])
-
-
-def truncate(path):
-    path.chmod(0o644)
-    with path.open("r+b") as file:
-        file.truncate(path.stat().st_size // 2)
-
-
-def flip(path):
-    """Change one bit near the end: of the data, so that the file still loads."""
-    path.chmod(0o644)
-    content = bytearray(path.read_bytes())
-    content[-5] ^= 1
-    path.write_bytes(content)
-
-
-def remove(path):
-    path.unlink()
 
 
 @pytest.mark.parametrize("damage", [truncate, flip, remove])

@@ -5,7 +5,7 @@ from polyak.__main__ import main
 from polyak.data import arrays as arrays_module
 from polyak.data.dataset import split
 from polyak.store import paths
-from tests.store.test_faults import flip
+from tests.store.damage import flip
 from tests.store.trajectories import make_recipe, train
 
 

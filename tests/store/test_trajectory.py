@@ -17,6 +17,7 @@ from polyak.training.schedules.constant import Constant
 from polyak.training.schedules.cosine import Cosine
 from polyak.training.schedules.step import Step
 from polyak.weights import checkpoint
+from tests.small import THREADS
 from tests.store.trajectories import contents, keys_of, make_recipe, train
 
 
@@ -60,7 +61,7 @@ def test_json_says_what_decided_the_weights_and_names_them(trained):
     written = json.loads((trajectory.directory / "trajectory.json").read_text())
     assert written["ingredients"] == json.loads(json.dumps(trajectory.ingredients))
     assert written["fingerprint"] == trajectory.directory.name
-    assert written["environments"][0]["environment"]["threads"] == 2
+    assert written["environments"][0]["environment"]["threads"] == THREADS
     for record, entry in zip(records, written["epochs"], strict=True):
         weights = checkpoint.load(
             paths.checkpoint(trajectory.directory, record.training.epoch)

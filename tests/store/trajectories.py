@@ -3,15 +3,15 @@
 import torch
 
 from polyak.evaluation.key import evaluation_key
-from polyak.models.small_cnn import SmallCNN
 from polyak.store.trajectory import Trajectory
 from polyak.training.recipe import Recipe
 from polyak.training.schedules.constant import Constant
+from tests.small import network
 
 
 def make_recipe(**changed):
     values = {
-        "model": lambda: SmallCNN((3, 8, 8), 10, channels=(4, 8), hidden=16),
+        "model": network,
         "optimizer": lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.9),
         "schedule": Constant(),
         "planned_epochs": None,
