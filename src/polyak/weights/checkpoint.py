@@ -9,7 +9,6 @@ both tensors are the same, byte for byte. All metadata is one JSON string under 
 safetensors writes several keys in random order, which would change the file's bytes.
 """
 
-import errno
 import hashlib
 import json
 import reprlib
@@ -68,10 +67,8 @@ def save(
     }
     text = json.dumps({**(metadata or {}), "tied": ties(state)}, sort_keys=True)
     with files.atomic(path, read_only=True) as temporary:
-        try:
-            safetensors.torch.save_file(tensors, temporary, {METADATA_KEY: text})
-        except safetensors.SafetensorError as error:  # a full disk, most of the time
-            raise OSError(errno.EIO, f"can't be written ({error})", str(path)) from error
+        # Not by save_file, whose own temporary file beside this one would outlive a kill.
+        temporary.write_bytes(safetensors.torch.save(tensors, {METADATA_KEY: text}))
 
 
 def load(path: Path) -> Checkpoint:
