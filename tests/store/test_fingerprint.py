@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from polyak.code import PACKAGE, code_digest
+from polyak.code import PACKAGE, code_digest, counted_code
 from polyak.evaluation import logits
 from polyak.store.fingerprint import fingerprint
 from polyak.training import trainer
@@ -63,6 +63,9 @@ DECIDES = [
     ("models/layers.py", "return gradient.contiguous", "return 2 * gradient.contiguous"),
     ("models/precision.py", 'precision == "fp32"', 'precision == "fp16"'),
     ("data/inputs.py", "MEAN = STD = 0.5", "MEAN = STD = 0.4"),
+    # What only annotations use does not count, until something else does.
+    ("models/small_cnn.py", "padding=1", "padding=int(Count.__metadata__[0].ge)"),
+    ("models/small_cnn.py", "import Tensor, nn", "import Tensor\nfrom torch.ao import nn"),
 ]
 
 DOES_NOT = [
@@ -91,6 +94,9 @@ DOES_NOT = [
     ("runs/records.py", "epoch", "era"),
     ("config/schema.py", "epochs", "eras"),
     ("parameters.py", "Field(gt=0)", "Field(gt=0, le=1)"),
+    ("training/recipe.py", "    seed: int\n", "    seed: int\n    note: str = ''\n"),
+    ("training/schedule.py", "depends_on_epochs", "needs_epochs"),
+    ("training/trainer.py", "from typing import Self", "from typing import Any, Self"),
 ]
 
 
@@ -144,3 +150,13 @@ def test_fingerprints_do_not_depend_on_the_order_of_keys():
     assert fingerprint({"a": 1, "b": [2, None]}) == fingerprint({"b": [2, None], "a": 1})
     assert fingerprint({"a": 1}) != fingerprint({"a": 2})
     assert len(fingerprint({})) == 16
+
+
+def test_what_counts_of_a_recipe_is_a_short_list():
+    """So that no module is hashed, or left out, without a look."""
+    assert set(counted_code(RECIPE)) == {
+        *("training.trainer", "training.order", "training.optimizers.sgd"),
+        *("training.schedules.cosine", "models.small_cnn", "models.layers", "models.initial"),
+        *("models.precision", "data.inputs"),
+    }
+    assert set(counted_code(LOGITS)) == {"evaluation.logits", "models.precision", "data.inputs"}
