@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import hydra
@@ -22,7 +22,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from polyak import allocator
-from polyak.config import again, sweep
+from polyak.config import again, compose, sweep
 from polyak.config.schema import Config, parse, plain
 from polyak.errors import PolyakError
 from polyak.runs.directory import WRITTEN_BY_HYDRA, Run, claimed
@@ -44,6 +44,7 @@ def main(cfg: DictConfig) -> None:
             in_sweep=in_sweep,
             threads=sweep.threads(settings.launcher) if in_sweep else None,
             by_hydra=(str(settings.output_subdir), f"{settings.job.name}.log"),
+            overrides=list(settings.overrides.task),
         )
     except Exception as error:
         failures.append(str(error) or type(error).__name__)
@@ -58,16 +59,19 @@ def run(
     in_sweep: bool,
     threads: int | None,
     by_hydra: Collection[str] = WRITTEN_BY_HYDRA,
+    overrides: Sequence[str] = (),
 ) -> None:
     """From the composed configuration to a complete run directory."""
     with claimed(directory, by_hydra) as this:
         with this.stage("config"):
             config = parse(plain(cfg), caller=caller)
         if not this.finished(config.resolved):
-            complete(this, config, in_sweep=in_sweep, threads=threads)
+            complete(this, config, overrides, in_sweep=in_sweep, threads=threads)
 
 
-def complete(this: Run, config: Config, *, in_sweep: bool, threads: int | None) -> None:
+def complete(
+    this: Run, config: Config, overrides: Sequence[str], *, in_sweep: bool, threads: int | None
+) -> None:
     """The run of a checked configuration, step by step."""
     # Imported here, since --help and wrong values need not wait for torch.
     from polyak.config.build import build
@@ -102,6 +106,7 @@ def complete(this: Run, config: Config, *, in_sweep: bool, threads: int | None) 
     this.finish(
         Summary(
             config=config.resolved,
+            overrides=list(overrides),
             dataset=records.describe(job.data),
             fingerprint=job.trajectory.fingerprint,
             training_split=job.trajectory.ingredients["training_split"],
@@ -115,7 +120,7 @@ def complete(this: Run, config: Config, *, in_sweep: bool, threads: int | None) 
             seconds=this.seconds,
             environment=environment.describe(job.device, config.training.precision),
         ),
-        message=comparison.table(compared, window, config.scheme.description),
+        message=comparison.table(compared, window, averaged.description),
     )
 
 
@@ -136,13 +141,14 @@ def command() -> None:
     # A sweep's points may have run in other processes: their directories tell.
     failed = sweep.Points.failures() or failures
     where = f" in {sweep.Points.directory}" if sweep.Points.directory else ""
-    lines = [f"failed: {len(failed)}{where}", *failed] if failed else []
+    lines = [f"failed: {len(failed)}{where}", *failed] if where and failed else []
+    if failed and not where:
+        lines = [f"error: {failed[0]}"]
     if stopped and not any(str(stopped) in line for line in failed):  # no point's own error
         known = (HydraException, OmegaConfBaseException, PolyakError, OSError, ValueError)
         if not isinstance(stopped, known):
             raise stopped
-        causes = [stopped, stopped.__cause__] if stopped.__cause__ else [stopped]
-        lines.append("error: " + "\n".join(str(cause).splitlines()[0] for cause in causes))
+        lines.append(f"error: {compose.explain(stopped)}")
     if lines:
         sys.exit("\n".join(lines))
 

@@ -84,7 +84,7 @@ def test_the_recipes_of_extending_work_as_written(tmp_path):
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert "average of epochs 0..2 (spaced, every 2)" in done.stdout + done.stderr
+    assert "average of epochs 0..2 (spaced, every 2, 2 of 3)" in done.stdout + done.stderr
     assert "loss_by_epoch.png" in done.stdout
 
 

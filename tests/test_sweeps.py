@@ -129,7 +129,7 @@ def test_only_points_that_are_missing_or_failed_are_run(train, swept, copied):
     ("overrides", "named"),
     [
         (["averaging.strt=0,1"], "strt"),
-        (["averaging=nothing,uniform"], "averaging/nothing"),
+        (["averaging=nothing,uniform"], "averaging = nothing: allowed: explicit, exponential"),
     ],
 )
 def test_a_sweep_that_can_not_begin_says_why(train, overrides, named):
@@ -153,7 +153,18 @@ def test_a_run_once_more_needs_a_runs_directory(processes, tmp_path):
     done = processes.run(["--again", tmp_path], tmp_path)
     wanted = tmp_path / ".hydra" / "overrides.yaml"
     assert done.returncode == 1
-    assert done.stderr == f"error: --again {tmp_path}: there is no {wanted}\n"
+    message = f"error: --again {tmp_path}: there is no {wanted}; give a run's directory\n"
+    assert done.stderr == message
+
+
+def test_a_finished_run_is_repeated_as_it_was_finished_whatever_came_after(copied):
+    """Hydra writes a point's .hydra/ before the point can be refused."""
+    run = copied / "averaging.start=0,optimizer.lr=0.05"
+    OmegaConf.save(OmegaConf.create(["seed=7"]), run / ".hydra" / "overrides.yaml")
+    expanded = again.expand(["--again", str(run), "averaging.start=1"])
+    assert "seed=7" not in expanded
+    assert {"experiment=smoke", "optimizer.lr=0.05"} <= set(expanded)
+    assert "averaging.start=0" not in expanded
 
 
 def test_what_is_given_anew_wins_over_what_the_run_had(tmp_path):

@@ -23,9 +23,9 @@ WRONG = [
 ]
 NAMED = {
     "averaging.end=2": "averaging.start",
-    "optimizer.typo=1": "Key 'typo' is not in struct",
+    "optimizer.typo=1": "error: optimizer.typo: there is no such key; train.py --help lists",
     "+optimizer.typo=1": "optimizer.typo = 1: there is no such key",
-    "optimizer=lion": "Could not find 'optimizer/lion'",
+    "optimizer=lion": "error: optimizer = lion: allowed: adam, adamw, sgd",
     "dataset.limit_train=20": "training.batch_size = 32: allowed: at most the 20 training images",
     "dataset.train=missing.npz": "missing.npz': there is no such file",
 }
@@ -41,6 +41,18 @@ def test_a_wrong_config_stops_with_one_message_and_no_result(train, tmp_path, ov
     written = {path.name for path in (tmp_path / "outputs").rglob("*") if path.is_file()}
     assert not written & {"summary.json", "metrics.csv", "averaged.safetensors"}
     assert not any(name.endswith(".safetensors") for name in written)
+
+
+def test_a_config_that_is_refused_leaves_no_directory(train, tmp_path):
+    done = train("name=mine", "optimizer.lr=-1")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "error: optimizer.lr = -1: input should be greater than 0\n"
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_several_values_need_multirun(train):
+    done = train("seed=0,1")
+    assert done.stderr == "error: seed=0,1: several values need --multirun\n"
 
 
 @pytest.mark.parametrize("option", [["--help"], ["--cfg", "job"]])
@@ -120,9 +132,11 @@ def test_a_directory_with_another_finished_run_is_refused(train, tmp_path):
     assert train(*given).returncode == 0
     directory = tmp_path / "outputs" / "runs" / "named"
     before = tensor_files(directory)
+    hydra = (directory / ".hydra" / "overrides.yaml").read_text()
     done = train(*given, "seed=1")
     assert done.returncode == 1
-    assert "another seed was finished here" in done.stdout + done.stderr
+    assert "another seed was finished here" in done.stderr
+    assert (directory / ".hydra" / "overrides.yaml").read_text() == hydra
     again = train(*given, f"training.threads={THREADS + 1}")
     assert again.returncode == 0
     assert "finished before" in again.stdout

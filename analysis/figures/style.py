@@ -26,7 +26,7 @@ def save(figure: Figure, findings: Findings, caption: str, name: str, folder: Pa
     inches = figure.get_size_inches()[0]
     title = textwrap.fill(f"{group.title}: {group.population}", int(inches * 15.5))
     figure.suptitle(title, x=0.01, ha="left")
-    wrapped = textwrap.fill(caption, int(inches * 21.5))
+    wrapped = textwrap.fill(caption, int(inches * 20))
     figure.supxlabel(wrapped, x=0.01, ha="left", fontsize=6.5, color="#333333")
     paths = {suffix: folder / f"{name}.{suffix}" for suffix in ("png", "pdf")}
     for path in paths.values():

@@ -33,8 +33,8 @@ def windows(given: argparse.Namespace) -> int:
 
     run = FinishedRun(given.run)
     epochs, path, spent = run.summary.epochs, given.run / "windows.csv", windows.Spent()
-    starts = windows.epochs_of(given.starts or f"0:{epochs}", epochs - 1)
-    ends = windows.epochs_of(given.ends or f"1:{epochs + 1}", epochs)
+    starts = windows.epochs_of("--starts", given.starts or f"0:{epochs}", epochs - 1)
+    ends = windows.epochs_of("--ends", given.ends or f"1:{epochs + 1}", epochs)
     wanted = windows.windows(starts, ends)
     data, evaluator = run.job.data, run.job.evaluator(given.splits)
     missing = windows.missing(windows.read(path), wanted, evaluator.splits)
@@ -153,14 +153,16 @@ def store(given: argparse.Namespace) -> int:
     if given.action == "list":
         print("\n".join([maintenance.HEADING, *map(maintenance.line, found)]))
         return 0
-    failed = False
+    failed, said = False, False
     for entry in found:
         if given.action == "verify":
             outcome = maintenance.verify(entry)
         else:
             outcome = maintenance.clear(entry, named=bool(given.more), delete=given.yes)
-        failed |= outcome.failed
+        failed, said = failed or outcome.failed, said or bool(outcome.text)
         print(outcome.text, end="\n" if outcome.text else "")
+    if not said:
+        print("nothing to remove: runs need every trajectory")
     if failed and given.action == "verify":
         print("The next run that needs a corrupted trajectory trains it again, and compares.")
     return int(failed)

@@ -43,6 +43,8 @@ def _absolute(path: str, info: Info) -> str:
 
 
 def _existing(path: str) -> str:
+    if Path(path).is_dir():
+        raise ValueError("it is a directory; allowed: a file")
     if not Path(path).is_file():
         raise ValueError("there is no such file")
     return path

@@ -125,6 +125,7 @@ def write_run(
     write_metrics(directory, lr, seed, epochs, window, results, running)
     values = {
         "config": config,
+        "overrides": [],
         "dataset": {
             "name": dataset,
             "origin": "synthetic_runs.py",

@@ -18,6 +18,7 @@ VALIDATED = [record(0, 0.5, 0.6), record(1, 0.8, 0.7), record(2, 0.9, 0.65), rec
 
 SUMMARY = {
     "config": {"training": {"epochs": 2}},
+    "overrides": [],
     "dataset": {
         **{"name": "data", "origin": "made", "synthetic": True, "substitute_for": None},
         **{"classes": 2, "input_shape": [3, 8, 8], "sizes": {"train": 9, "test": 9}},

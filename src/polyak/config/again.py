@@ -12,6 +12,7 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from polyak.errors import ConfigError
+from polyak.runs.summary import NAME, Summary
 
 OPTION = "--again"
 MULTIRUN = ("-m", "--multirun")
@@ -39,16 +40,24 @@ def expand(arguments: list[str]) -> list[str]:
     if place + 1 == len(rest):
         raise ConfigError(f"{OPTION}: give it a run's directory")
     run, rest = rest[place + 1], rest[:place] + rest[place + 2 :]
-    path = Path(run) / ".hydra" / "overrides.yaml"
-    if not path.is_file():
-        raise ConfigError(f"{OPTION} {run}: there is no {path}")
     given = {_key(one) for one in rest}
-    had = [str(one) for one in OmegaConf.load(path)]
-    kept = [one for one in had if _OURS.fullmatch(one) and _key(one) not in given]
+    kept = [one for one in _overrides(Path(run)) if _OURS.fullmatch(one) and _key(one) not in given]
     # The run's experiment may be a named sweep; this is one run, unless a sweep is asked for.
     reset = ["name=null"] if "name" not in given else []
     reset += ["hydra.mode=RUN"] if not flags else []
     return flags + kept + reset + rest
+
+
+def _overrides(run: Path) -> list[str]:
+    """What a run was started with: as its summary.json says, since a later command may have been
+    refused after Hydra had overwritten .hydra/; of an unfinished run, as .hydra/ says."""
+    if (run / NAME).exists():
+        return Summary.read(run).overrides
+    path = run / ".hydra" / "overrides.yaml"
+    if not path.is_file():
+        what = "there is no such directory" if not run.is_dir() else f"there is no {path}"
+        raise ConfigError(f"{OPTION} {run}: {what}; give a run's directory")
+    return [str(one) for one in OmegaConf.load(path)]
 
 
 def _key(override: str) -> str:

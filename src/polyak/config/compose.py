@@ -3,6 +3,7 @@
 config = configured(["dataset=svhn", "training.device=cpu"])
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,5 +24,20 @@ def configured(overrides: Sequence[str]) -> schema.Config:
         with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
             composed = compose("config", list(overrides))
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(str(error).splitlines()[0]) from None
+        raise ConfigError(explain(error)) from None
     return schema.parse(schema.plain(composed), caller=Path.cwd())
+
+
+def explain(error: BaseException) -> str:
+    """Hydra's and OmegaConf's error in one line: key, value and what is allowed, where it knows."""
+    text = str(error)
+    if found := re.search(r"Could not override '([^']+)'", text):
+        return f"{found[1]}: there is no such key; train.py --help lists keys and choices"
+    if found := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
+        options = re.search(r"Available options[^\n]*:\n(.*?)(\n\w|\Z)", text, re.DOTALL)
+        allowed = ", ".join(options[1].split()) if options else "the files of conf/"
+        return f"{found[1]} = {found[2]}: allowed: {allowed}"
+    if found := re.search(r"Ambiguous value for argument '([^']+)'", text):
+        return f"{found[1]}: several values need --multirun"
+    causes = [error, error.__cause__] if error.__cause__ else [error]
+    return "\n".join(str(cause).splitlines()[0] for cause in causes if str(cause))

@@ -20,8 +20,9 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import InterpolationResolutionError
 
 from polyak.config.resolvers import point, register
+from polyak.config.schema import parse, plain
 from polyak.errors import PolyakError
-from polyak.runs.directory import check_usable
+from polyak.runs.directory import check_same, check_usable
 
 register()
 
@@ -35,9 +36,13 @@ class Points(Callback):
     """When it has begun, in seconds since the epoch."""
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
-        """Exit before Hydra writes into a directory that is not a run's to use."""
+        """Exit before Hydra writes into a directory where this run can't be: it is not a run's to
+        use, or another configuration's, or nothing can be run with this one."""
         with _exit():
-            check_usable(Path(config.hydra.run.dir))
+            directory = Path(config.hydra.run.dir)
+            check_usable(directory)
+            own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+            check_same(directory, parse(plain(own), caller=Path.cwd()).resolved)
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Exit before Hydra writes into a directory that is not a sweep's.

@@ -75,7 +75,7 @@ def _read(path: Path, groups: str | None) -> tuple[Tensor, Tensor, Tensor | None
     except FileNotFoundError as error:
         raise DataError(f"{path}: there is no such file") from error
     except Exception as error:  # corrupted files make zipfile and numpy raise a dozen types
-        raise DataError(f"{path}: not an intact .npz file ({error})") from error
+        raise DataError(f"{path}: not an intact .npz file") from error
     if not isinstance(file, NpzFile):
         raise DataError(f"{path}: one .npy array; allowed: a .npz file of images and labels")
     with file:

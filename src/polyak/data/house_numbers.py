@@ -3,17 +3,20 @@
 python src/train.py dataset=house_numbers
 """
 
+import logging
 from pathlib import Path
 from typing import Literal
 
 from filelock import FileLock
 from torch import Tensor
 
-from polyak.data import drawn_digits as house_numbers
+from polyak.data import drawn_digits
 from polyak.data.dataset import Source, make_split
 from polyak.errors import CheckpointError
 from polyak.parameters import Count, Directory, Seed
 from polyak.weights import checkpoint
+
+log = logging.getLogger(__name__)
 
 
 def load(
@@ -25,11 +28,11 @@ def load(
 ) -> Source:
     """The first images of both splits; `limit_*` None: as many as SVHN has."""
     folder = Path(datasets) / "house_numbers"
-    train = _cached(folder, "train", house_numbers.TRAIN_SIZE, limit_train, seed)
-    test = _cached(folder, "test", house_numbers.TEST_SIZE, limit_test, seed)
+    train = _cached(folder, "train", drawn_digits.TRAIN_SIZE, limit_train, seed)
+    test = _cached(folder, "test", drawn_digits.TEST_SIZE, limit_test, seed)
     return Source(
         name="house_numbers",
-        origin=f"drawn by polyak: version {house_numbers.VERSION}, seed {seed}",
+        origin=f"drawn by polyak: version {drawn_digits.VERSION}, seed {seed}",
         synthetic=True,
         classes=10,
         train=make_split(*train, None),
@@ -42,13 +45,14 @@ def _cached(
 ) -> tuple[Tensor, Tensor]:
     """Images uint8 [N, 3, 32, 32] and labels int64 [N], from disk where they are there."""
     count = min(limit or size, size)
-    path = folder / f"v{house_numbers.VERSION}_seed{seed}_{split}_{count}.safetensors"
+    path = folder / f"v{drawn_digits.VERSION}_seed{seed}_{split}_{count}.safetensors"
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
         try:
             tensors = checkpoint.load(path).tensors
             return tensors["images"], tensors["labels"]
         except (CheckpointError, KeyError):  # not there, or corrupted
-            images, labels = house_numbers.generate(split, count, seed)
+            log.info("drawing %s digits into %s, once", f"{count:,}", path)
+            images, labels = drawn_digits.generate(split, count, seed)
             checkpoint.save(path, {"images": images, "labels": labels})
             return images, labels

@@ -44,6 +44,13 @@ class Average:
         """Of the whole window's average, by split."""
         return self.growth[-1].scores
 
+    @property
+    def description(self) -> str:
+        """The scheme's, and how many checkpoints count where some don't: "greedy, 3 of 10"."""
+        counting = sum(weight > 0 for weight in self.weights)
+        some = f", {counting} of {len(self.weights)}" * (counting < len(self.weights))
+        return self.scheme.description + some
+
     def save(self, run: Path) -> None:
         """Write averaged.safetensors, and the average's logits for each split."""
         made_of = {

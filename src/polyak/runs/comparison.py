@@ -78,17 +78,17 @@ def table(comparison: Comparison, window: range, scheme: str) -> str:
     """`compare`'s numbers for a person: accuracies in %, gains of the average in points."""
     results, gains = comparison.results, comparison.gains
     splits = list(gains["over_last"])
+    labels = LABELS | {"average": f"average of epochs {window[0]}..{window[-1]} ({scheme})"}
+    width = max(46, 2 + len(labels["average"]))
     head = "".join(f"{split:>14}{'gain':>9}" for split in splits)
-    lines = [f"{'accuracy in %, gain of the average in points':<46}{head}"]
-    for name, label in LABELS.items():
+    lines = [f"{'accuracy in %, gain of the average in points':<{width}}{head}"]
+    for name, label in labels.items():
         result = results[name]
         if result is None:
             continue
-        if name == "average":
-            label += f" of epochs {window[0]}..{window[-1]} ({scheme})"
-        elif result.epoch is not None:
+        if result.epoch is not None:
             label += f", epoch {result.epoch}"
-        line = f"{label:<46}"
+        line = f"{label:<{width}}"
         for split in splits:
             line += f"{100 * result.splits[split].accuracy:14.2f}"
             gain = gains.get(f"over_{name}", {}).get(split)

@@ -57,6 +57,18 @@ def check_usable(directory: Path, by_hydra: Collection[str] = WRITTEN_BY_HYDRA) 
         )
 
 
+def check_same(directory: Path, config: Mapping[str, Any]) -> None:
+    """Raise PolyakError where a run of another configuration was finished in `directory`."""
+    if not (directory / summary.NAME).exists():
+        return
+    keys = summary.differing(Summary.read(directory).config, config)
+    if differing := [key for key in keys if not key.startswith(_ELSEWHERE)]:
+        raise PolyakError(
+            f"{directory}: a run with another {', '.join(differing)} was finished here; give "
+            "another name"
+        )
+
+
 @dataclass
 class Run:
     """One job's directory, and the seconds of each of its stages."""
@@ -75,13 +87,7 @@ class Run:
             files.remove(self.directory, paths.RUN)
             files.remove_half_written(self.directory, [r"(summary|claim)\.json"])
             return False
-        keys = summary.differing(Summary.read(self.directory).config, config)
-        if differing := [key for key in keys if not key.startswith(_ELSEWHERE)]:
-            raise PolyakError(
-                f"{self.directory}: a run with another {', '.join(differing)} was finished here; "
-                "give another name. (Hydra has overwritten its .hydra/; the config in its "
-                "summary.json is what ran)"
-            )
+        check_same(self.directory, config)
         log.info("%s: finished before, with the same configuration", self.directory)
         return True
 

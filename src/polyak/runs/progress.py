@@ -23,25 +23,30 @@ from polyak.store.trajectory import Trajectory
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Progress:
     """Call `step` after every training step and `epoch` after every epoch."""
 
     epochs: int
     steps: int
     bar: Any
+    stored: int = 0
 
     def step(self) -> None:
         """One step of training is done."""
         self.bar.update()
 
     def epoch(self, record: EpochRecord) -> None:
-        """Log the epoch's numbers, or once that there are epochs in the store."""
+        """Log the epoch's numbers; of those in the store, how many there are."""
         if record.stored:
-            if record.training.epoch == 0:
-                log.info("epochs that are in the store are not trained again")
+            self.stored += 1
             self.bar.update(self.steps)
+            if self.stored == self.epochs:
+                log.info("all %d epochs are from the store", self.stored)
             return
+        if self.stored:
+            log.info("epochs 0..%d are from the store", self.stored - 1)
+            self.stored = 0
         scores = "".join(
             f"  {split} {100 * score.accuracy:.2f} % (loss {score.loss:.3f})"
             for split, score in record.scores.items()
@@ -66,9 +71,10 @@ def progress(trajectory: Trajectory, epochs: int, device: torch.device) -> Itera
     steps = math.ceil(len(data.train) / trajectory.recipe.batch_size)
     sizes = {"training": data.train, **data.evaluated}
     shown = ", ".join(f"{len(split):,} {name}" for name, split in sizes.items())
+    threads = torch.get_num_threads()
     log.info(
         f"{data.title}: {shown} images; {epochs} epochs of {steps} steps on {device.type}, "
-        f"{torch.get_num_threads()} threads; trajectory {trajectory.fingerprint}"
+        f"{threads} thread{'s' * (threads > 1)}; trajectory {trajectory.fingerprint}"
     )
     with (
         logging_redirect_tqdm(),  # log lines go above the bar

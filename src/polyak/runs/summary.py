@@ -96,6 +96,7 @@ class Summary(Comparison):
     """A finished run: docs/files.md describes the keys."""
 
     config: dict[str, Any]
+    overrides: list[str]
     dataset: Data
     fingerprint: str
     training_split: str
@@ -130,7 +131,10 @@ class Summary(Comparison):
         try:
             return cls.model_validate_json(path.read_bytes())
         except (FileNotFoundError, NotADirectoryError):
-            raise PolyakError(f"{run}: not a finished run, it has no {NAME}") from None
+            if not run.is_dir():
+                raise PolyakError(f"{run}: there is no such directory") from None
+            sweep = "; it is a sweep: give one of its runs" * (run / "multirun.yaml").exists()
+            raise PolyakError(f"{run}: not a finished run, it has no {NAME}{sweep}") from None
         except OSError as error:
             raise PolyakError(f"{path}: can't be read ({error})") from error
         except ValidationError as error:

@@ -45,10 +45,10 @@ class Spent:
     evaluation: float = 0.0
 
 
-def epochs_of(text: str, most: int) -> list[int]:
+def epochs_of(option: str, text: str, most: int) -> list[int]:
     """The numbers, from 0 to `most`, that "a:b" or "a:b:step" (b is left out) or "a,b,c" means.
 
-    Raises PolyakError for any other text or number.
+    Raises PolyakError, naming the `option`, for any other text or number.
     """
     try:
         if ":" in text:
@@ -56,9 +56,9 @@ def epochs_of(text: str, most: int) -> list[int]:
         else:
             found = [int(part) for part in text.split(",")]
     except (ValueError, TypeError):
-        raise PolyakError(f"{text}: allowed: a:b, a:b:step or a,b,c") from None
+        raise PolyakError(f"{option} {text}: allowed: a:b, a:b:step or a,b,c") from None
     if not found or min(found) < 0 or max(found) > most:
-        raise PolyakError(f"{text}: allowed: from 0 to {most}")
+        raise PolyakError(f"{option} {text}: allowed: from 0 to {most}")
     return found
 
 

@@ -87,7 +87,7 @@ def check_same(device: torch.device, began_in: Mapping[str, Any], what: str) -> 
     for key in SAME:
         if now[key] != began_in.get(key):
             raise StoreError(
-                f"{what}: was begun with {key} {began_in.get(key)}, and can't be continued with "
+                f"{what}: was begun with {key} = {began_in.get(key)}, and can't be continued with "
                 f"{now[key]}: the weights would not be those of one environment. Use the same "
                 f"{'training.' * (key != 'torch')}{key}, or another paths.trajectories"
             )
