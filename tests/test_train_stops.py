@@ -242,3 +242,17 @@ def test_a_name_of_dots_only_is_refused_and_leaves_nothing(train, tmp_path, name
         "alone\n"
     )
     assert not (tmp_path / "outputs").exists()
+
+
+def test_a_strangers_folder_in_the_place_of_a_point_is_refused_before_hydra_writes(train, tmp_path):
+    mine = tmp_path / "outputs" / "sweeps" / "s" / "seed=1" / "paper.tex"
+    assert train("--multirun", "name=s", "seed=0").returncode == 0
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    done = train("--multirun", "name=s", "seed=0,1")
+    assert done.returncode == 1
+    assert "holds paper.tex, and no run has claimed it" in done.stderr
+    assert list(mine.parent.iterdir()) == [mine]
+    elsewhere = train("--multirun", "name=s", "seed=0", "hydra.sweep.subdir=../mine")
+    assert "hydra.sweep.subdir = ../mine: allowed: this project's own" in elsewhere.stderr
+    assert not (tmp_path / "outputs" / "sweeps" / "mine").exists()

@@ -106,7 +106,8 @@ def text(value: Any) -> str:
 
 
 def _whole(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    """An integer that fits a table's int64."""
+    return value if type(value) is int and abs(value) < 2**63 else None
 
 
 def _finite(value: Any) -> bool:

@@ -90,3 +90,13 @@ def test_reliability_by_hand():
     assert bins.accuracy.tolist() == pytest.approx([1, 2 / 3])
     empty = reliability(probabilities, np.array([0, 1, 1, 0]), bins=4)
     assert np.isnan(empty.accuracy[0])
+
+
+def test_a_weight_that_vanishes_beside_the_others_counts_nothing():
+    members = [np.array([[0.0, 1.0]]), np.array([[5.0, 0.0]])]
+    np.testing.assert_array_equal(ensemble(members, [5e-324, 1]), ensemble(members, [0, 1]))
+
+
+def test_the_prediction_is_the_largest_logit_however_little_larger():
+    logits = np.array([[1.0, 1.0 + 2e-16]])
+    assert scores(logits, np.array([1])).accuracy == 1

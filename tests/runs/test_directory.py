@@ -151,3 +151,19 @@ def test_links_to_folders_elsewhere_are_not_followed(tmp_path):
     with claimed(tmp_path / "run") as run:
         assert not run.finished(CONFIG)
     assert elsewhere.exists()
+
+
+@pytest.mark.parametrize("claim", ["{}", '{"claim": "insurance"}', "[]", "", "[" * 9999])
+def test_any_other_file_called_claim_json_claims_nothing(tmp_path, claim):
+    strangers(tmp_path)
+    (tmp_path / "claim.json").write_text(claim)
+    before = contents(tmp_path)
+    with pytest.raises(PolyakError, match="no run has claimed it"), claimed(tmp_path):
+        pytest.fail("claimed")
+    assert contents(tmp_path) == before
+
+
+def test_a_log_alone_is_somebodys(tmp_path):
+    (tmp_path / "train.log").write_text("mine")
+    with pytest.raises(PolyakError, match=r"holds train\.log"):
+        check_usable(tmp_path)

@@ -76,5 +76,5 @@ def test_scores_that_are_there_are_kept(directory, tmp_path, capsys):
     (tmp_path / "scores.json").write_text("mine")
     weights = str(directory / "averaged.safetensors")
     assert main(["score", weights, "--run", str(directory), "--output", str(tmp_path)]) == 1
-    assert "has scores already; name another --output" in capsys.readouterr().err
+    assert "has a scores.json already; name another --output" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["scores.json"]

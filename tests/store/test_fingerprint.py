@@ -4,11 +4,15 @@ shown on edited copies of this project's sources."""
 import shutil
 
 import pytest
+import torch
 
 from polyak.code import PACKAGE, code_digest, counted_code
+from polyak.data.dataset import make_split
 from polyak.evaluation import logits
+from polyak.store import fingerprint as fingerprints
 from polyak.store.fingerprint import fingerprint
 from polyak.training import trainer
+from tests.store.trajectories import make_recipe
 
 RECIPE = [
     trainer.__name__,
@@ -66,6 +70,31 @@ DECIDES = [
     # What only annotations use does not count, until something else does.
     ("models/small_cnn.py", "padding=1", "padding=int(Count.__metadata__[0].ge)"),
     ("models/small_cnn.py", "import Tensor, nn", "import Tensor\nfrom torch.ao import nn"),
+    # Packages that a module is in run when it is imported, and so does a module nothing is used of.
+    (
+        "models/__init__.py",
+        '"""Networks',
+        'import torch\n\ntorch.set_default_dtype(torch.float64)\n"""N',
+    ),
+    ("__init__.py", "__version__", "other = 1\n__version__"),
+    ("models/layers.py", "import torch\n", "import torch\n\nimport polyak.data.svhn\n"),
+    (
+        "models/layers.py",
+        "import torch\n",
+        "import torch\n\nfrom .initial import initial_model as i\ni\n",
+    ),
+    # A tensor may be called log, and a message may draw from a generator.
+    (
+        "models/small_cnn.py",
+        "        return logits",
+        "        log = logits\n        log.mul_(0.5)\n        return logits",
+    ),
+    (
+        "models/small_cnn.py",
+        "        return logits",
+        '        log.info("%s", torch.rand(1))\n        return logits',
+    ),
+    ("training/optimizers/sgd.py", "raise ValueError(", "raise KeyError("),
 ]
 
 DOES_NOT = [
@@ -80,7 +109,14 @@ DOES_NOT = [
     ("training/trainer.py", '    """Model and optimizer', '    """A model and its optimizer'),
     ("training/trainer.py", "        for batch in", "        # a comment\n        for batch  in"),
     ("training/optimizers/sgd.py", "allowed: only with", "it needs"),
-    ("training/optimizers/sgd.py", "lr: LearningRate", "lr: float"),
+    ("training/optimizers/sgd.py", "nesterov: bool", "nesterov: int"),
+    ("training/trainer.py", "    trainer = Trainer", "    the_trainer = Trainer"),
+    ("models/small_cnn.py", "logits: Tensor = ", "logits = "),
+    (
+        "models/layers.py",
+        "import torch\n",
+        "import torch\nfrom typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    import abc\n",
+    ),
     ("training/schedules/cosine.py", "-> float", "-> int"),
     ("training/schedules/step.py", "epoch // self.every", "epoch"),
     ("training/optimizers/adam.py", "lr=lr", "lr=2 * lr"),
@@ -154,9 +190,50 @@ def test_fingerprints_do_not_depend_on_the_order_of_keys():
 
 def test_what_counts_of_a_recipe_is_a_short_list():
     """So that no module is hashed, or left out, without a look."""
-    assert set(counted_code(RECIPE)) == {
+    rooms = {"", "data", "models", "training", "training.optimizers", "training.schedules"}
+    assert set(counted_code(RECIPE)) == rooms | {
         *("training.trainer", "training.order", "training.optimizers.sgd"),
         *("training.schedules.cosine", "models.small_cnn", "models.layers", "models.initial"),
         *("models.precision", "data.inputs"),
     }
-    assert set(counted_code(LOGITS)) == {"evaluation.logits", "models.precision", "data.inputs"}
+    rooms = {"", "data", "models", "evaluation"}
+    found = {"evaluation.logits", "models.precision", "data.inputs"}
+    assert set(counted_code(LOGITS)) == rooms | found
+
+
+RE_EXPORT = "from polyak.models.layers import Flatten\n"
+
+
+def test_what_is_imported_through_another_module_counts(edited, tmp_path):
+    copy = tmp_path / "polyak" / "models"
+    (copy / "blocks.py").write_text(RE_EXPORT)
+    path = copy / "small_cnn.py"
+    path.write_text(path.read_text().replace("models.layers import", "models.blocks import"))
+    change = ("models/layers.py", "return gradient.contiguous", "return 2 * gradient.contiguous")
+    assert edited(*change) != edited()
+    (copy / "blocks.py").write_text("from polyak.models.layers import *\n")
+    assert edited(*change) != edited()
+
+
+def test_a_choice_that_is_a_function_counts(edited, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(fingerprints, "code_digest", lambda modules: seen.extend(modules) or "0")
+    recipe = make_recipe(described={"model": {"_target_": "polyak.models.tiny.tiny"}})
+    images = make_split(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), torch.arange(4), None)
+    fingerprints.ingredients(recipe, images)
+    assert "polyak.models.tiny" in seen
+
+
+CLASS = "class Block(nn.Module):\n    kernel: int\n    stride: int\n"
+
+
+def test_the_order_of_a_classs_fields_counts(edited, tmp_path):
+    path = tmp_path / "polyak" / "models" / "layers.py"
+    path.write_text(path.read_text() + CLASS)
+    one = edited()
+    path.write_text(
+        path.read_text().replace(
+            "    kernel: int\n    stride: int\n", "    stride: int\n    kernel: int\n"
+        )
+    )
+    assert edited() != one

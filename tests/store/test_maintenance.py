@@ -142,3 +142,12 @@ def test_a_strangers_file_in_a_trajectory_stays(tmp_path, unused, capsys):
     assert command(tmp_path, "remove", "--yes") == 1
     assert "checkpoints/mine.pt are not a trajectory's" in capsys.readouterr().out
     assert [path.name for path in everything(unused.directory)] == ["mine.pt"]
+
+
+@pytest.mark.parametrize("action", [["list"], ["verify"], ["remove", "--yes"]])
+def test_an_older_store_is_refused_and_left_as_it_is(tmp_path, unused, action, capsys):
+    (tmp_path / "store" / "store.json").unlink()
+    before = everything(tmp_path / "store")
+    assert command(tmp_path, *action) == 1
+    assert "format 2 or older, and this version reads 3. Move it" in capsys.readouterr().err
+    assert everything(tmp_path / "store") == before

@@ -9,7 +9,7 @@ are inherited, never Hydra's, which can name code to call, and never options.
 import re
 from pathlib import Path
 
-from omegaconf import OmegaConf
+import yaml
 
 from polyak.errors import ConfigError
 from polyak.runs.summary import NAME, Summary
@@ -57,7 +57,13 @@ def _overrides(run: Path) -> list[str]:
     if not path.is_file():
         what = "there is no such directory" if not run.is_dir() else f"there is no {path}"
         raise ConfigError(f"{OPTION} {run}: {what}; give a run's directory")
-    return [str(one) for one in OmegaConf.load(path)]
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise ConfigError(f"{OPTION} {run}: {path} can't be read") from error
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise ConfigError(f"{OPTION} {run}: {path} is no list of overrides")
+    return found
 
 
 def _key(override: str) -> str:

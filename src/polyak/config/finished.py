@@ -26,6 +26,8 @@ class FinishedRun:
         """Its data and model, with as many threads as it had. Raises PolyakError where the images
         are not those that it was evaluated on."""
         threads = self.summary.environment.get("threads")
+        if type(threads) is not int or not 1 <= threads <= 1024:
+            raise PolyakError(f"{self.directory}: summary.json: environment.threads = {threads!r}")
         job = build(self.config, in_sweep=True, threads=threads)
         for name, key in job.keys.items():
             if key != self.summary.evaluation_keys.get(name):

@@ -59,6 +59,8 @@ class Points(Callback):
         with open_dict(config):
             for key in keys & set(config.hydra.sweeper.get("params") or {}):
                 del config.hydra.sweeper.params[key]
+            with _exit():
+                _check_points(config.hydra)
             excluded = ",".join(f"'{key}'" for key in sorted(keys - swept))
             config.hydra.overrides.hydra.append(
                 f"hydra.job.config.override_dirname.exclude_keys=[{excluded}]"
@@ -113,7 +115,12 @@ def expected(directory: Path) -> tuple[list[str], tuple[str, ...]]:
     is not one.
     """
     hydra = OmegaConf.load(directory / "multirun.yaml").hydra
-    command = tuple(str(one) for one in hydra.overrides.task)
+    return _points(hydra), tuple(str(one) for one in hydra.overrides.task)
+
+
+def _points(hydra: Any) -> list[str]:
+    """Names of the points of Hydra's configuration of a sweep."""
+    command = [str(one) for one in hydra.overrides.task]
     axes = [f"{key}={value}" for key, value in (hydra.sweeper.get("params") or {}).items()]
     overrides = OverridesParser.create().parse_overrides([*axes, *command])
     # Of a key that is given twice, Hydra takes the last value, at the first one's place.
@@ -122,7 +129,19 @@ def expected(directory: Path) -> tuple[list[str], tuple[str, ...]]:
     for number, job in enumerate(BasicSweeper.split_arguments(overrides, None)[0]):
         given = sorted(one for one, axis in zip(job, swept.values(), strict=True) if axis)
         names.append(point(",".join(given), number))
-    return names, command
+    return names
+
+
+def _check_points(hydra: Any) -> None:
+    """Raise PolyakError where a point's directory is not a run's to use."""
+    subdir = OmegaConf.to_container(hydra.sweep, resolve=False)["subdir"]  # type: ignore[index,call-overload]
+    if not str(subdir).startswith("${polyak.point:"):
+        raise PolyakError(
+            f"hydra.sweep.subdir = {subdir}: allowed: this project's own, which names a point by "
+            "its swept values"
+        )
+    for name in _points(hydra):
+        check_usable(Path(hydra.sweep.dir, name))
 
 
 def threads(launcher: DictConfig) -> int | None:

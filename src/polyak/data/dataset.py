@@ -118,6 +118,8 @@ def _unfair(labels: Tensor, kept: Tensor) -> str:
     if missing := classes[found == 0].tolist():
         return f"have none of class {', '.join(map(str, missing))}"
     expected = counts.double() / len(labels) * len(kept)
+    if len(classes) == 1:
+        return ""
     statistic = float(((found - expected) ** 2 / expected).sum())
     if chdtrc(len(classes) - 1, statistic) > 1e-6:  # as a random sample may be: chi-square test
         return ""

@@ -56,7 +56,8 @@ def scores(logits: Array, labels: Array) -> Scores:
     found = log_probabilities(logits)
     return Scores(
         loss=-float(found[np.arange(len(labels)), labels].mean()),
-        accuracy=int((found.argmax(axis=1) == labels).sum()) / len(labels),
+        # Of the logits: differences below 1e-16 are lost in the log probabilities.
+        accuracy=int((logits.argmax(axis=1) == labels).sum()) / len(labels),
         calibration_error=calibration_error(np.exp(found), labels),
     )
 
@@ -68,7 +69,7 @@ def ensemble(members: Sequence[Array], weights: Sequence[float]) -> Array:
     kept = [
         log_probabilities(one) + math.log(weight / total)
         for one, weight in zip(members, weights, strict=True)
-        if weight > 0
+        if weight / total > 0
     ]
     found: Array = logsumexp(np.stack(kept), axis=0)
     return found

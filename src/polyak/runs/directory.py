@@ -11,6 +11,7 @@ A run uses only a directory that is new, empty, or claimed by a run before, and 
 that have the names of its own.
 """
 
+import json
 import logging
 import os
 import platform
@@ -42,19 +43,37 @@ def check_usable(directory: Path, by_hydra: Collection[str] = WRITTEN_BY_HYDRA) 
     """Raise PolyakError where `directory` holds anything and no run has claimed it, so that no
     stranger's file is overwritten. `by_hydra` are the names that Hydra has put there for this run.
     """
-    if not directory.is_dir() or (directory / "claim.json").is_file():
+    if not directory.is_dir() or _is_claimed(directory):
         return
-    foreign = {path.name for path in directory.iterdir()} - {*by_hydra, ".lock"}
-    foreign = {name for name in foreign if not name.startswith(".claim.")}
-    written = directory / ".hydra" / "hydra.yaml"
-    if not foreign and written.is_file() and "polyak." not in written.read_text(errors="replace"):
-        foreign = {".hydra"}
+    there = {path.name for path in directory.iterdir() if not path.name.startswith(".claim.")}
+    foreign = there - {*by_hydra, ".lock"}
+    if not foreign and there - {".lock"} and not _written_for_us(directory):
+        foreign = there
     if foreign:
         shown = ", ".join(sorted(foreign)[:3]) + (", ..." if len(foreign) > 3 else "")
         raise PolyakError(
             f"{directory}: holds {shown}, and no run has claimed it; allowed: a new or empty "
             "directory, or one that a run has made"
         )
+
+
+def _is_claimed(directory: Path) -> bool:
+    """Whether a run's claim.json is in a directory, and not any other file of that name."""
+    try:
+        claim = json.loads((directory / "claim.json").read_text(encoding="utf-8"))
+        kinds = {"process": int, "host": str, "began": float}
+        return all(isinstance(claim[key], kind) for key, kind in kinds.items())
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return False
+
+
+def _written_for_us(directory: Path) -> bool:
+    """Whether Hydra has written into a directory for this project, or has only begun to."""
+    written = directory / ".hydra" / "hydra.yaml"
+    if directory.joinpath(".hydra").is_symlink() or not written.is_file():
+        return False
+    text = written.read_text(encoding="utf-8", errors="replace")
+    return not text or "_target_: polyak.config.sweep.Points" in text
 
 
 def check_same(directory: Path, config: Mapping[str, Any]) -> None:

@@ -32,9 +32,10 @@ def evaluate(weights: Path, evaluator: Evaluator, split: str) -> tuple[Scores, T
 
 
 def check_unused(directory: Path) -> None:
-    """Raise FileExistsError where a directory has scores already."""
-    if (directory / "scores.json").exists():
-        raise FileExistsError(f"{directory}: has scores already; name another --output")
+    """Raise FileExistsError where a directory has scores already, or a file of their names."""
+    for name in ("scores.json", "predictions.csv"):
+        if (directory / name).exists():
+            raise FileExistsError(f"{directory}: has a {name} already; name another --output")
 
 
 def write(

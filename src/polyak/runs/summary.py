@@ -10,7 +10,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_serializer
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from polyak import files
 from polyak.errors import PolyakError
@@ -20,8 +27,8 @@ NAME = "summary.json"
 Origin = Literal["trained", "resumed", "reused"]
 """How a run came by its trajectory."""
 Fraction = Annotated[float, Field(ge=0, le=1)]
-Epoch = Annotated[int, Field(ge=0)]
-Number = Annotated[int, Field(ge=1)]
+Epoch = Annotated[int, Field(ge=0, le=1_000_000)]
+Number = Annotated[int, Field(ge=1, le=2**40)]
 
 
 class Part(BaseModel):
@@ -83,8 +90,14 @@ class Window(Part):
     """The epochs [start, end) and their number."""
 
     start: Epoch
-    end: Number
+    end: Epoch
     count: Number
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.count != self.end - self.start:
+            raise ValueError(f"{self.count} epochs from {self.start} to {self.end}")
+        return self
 
     @property
     def epochs(self) -> range:
@@ -108,6 +121,12 @@ class Summary(Comparison):
     seconds: dict[str, Annotated[float, Field(ge=0)]]
     environment: dict[str, Any]
 
+    @model_validator(mode="after")
+    def _one_weight_per_epoch(self) -> Self:
+        if len(self.weights) != self.window.count:
+            raise ValueError(f"{len(self.weights)} weights for {self.window.count} epochs")
+        return self
+
     @property
     def epochs(self) -> int:
         """How many epochs were trained. Raises PolyakError where the configuration doesn't say."""
@@ -115,7 +134,7 @@ class Summary(Comparison):
             epochs = self.config["training"]["epochs"]
         except (KeyError, TypeError):
             epochs = None
-        if not isinstance(epochs, int) or epochs < self.window.end:
+        if not isinstance(epochs, int) or not self.window.end <= epochs <= 1_000_000:
             raise PolyakError(f"config.training.epochs = {epochs}: not the epochs of this run")
         return epochs
 

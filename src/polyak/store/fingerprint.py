@@ -23,7 +23,10 @@ def ingredients(recipe: Recipe, train: Split) -> dict[str, Any]:
     """What is hashed, as JSON values."""
     model = initial_model(recipe.model, recipe.seed)
     optimizer = recipe.optimizer(model.parameters())
-    parts = (model, optimizer, recipe.schedule)
+    classes = [type(part).__module__ for part in (model, optimizer, recipe.schedule)]
+    # A choice may be a function, whose result's class is another library's.
+    targets = [part["_target_"] for part in recipe.described.values() if "_target_" in part]
+    functions = [target.rpartition(".")[0] for target in targets]
     return {
         "training_split": train.digest(),
         **recipe.described,
@@ -32,7 +35,7 @@ def ingredients(recipe: Recipe, train: Split) -> dict[str, Any]:
         "precision": recipe.precision,
         "compiled": recipe.compiled,
         "seed": recipe.seed,
-        "code": code_digest([trainer.__name__, *(type(part).__module__ for part in parts)]),
+        "code": code_digest([trainer.__name__, *classes, *functions]),
     }
 
 

@@ -17,9 +17,9 @@ decides the weights, and store.json.
 """
 
 
-def check(store: Path) -> None:
+def check(store: Path, *, mark: bool = True) -> None:
     """Raise StoreError where `store` has trajectories of another format, and leave it as it is; an
-    empty or new one is marked with this format, where it can be written."""
+    empty or new one is marked with this format, unless `mark` is False."""
     path = store / "store.json"
     try:
         found = json.loads(path.read_text(encoding="utf-8"))["format"]
@@ -32,5 +32,5 @@ def check(store: Path) -> None:
             f"{store}: a store of format {found}, and this version reads {FORMAT}. Move it away, "
             "or give another paths.trajectories; runs keep their links to it"
         )
-    if found is None:
+    if found is None and mark:
         files.write_json(path, {"format": FORMAT})

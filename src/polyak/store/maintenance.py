@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 
 from polyak import files
 from polyak.errors import StoreError
+from polyak.store import format as store_format
 from polyak.store.manifest import Manifest
 from polyak.store.paths import TRAJECTORY
 
@@ -76,10 +77,11 @@ class Outcome:
 def chosen(store: Path, fingerprints: Collection[str] = ()) -> list[Entry]:
     """The trajectories of a store that have one of the `fingerprints`; without any, all.
 
-    Raises StoreError where there is no such store, or no such trajectory in it.
+    Raises StoreError where there is no such store, it has another format, or no such trajectory.
     """
     if not store.is_dir():
         raise StoreError(f"{store}: there is no such store")
+    store_format.check(store, mark=False)
     found = list(entries(store))
     unknown = set(fingerprints) - {entry.directory.name for entry in found}
     if unknown:

@@ -9,6 +9,7 @@ Nothing is pickled: tensors are stored as such, everything else as JSON.
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -40,6 +41,11 @@ def load(path: Path, optimizer: Optimizer) -> None:
         optimizer.load_state_dict(_with_tensors(stored.metadata["optimizer"], stored.tensors))
     except (KeyError, ValueError, TypeError) as error:
         raise CheckpointError(f"{path}: not this optimizer's state ({error})") from error
+    # Files are contiguous. Fused kernels pair memory, so a momentum must lie as its parameter does.
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                state[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def _without_tensors(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:

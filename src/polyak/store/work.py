@@ -105,8 +105,6 @@ class Work:
         images, labels = self.dataset.train.images, self.dataset.train.labels
         trainer = Trainer.begin(self.recipe, images.to(self.device), labels.to(self.device))
         if epoch:
-            ran_in = self.manifest.environment(epoch - 1)
-            environment.check_same(self.device, ran_in, str(self.directory))
             weights = checkpoint.load(paths.checkpoint(self.directory, epoch - 1))
             trainer.model.load_state_dict(weights.tensors)
             optimizer_state.load(paths.state(self.directory, epoch - 1), trainer.optimizer)
@@ -125,6 +123,8 @@ class Work:
         if manifest.diverged:
             raise DivergedError(manifest.diverged["reason"], epoch=manifest.diverged["epoch"])
         self._must_write(f"epoch {epoch} is not in it")
+        if epoch:
+            environment.check_same(self.device, manifest.environment(epoch - 1), str(directory))
         trainer = self.trainer
         if trainer is None or self.next_epoch != epoch:
             trainer = self._begin(epoch)
