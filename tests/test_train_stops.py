@@ -256,3 +256,10 @@ def test_a_strangers_folder_in_the_place_of_a_point_is_refused_before_hydra_writ
     elsewhere = train("--multirun", "name=s", "seed=0", "hydra.sweep.subdir=../mine")
     assert "hydra.sweep.subdir = ../mine: allowed: this project's own" in elsewhere.stderr
     assert not (tmp_path / "outputs" / "sweeps" / "mine").exists()
+
+
+@pytest.mark.parametrize("subdir", ["null", "settings"])
+def test_hydras_own_files_may_be_elsewhere(train, tmp_path, subdir):
+    done = train("name=mine", f"hydra.output_subdir={subdir}")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "outputs" / "runs" / "mine" / "summary.json").exists()

@@ -39,15 +39,16 @@ _ELSEWHERE = ("paths.", "name", "training.threads", "training.device", "dataset.
 """Keys of where a run had its files and what it ran on: not what it computed."""
 
 
-def check_usable(directory: Path, by_hydra: Collection[str] = WRITTEN_BY_HYDRA) -> None:
+def check_usable(directory: Path, by_hydra: Collection[str] | None = None) -> None:
     """Raise PolyakError where `directory` holds anything and no run has claimed it, so that no
-    stranger's file is overwritten. `by_hydra` are the names that Hydra has put there for this run.
+    stranger's file is overwritten. `by_hydra` are the names that Hydra has put there for this run;
+    None: it is still to write, and what is there of it must be from a run that was killed.
     """
     if not directory.is_dir() or _is_claimed(directory):
         return
     there = {path.name for path in directory.iterdir() if not path.name.startswith(".claim.")}
-    foreign = there - {*by_hydra, ".lock"}
-    if not foreign and there - {".lock"} and not _written_for_us(directory):
+    foreign = there - {*(by_hydra or WRITTEN_BY_HYDRA), ".lock"}
+    if by_hydra is None and there - {".lock"} and not _written_for_us(directory):
         foreign = there
     if foreign:
         shown = ", ".join(sorted(foreign)[:3]) + (", ..." if len(foreign) > 3 else "")
