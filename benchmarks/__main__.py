@@ -162,7 +162,9 @@ def report(turns: Turns, images: int, *, started: dict[str, float], quick: bool)
 
 Written by `make bench{"-quick" if quick else ""}`; don't edit.
 
-Machine: {processor()}, {torch.get_num_threads()} threads, {described["platform"]}; Python
+Machine: {processor()}, {torch.get_num_threads()} threads, {platform.system()} {
+        platform.machine()
+    }; Python
 {platform.python_version()}, torch {torch.__version__}; code {described["commit"]}. n = {
         count
     } turns of
