@@ -6,7 +6,6 @@ average.scores["test"].accuracy
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +96,7 @@ class _Validation:
     records: Sequence[EpochRecord]
     evaluator: Evaluator
 
-    @cached_property
+    @property
     def accuracies(self) -> Sequence[float]:
         return [record.scores["validation"].accuracy for record in self.records]
 

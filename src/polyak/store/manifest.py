@@ -167,14 +167,14 @@ class Manifest:
                 lines = [*noted, str(run.absolute())]
                 temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
-    def relink(self, path: Path) -> None:
-        """Give the runs that have an older version of a file the one that is there now."""
+    def relink(self, path: Path, epoch: int) -> None:
+        """Give the runs that have an older version of an epoch's file the one that is there now."""
         for run in self.runs():
             if path.parent.name == "checkpoints":
-                links = [run / "checkpoints" / path.name]
+                links = [paths.checkpoint(run, epoch)]
             else:
                 links = [
-                    run / "predictions" / split / path.name
+                    paths.predictions(run, split, epoch)
                     for split, key in _evaluation_keys(run).items()
                     if key == path.parent.name
                 ]

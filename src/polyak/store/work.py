@@ -83,7 +83,7 @@ class Work:
             if epoch in corrupted:
                 path = paths.checkpoint(self.directory, epoch)
                 checkpoint.save(path, trainer.model.state_dict(), {"epoch": epoch})
-                manifest.relink(path)
+                manifest.relink(path, epoch)
         if last == manifest.trained - 1:
             self._save_state(trainer, last)
         manifest.write()
@@ -160,7 +160,7 @@ class Work:
         if not self.manifest.intact(path):
             self._must_write(f"epoch {epoch} is not evaluated on this {split} split")
             self._evaluate(self._model_of(epoch), split, path)
-            self.manifest.relink(path)
+            self.manifest.relink(path, epoch)
             self.manifest.write()
         return _scores(path, self.manifest.sha256(path), self.dataset.evaluated[split].labels)
 
