@@ -217,14 +217,14 @@ def test_gradients_hooks_and_settings_stay():
     model(images(4)[0]).sum().backward()
     gradients = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
     model.features[0].weight.requires_grad_(False)
-    model.features[1].register_forward_hook(lambda *_: calls.append(1))
+    model.features[1].register_forward_hook(lambda *call: calls.append(call[-1].requires_grad))
     model.features[1].forward = partial(nn.BatchNorm2d.forward, model.features[1])
     before = snapshot(model)
     refresh(model, images(4, 5))
     after = snapshot(model)
     assert before.pop("gradients").keys() == after.pop("gradients").keys()
     assert after == before
-    assert len(calls) == 2
+    assert calls == [False, False]
     assert all(torch.equal(model.get_parameter(name).grad, g) for name, g in gradients.items())
 
 
@@ -259,12 +259,28 @@ def test_update_bn_wipes_such_layers():
 def test_layers_in_evaluation_mode_within_a_model_in_training_mode_keep_theirs():
     model = net()
     model.features.eval()
-    before = running(model)
+    before, modes = running(model), [one.training for one in model.modules()]
     refresh(model, images(5))
+    assert [one.training for one in model.modules()] == modes
     kept = [name for name, values in running(model).items() if torch.equal(values, before[name])]
     assert kept == [name for name in before if not name.startswith("head")]
     refresh(model.eval(), images(5))  # nothing tells them apart here
     assert not torch.equal(model.features[1].running_mean, before["features.1.running_mean"])
+
+
+class Merging(nn.Sequential):
+    """Does more in `train` than set modes."""
+
+    def train(self, mode=True):
+        self.merged = not mode
+        return super().train(mode)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_train_of_the_models_own_is_undone_by_itself(training):
+    model = Merging(nn.BatchNorm2d(3)).train(training)
+    refresh(model, images(5))
+    assert model.merged is not training
 
 
 def test_layers_whose_parameters_do_not_train_are_refreshed():
@@ -304,7 +320,7 @@ def test_instance_norm_has_the_mean_over_instances():
     torch.testing.assert_close(layer.running_mean.double(), values.mean((0, 2)), rtol=1e-6, atol=0)
     torch.testing.assert_close(layer.running_var.double(), values.var(2).mean(0), rtol=1e-6, atol=0)
     alone = deepcopy(layer)
-    refresh(alone, torch.cat(batches))  # images without a batch dimension
+    refresh(alone, [*batches[0], batches[1]])  # the first two without a batch dimension
     torch.testing.assert_close(alone.running_var, layer.running_var)
 
 
@@ -363,6 +379,15 @@ def test_in_16_bits_statistics_are_pooled_in_float64_and_rounded_once(dtype, nor
         assert torch.equal(ours, round_once(wanted, dtype))
 
 
+def test_rounding_once_tells_what_lies_just_beside_a_tie():
+    """The mean is 1 + 2**-8, a tie in bfloat16, and 2**-26, which float32 can't see."""
+    just_above = [2.0] * 4 + [2**-5, 2**-20, 0, 0]  # its mean: 1 + 2**-8 + 2**-23
+    layer = nn.BatchNorm1d(1).bfloat16()
+    batches = [[1.0] * 28, [1 + 2**-7] * 28, just_above]
+    refresh(layer, [torch.tensor(one, dtype=torch.bfloat16)[:, None] for one in batches])
+    assert layer.running_mean.item() == 1 + 2**-7
+
+
 def test_in_autocast_statistics_are_of_what_a_layer_gets():
     model, seen = net(), []
     hook = model.features[5].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
@@ -376,19 +401,27 @@ def test_in_autocast_statistics_are_of_what_a_layer_gets():
     )
 
 
+def compiled(compilations, graph, _):
+    compilations.append(graph)
+    return graph.forward
+
+
 @pytest.mark.parametrize("wrap", [nn.DataParallel, torch.compile, nn.Module.compile])
 def test_a_wrapped_or_compiled_model_is_its_model(wrap):
     model = net()
     plain = deepcopy(model)
-    options = {} if wrap is nn.DataParallel else {"backend": "eager"}
+    compilations = []
+    options = {} if wrap is nn.DataParallel else {"backend": partial(compiled, compilations)}
     wrapped = wrap(model, **options)
     if wrapped is None:  # compiled in place
         wrapped = model
     if options:
         wrapped(images(4)[0])  # compiled now, without what refresh sets
         plain(images(4)[0])
-    before = snapshot(model)
+    before, count = snapshot(model), len(compilations)
     refresh(wrapped, images(7, 4))
+    assert len(compilations) == count
+    assert bool(count) == bool(options)
     refresh(plain, images(7, 4))
     assert same(running(model), running(plain))
     assert snapshot(model) == before
@@ -404,16 +437,19 @@ def process_group():
 
 
 @pytest.mark.usefixtures("process_group")
-def test_in_a_process_group_it_talks_to_no_other_process():
+def test_in_a_process_group_it_talks_to_no_other_process(monkeypatch):
     model = net(nn.SyncBatchNorm)
     with pytest.raises(ValueError, match="SyncBatchNorm expected input tensor to be on GPU"):
         model(images(4)[0])
     wanted = reference(net(), images(7, 4))
     refresh(model, images(7, 4))
     check(model, wanted)
-    parallel = nn.parallel.DistributedDataParallel(net())
-    refresh(parallel, images(7, 4))
-    check(parallel.module, wanted)
+    for wrap in (nn.parallel.DistributedDataParallel, nn.DataParallel):
+        monkeypatch.setattr(wrap, "forward", lambda *_: pytest.fail("talks to others"))
+        parallel = wrap(net())
+        refresh(parallel, images(7, 4))
+        check(parallel.module, wanted)
+        assert "forward" not in vars(parallel)
 
 
 def test_the_names_of_statistics():
