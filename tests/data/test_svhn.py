@@ -14,7 +14,7 @@ import torch
 from scipy.io import savemat
 from torchvision.datasets import SVHN
 
-from polyak.data import svhn
+from polyak.data import download, svhn
 from polyak.errors import DataError
 
 NAMES = {"train": "train_32x32.mat", "test": "test_32x32.mat"}
@@ -217,8 +217,8 @@ def test_no_server_is_a_data_error_that_says_what_to_do(site, folder, monkeypatc
 
 
 def test_a_server_that_never_answers_is_out_of_reach(site, folder, monkeypatch):
-    usual = svhn.SILENT_SECONDS
-    monkeypatch.setattr(svhn, "SILENT_SECONDS", 0.1)
+    usual = download.SILENT_SECONDS
+    monkeypatch.setattr(download, "SILENT_SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         offer(monkeypatch, site, silent.getsockname()[1])
         began = time.monotonic()
