@@ -16,8 +16,8 @@ from pydantic import AfterValidator, Field, PlainValidator
 from pydantic import ValidationInfo as Info
 
 __all__ = [
-    *("Count", "CountOrShare", "Decay", "Directory", "Exponent", "File", "LearningRate"),
-    *("NotNegative", "Positive", "PositiveShare", "Seed", "Share", "Weights"),
+    *("Count", "CountOrShare", "Decay", "Directory", "Dropout", "Exponent", "File"),
+    *("LearningRate", "NotNegative", "Positive", "PositiveShare", "Seed", "Share", "Weights"),
 ]
 
 LARGEST = 1e30
@@ -29,6 +29,7 @@ Positive = Annotated[float, Field(gt=0)]
 LearningRate = Annotated[float, Field(gt=0, le=LARGEST)]
 NotNegative = Annotated[float, Field(ge=0, le=LARGEST)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
+Dropout = Annotated[float, Field(ge=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 PositiveShare = Annotated[float, Field(gt=0, le=1)]
 Exponent = Annotated[float, Field(ge=0, le=100)]
