@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from polyak.errors import ConfigError
-from polyak.models.names import unknown
+from polyak.models.refusals import unfit, unknown
 from polyak.parameters import Count
 
 
@@ -42,7 +42,6 @@ def classifier(
     described = timm.models.get_pretrained_cfg(name)
     if described is not None and described.fixed_input_size:
         options["img_size"] = (height, width)
-    images = f"model.name = {name}: can't take images of {[channels, height, width]} (C, H, W)"
     try:
         model: nn.Module = timm.create_model(
             name, pretrained=False, num_classes=classes, in_chans=channels, **options
@@ -54,10 +53,10 @@ def classifier(
             f"model.patch_size = {patch_size}: {name} has no patches; allowed: null"
         ) from error
     except (AssertionError, ArithmeticError, RuntimeError, ValueError) as error:
-        raise ConfigError(f"{images}: {error}") from error
+        raise unfit(name, input_shape, error) from error
     patches = getattr(model, "patch_embed", None)
     if isinstance(patches, PatchEmbed) and not patches.dynamic_img_pad:
         down, across = patches.patch_size
         if height % down or width % across:  # what is left over would be ignored
-            raise ConfigError(f"{images}: its patches are {down}x{across}, and must fill them")
+            raise unfit(name, input_shape, f"patches of {down}x{across} don't fill them")
     return model

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torchvision import models
 
 from polyak.errors import ConfigError
-from polyak.models.names import unknown
+from polyak.models.refusals import unfit, unknown
 
 
 def classifier(
@@ -40,22 +40,18 @@ def classifier(
             name, weights=None, num_classes=classes, **_options(name, input_shape)
         )
     except (AssertionError, ValueError) as error:
-        raise ConfigError(
-            f"model.name = {name}: can't take images of {list(input_shape)} (C, H, W): {error}"
-        ) from error
+        raise unfit(name, input_shape, error) from error
     family = _FAMILIES.get(type(model).__name__)
     if stem == "small":
         if family is None or not family.small:
             raise ConfigError(
-                f"model.stem = small: not known for model.name = {name}; allowed: paper, or "
-                f"one of {', '.join(key for key, one in _FAMILIES.items() if one.small)}"
+                f"model.stem = small: not known for model.name = {name}; allowed: paper, or small "
+                f"with {', '.join(key for key, one in _FAMILIES.items() if one.small)}"
             )
         _make_small(model, family, input_shape[0])
     elif input_shape[0] != 3:
         if family is None:
-            raise ConfigError(
-                f"model.name = {name}: takes images of 3 channels; these have {input_shape[0]}"
-            )
+            raise unfit(name, input_shape, "they must have 3 channels")
         _replace_first(model, family, in_channels=input_shape[0])
     return model
 
@@ -69,7 +65,7 @@ def _options(name: str, input_shape: Sequence[int]) -> dict[str, Any]:
         return {"input_size": (height, width)}
     if name.startswith("vit_"):
         if height != width:
-            raise ValueError("it takes square ones")
+            raise ValueError("they must be square")
         return {"image_size": height}
     return {}
 
