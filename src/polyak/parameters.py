@@ -16,8 +16,9 @@ from pydantic import AfterValidator, Field, PlainValidator
 from pydantic import ValidationInfo as Info
 
 __all__ = [
-    *("Byte", "Count", "CountOrShare", "Decay", "Directory", "Epoch", "Exponent", "File"),
-    *("LearningRate", "NotNegative", "Positive", "PositiveShare", "Seed", "Share", "Weights"),
+    *("Byte", "Count", "CountOrShare", "Decay", "Directory", "Dropout", "Epoch", "Exponent"),
+    *("File", "LearningRate", "NotNegative", "Positive", "PositiveShare", "Seed", "Share"),
+    "Weights",
 ]
 
 LARGEST = 1e30
@@ -31,6 +32,7 @@ Positive = Annotated[float, Field(gt=0)]
 LearningRate = Annotated[float, Field(gt=0, le=LARGEST)]
 NotNegative = Annotated[float, Field(ge=0, le=LARGEST)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
+Dropout = Annotated[float, Field(ge=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 PositiveShare = Annotated[float, Field(gt=0, le=1)]
 Exponent = Annotated[float, Field(ge=0, le=100)]

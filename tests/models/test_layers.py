@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from polyak.models.layers import Flatten
+from polyak.models.layers import Flatten, he_normal
 
 
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
@@ -28,3 +28,17 @@ def test_flatten_takes_what_is_flat():
     values = torch.randn(4, 3, requires_grad=True)
     Flatten()(values).sum().backward()
     assert torch.equal(values.grad, torch.ones(4, 3))
+
+
+def test_he_normal_is_by_kernel_and_channels_out_and_touches_no_other_layer():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(16, 100, 3), nn.BatchNorm2d(100), nn.Linear(4, 4))
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    he_normal(model)
+    weight = model[0].weight
+    assert weight.std().item() == pytest.approx((2 / (3 * 3 * 100)) ** 0.5, rel=0.03)
+    assert weight.mean().item() == pytest.approx(0, abs=0.002)
+    assert weight.abs().max() > 3 * weight.std()  # no uniform one
+    assert not model[0].bias.any()
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, before[name]) != name.startswith("0."), name

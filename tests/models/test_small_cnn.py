@@ -1,9 +1,11 @@
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from benchmarks.article import ArticleCNN
 from polyak.models.small_cnn import SmallCNN
+from tests.models.networks import lived_in, norm
 
 
 def make(**options):
@@ -56,3 +58,48 @@ def test_widths_can_be_chosen():
     assert shapes[0] == (4, 3, 3, 3)
     assert shapes[2] == (8, 4, 3, 3)
     assert shapes[4] == (5, 8 * 16 * 16)
+
+
+def test_batch_norm_follows_each_convolution_in_place_of_its_bias():
+    model = lived_in(make(batch_norm=True))
+    state = model.state_dict()
+    images = torch.randn(4, 3, 32, 32)
+    values = F.conv2d(images, state["features.0.weight"], padding=1)
+    values = norm(values, state, "features.1").relu()
+    values = F.conv2d(values, state["features.3.weight"], padding=1)
+    values = F.max_pool2d(norm(values, state, "features.4").relu(), 2).flatten(1)
+    values = F.linear(values, state["classifier.1.weight"], state["classifier.1.bias"]).relu()
+    values = F.linear(values, state["classifier.3.weight"], state["classifier.3.bias"])
+    torch.testing.assert_close(model(images), values, rtol=1e-4, atol=1e-5)
+    assert not {"features.0.bias", "features.3.bias"} & set(state)
+
+
+def test_without_batch_norm_it_is_the_class_that_has_none():
+    """To the last bit: names, the generator's draws, outputs and gradients."""
+    torch.manual_seed(0)
+    ours, drawn = SmallCNN((3, 32, 32), 10), torch.rand(1)
+    torch.manual_seed(0)
+    plain = nn.ModuleDict(
+        {
+            "features": nn.Sequential(
+                nn.Conv2d(3, 32, 3, padding=1),
+                nn.ReLU(),
+                nn.Conv2d(32, 64, 3, padding=1),
+                nn.MaxPool2d(2),
+                nn.ReLU(),
+            ),
+            "classifier": nn.Sequential(
+                nn.Flatten(), nn.Linear(64 * 16 * 16, 256), nn.ReLU(), nn.Linear(256, 10)
+            ),
+        }
+    )
+    assert torch.equal(drawn, torch.rand(1))
+    assert list(ours.state_dict()) == list(plain.state_dict())
+    images = torch.randn(8, 3, 32, 32)
+    outputs = ours(images), plain["classifier"](plain["features"](images))
+    assert torch.equal(*outputs)
+    for one in outputs:
+        one.logsumexp(1).sum().backward()
+    for name, parameter in ours.named_parameters():
+        assert torch.equal(parameter, plain.get_parameter(name)), name
+        assert torch.equal(parameter.grad, plain.get_parameter(name).grad), name
