@@ -16,14 +16,16 @@ from pydantic import AfterValidator, Field, PlainValidator
 from pydantic import ValidationInfo as Info
 
 __all__ = [
-    *("Count", "CountOrShare", "Decay", "Directory", "Exponent", "File", "LearningRate"),
-    *("NotNegative", "Positive", "PositiveShare", "Seed", "Share", "Weights"),
+    *("Byte", "Count", "CountOrShare", "Decay", "Directory", "Epoch", "Exponent", "File"),
+    *("LearningRate", "NotNegative", "Positive", "PositiveShare", "Seed", "Share", "Weights"),
 ]
 
 LARGEST = 1e30
 """torch refuses what float32 can't hold."""
 
+Byte = Annotated[int, Field(ge=0, le=255)]
 Count = Annotated[int, Field(ge=1)]
+Epoch = Annotated[int, Field(ge=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Positive = Annotated[float, Field(gt=0)]
 LearningRate = Annotated[float, Field(gt=0, le=LARGEST)]
