@@ -1,7 +1,7 @@
 """Random numbers, crops and flips: what several augmentations share.
 
-    drawn = draw(len(images), (9, 9, 2), generator)   # of top, left and flipped
-    crop(images, 4, *drawn.unbind(1))
+drawn = draw(len(images), (9, 9, 2), generator)   # of top, left and flipped
+crop(images, 4, *drawn.unbind(1))
 """
 
 from collections.abc import Sequence

@@ -34,11 +34,11 @@ class Cutout:
 
     def apply(self, images: Tensor, drawn: Tensor) -> Tensor:
         top, left, flipped, row, column = drawn.unbind(1)
-        images = crops.crop(images, self.pad, top, left, flipped)
+        cropped = crops.crop(images, self.pad, top, left, flipped)
         height, width = images.shape[2:]
         rows, columns = self._covered(row, height), self._covered(column, width)
         hole = rows[:, None, :, None] & columns[:, None, None, :]
-        return images.masked_fill(hole, self.fill)
+        return cropped.masked_fill_(hole, self.fill)  # a new tensor, which may be changed
 
     def _covered(self, centre: Tensor, length: int) -> Tensor:
         """bool [B, length]: the rows, or columns, that squares with these centres [B] cover."""
