@@ -10,5 +10,5 @@ class Constant:
 
     depends_on_epochs: ClassVar[bool] = False
 
-    def factor(self, epoch: int, epochs: int) -> float:
+    def factor(self, epoch: float, epochs: int) -> float:
         return 1.0
