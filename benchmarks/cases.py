@@ -9,6 +9,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,11 +19,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import article
 from polyak import allocator
-from polyak.evaluation.logits import logits
+from polyak.evaluation.logits import Inference, logits
 from polyak.evaluation.scores import scores
 from polyak.models.initial import initial_model
 from polyak.models.small_cnn import SmallCNN
 from polyak.training.epoch import train_epoch
+from polyak.training.recipe import Recipe
 from polyak.training.schedules.constant import Constant
 from polyak.training.trainer import Trainer
 
@@ -53,18 +55,11 @@ def article_training() -> Callable[[Tensor, Tensor], object]:
 def our_training(precision: str) -> Callable[[Tensor, Tensor], object]:
     """An epoch of this project's loop."""
     model = small_cnn()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.001, momentum=0.9)
+    factory = partial(torch.optim.SGD, lr=0.001, momentum=0.9)
+    recipe = Recipe(lambda: model, factory, Constant(), BATCH_SIZE, seed=0, precision=precision)
+    optimizer = factory(model.parameters())
     return lambda images, labels: train_epoch(
-        Trainer(
-            model,
-            optimizer,
-            Constant(),
-            images,
-            labels,
-            seed=0,
-            batch_size=BATCH_SIZE,
-            precision=precision,
-        ),
+        Trainer(model, optimizer, recipe, images, labels),
         epoch=0,
     )
 
@@ -90,7 +85,7 @@ def our_evaluation(precision: str) -> Callable[[Tensor, Tensor], object]:
     def run(images: Tensor, labels: Tensor) -> None:
         for state in states:
             model.load_state_dict(state)
-            scores(logits(model, images, precision=precision).numpy(), labels.numpy())
+            scores(logits(model, images, Inference(precision)).numpy(), labels.numpy())
 
     return run
 

@@ -75,7 +75,8 @@ def complete(
     """The run of a checked configuration, step by step."""
     # Imported here, since --help and wrong values need not wait for torch.
     from polyak.config.build import build
-    from polyak.runs import average, comparison, figures, metrics, records, training
+    from polyak.runs import comparison, figures, metrics, records, training
+    from polyak.runs.average import Averager, ensemble_scores
     from polyak.runs.summary import Summary, Window
     from polyak.store import environment
 
@@ -87,19 +88,22 @@ def complete(
         epochs = training.train(run, job.trajectory, job.keys, config.training.epochs, job.device)
 
     with this.stage("averaging"):
-        averaged = average.average_window(
-            run, window, config.scheme, epochs, job.evaluator(), running=config.averaging.running
+        averager = Averager(run, epochs, job.evaluator(), job.batch_norm)
+        averaged = averager.average(
+            window, config.scheme, config.method, running=config.averaging.running
         )
+        refreshed = averager.last_refreshed(window)
+    this.part("batch_norm", of="averaging", seconds=job.batch_norm.seconds)
 
     with this.stage("ensemble"):
-        ensemble = average.ensemble_scores(run, job.data.evaluated, window, averaged.weights)
+        ensemble = ensemble_scores(run, job.data.evaluated, window, averaged.weights)
 
     with this.stage("recording"):
         metrics.write_metrics(run / "metrics.csv", epochs, averaged.growth)
         records.save_labels(run, job.data)
         averaged.save(run)
 
-    compared = comparison.compare(epochs, window, averaged.scores, ensemble)
+    compared = comparison.compare(epochs, window, averaged.scores, ensemble, refreshed)
     with this.stage("figures"):
         figures.draw(run / "figures", job.title, epochs, window, compared.results, job.data)
 
@@ -111,8 +115,8 @@ def complete(
             fingerprint=job.trajectory.fingerprint,
             training_split=job.trajectory.ingredients["training_split"],
             evaluation_keys=dict(job.keys),
-            window=Window(start=window.start, end=window.stop, count=len(window)),
-            scheme=config.scheme.description,
+            window=Window.of(window),
+            scheme=config.method,
             weights=list(averaged.weights),
             results=compared.results,
             gains=compared.gains,

@@ -7,8 +7,11 @@ import os
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from polyak.models.small_cnn import SmallCNN
+from polyak.training.recipe import Recipe
+from polyak.training.schedules.constant import Constant
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -38,6 +41,19 @@ def learnable(count: int, seed: int, side: int = 8, classes: int = 10) -> dict[s
 def network() -> SmallCNN:
     """That of experiment=smoke, for those images."""
     return SmallCNN((3, 8, 8), 10, channels=(4, 8), hidden=16)
+
+
+def make_recipe(**changed) -> Recipe:
+    """One for that network."""
+    values = {
+        "model": network,
+        "optimizer": lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.9),
+        "schedule": Constant(),
+        "batch_size": 32,
+        "seed": 0,
+        "described": {"model": {"_target_": "small"}, "optimizer": {"lr": 0.1}},
+    }
+    return Recipe(**values | changed)
 
 
 def overrides(arrays: Path | None, outputs: Path) -> list[str]:

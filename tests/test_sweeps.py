@@ -51,7 +51,8 @@ def test_points_are_named_by_what_is_swept_and_each_is_complete(swept):
         predictions = {path.name for path in (directory / "predictions" / "test").iterdir()}
         assert predictions == epochs | {"average.safetensors", "labels.safetensors"}
         start = int(directory.name.partition(",")[0].removeprefix("averaging.start="))
-        assert summary_of(directory)["window"] == {"start": start, "end": 4, "count": 4 - start}
+        wanted = {"start": start, "end": 4, "stride": 1, "count": 4 - start}
+        assert summary_of(directory)["window"] == wanted
 
 
 def test_the_points_that_a_sweep_expects_are_those_it_makes(swept):

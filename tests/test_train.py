@@ -11,7 +11,7 @@ import torch
 from benchmarks import article
 from benchmarks.article import ArticleCNN
 from polyak.averaging.mean import mean_of_files
-from polyak.evaluation.logits import logits
+from polyak.evaluation.logits import Inference, logits
 from polyak.evaluation.scores import scores as scores_of
 from polyak.runs.metrics import COLUMNS
 from polyak.weights import checkpoint
@@ -87,7 +87,7 @@ def test_summary_metrics_and_predictions_tell_the_same_story(finished, arrays):
     model = network()
     model.load_state_dict(checkpoint.load(directory / "averaged.safetensors").tensors)
     images = torch.from_numpy(np.load(arrays / "test.npz")["images"]).permute(0, 3, 1, 2)
-    found = logits(model, images.contiguous(), precision="fp32")
+    found = logits(model, images.contiguous(), Inference())
     predictions = directory / "predictions" / "test"
     labels = checkpoint.load(predictions / "labels.safetensors").tensors
     assert torch.equal(
@@ -104,7 +104,7 @@ def test_summary_metrics_and_predictions_tell_the_same_story(finished, arrays):
     assert results["best_by_validation"]["epoch"] == best
     assert results["best_by_test_oracle"]["test"]["accuracy"] == metrics["test_accuracy"].max()
     assert summary["gains"]["over_last"]["test"] == accuracy - window.iloc[-1]
-    assert summary["window"] == {"start": 1, "end": 4, "count": 3}
+    assert summary["window"] == {"start": 1, "end": 4, "stride": 1, "count": 3}
 
 
 def test_summary_says_all_that_the_design_lists(finished):
@@ -131,7 +131,7 @@ def test_the_running_average_is_that_of_each_window(finished):
     labels = checkpoint.load(directory / "predictions/validation/labels.safetensors").tensors
     source = np.load(metrics_source(directory))["images"][labels["image_ids"].numpy()]
     images = torch.from_numpy(source).permute(0, 3, 1, 2).contiguous()
-    found = logits(model, images, precision="fp32")
+    found = logits(model, images, Inference())
     scores = scores_of(found.numpy(), labels["labels"].numpy())
     assert metrics["average_val_accuracy"][2] == scores.accuracy
 

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from analysis.read.directories import AnalysisError
+from polyak.naming import name_of
 from polyak.runs.summary import Result, Summary, flat
 
 WHOLE_NUMBERS = (
-    *("seed", "epochs", "start", "end", "count"),
+    *("seed", "epochs", "start", "end", "stride", "count"),
     *("train_images", "validation_images", "test_images"),
     *("last_epoch", "best_by_validation_epoch", "best_by_test_oracle_epoch"),
 )
@@ -27,9 +28,7 @@ def configured(config: Mapping[str, Any]) -> dict[str, Any]:
     epochs = _whole(config["training"]["epochs"])
     end = config["averaging"]["end"]
     return {
-        "model": config["model"]["_target_"].rpartition(".")[2],
-        "optimizer": config["optimizer"]["_target_"].rpartition(".")[2],
-        "schedule": config["schedule"]["_target_"].rpartition(".")[2],
+        **{part: name_of(config[part]) for part in ("model", "optimizer", "schedule")},
         "learning_rate": float(rate) if _finite(rate := config["optimizer"]["lr"]) else None,
         "seed": _whole(config["seed"]),
         "epochs": epochs,

@@ -43,6 +43,7 @@ def windows(given: argparse.Namespace) -> int:
             path,
             partial(paths.checkpoint, given.run),
             evaluator,
+            run.job.batch_norm,
             wanted,
             spent=spent,
             on_window=bar.update,
@@ -85,11 +86,16 @@ def average(given: argparse.Namespace) -> int:
         raise ValueError(f"{given.output}: allowed: a name that ends in .safetensors")
     scheme = _scheme(given)
     weights = list(scheme.weights(range(len(given.files))))
-    average_files(given.output, given.files, weights, {"scheme": scheme.name})
+    stale = average_files(given.output, given.files, weights, {"scheme": scheme.name})
     total = math.fsum(weights)
     for path, weight in zip(given.files, weights, strict=True):
         print(f"{weight / total:8.4f}  {path}")
     print(given.output)
+    if stale:
+        print(
+            f"{stale} and other statistics of batch norm were averaged like weights; `score` "
+            "computes them anew for this file, and docs/batch_norm.md shows the function"
+        )
     return 0
 
 
@@ -136,11 +142,14 @@ def score(given: argparse.Namespace) -> int:
     directory = given.output or Path(config.paths.outputs, "scores", now)
     scores.check_unused(directory)
     job = run.job if run else build(config, in_sweep=True)
-    data = job.data
-    found, logits = scores.evaluate(given.weights, job.evaluator([given.split]), given.split)
+    data, evaluator = job.data, job.evaluator([given.split])
+    wanted = {"auto": None, "refresh": True, "keep": False}[given.batch_norm]
+    found, logits, refreshed = scores.evaluate(
+        given.weights, evaluator, given.split, job.batch_norm, refresh=wanted
+    )
     what = {"weights": given.weights, "data": data, "split": given.split, "scores": found}
-    scores.write(directory, **what, logits=logits)
-    print(f"{scores.report(**what)}\n{directory}")
+    scores.write(directory, **what, logits=logits, refreshed=refreshed)
+    print(f"{scores.report(**what, refreshed=refreshed)}\n{directory}")
     return 0
 
 

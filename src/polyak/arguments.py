@@ -124,6 +124,12 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("more", nargs="*", metavar="OVERRIDE", help="as for train.py: dataset=...")
     score.add_argument("--run", type=Path, help="a finished run, for its model and data")
     score.add_argument("--split", default="test", help="test (default), validation or train")
+    score.add_argument(
+        "--batch-norm",
+        choices=["auto", "refresh", "keep"],
+        default="auto",
+        help="compute its statistics on the training images; auto: of a file that `average` made",
+    )
     score.add_argument("--output", type=Path, metavar="DIR", help="default: outputs/scores/<time>")
 
     store = command("store", STORE)

@@ -17,8 +17,8 @@ from pydantic import ValidationInfo as Info
 
 __all__ = [
     *("Byte", "Count", "CountOrShare", "Decay", "Directory", "Dropout", "Epoch", "Exponent"),
-    *("File", "LearningRate", "NotNegative", "Positive", "PositiveShare", "Seed", "Share"),
-    "Weights",
+    *("File", "LearningRate", "Mean", "NotNegative", "Positive", "PositiveShare", "Seed", "Share"),
+    *("StandardDeviation", "Weights"),
 ]
 
 LARGEST = 1e30
@@ -36,6 +36,8 @@ Dropout = Annotated[float, Field(ge=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 PositiveShare = Annotated[float, Field(gt=0, le=1)]
 Exponent = Annotated[float, Field(ge=0, le=100)]
+Mean = Annotated[float, Field(ge=-1000, le=1000)]
+StandardDeviation = Annotated[float, Field(ge=1e-6, le=1000)]
 
 
 def _absolute(path: str, info: Info) -> str:

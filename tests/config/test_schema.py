@@ -32,7 +32,7 @@ def test_the_articles_values_are_the_defaults():
     assert (config.optimizer.nesterov, config.optimizer.weight_decay) == (False, 0.0)
     assert config.schedule.target == "polyak.training.schedules.constant.Constant"
     values = tuple(config.training.model_dump().values())
-    assert values == (20, 128, "fp32", False, "auto", None)
+    assert values == (20, 128, False, 0.0, None, "all", None, "fp32", False, "auto", None)
     assert config.window == range(10, 20)
     assert config.averaging.scheme.target == "polyak.averaging.schemes.uniform.Uniform"
     assert config.dataset.validation == 0
@@ -56,6 +56,7 @@ def test_every_choice_in_conf_is_a_whole_config(choice, arrays):
     files = [f"dataset.train={arrays}/train.npz", f"dataset.test={arrays}/test.npz"]
     needed = {
         "dataset=arrays": files,
+        "dataset=folder": ["dataset.train=a", "dataset.test=b"],
         "averaging=explicit": ["averaging.start=18", "averaging.scheme.values=[0.5,0.5]"],
         "averaging=greedy": ["dataset.validation=0.1"],
     }
@@ -193,10 +194,10 @@ def test_a_class_of_torch_is_a_choice_without_code_of_ours():
 def test_every_choice_has_a_yaml_and_every_yaml_a_choice(group):
     """A YAML alone may name a class of torch.optim."""
     folder = ROOT / "conf" / ("averaging" if group == "scheme" else group)
-    assert set(choices.listed(group)) <= {path.stem for path in folder.glob("*.yaml")}
-    for path in folder.glob("*.yaml"):
-        values = OmegaConf.load(path)
-        target = (values.get("scheme") or values)["_target_"]
+    chosen = [OmegaConf.load(path) for path in folder.glob("*.yaml")]
+    targets = {(values.get("scheme") or values)["_target_"] for values in chosen}
+    assert set(choices.listed(group).values()) <= targets
+    for target in targets:
         assert issubclass(choices.check(group, target), choices.Choice)
 
 

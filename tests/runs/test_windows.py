@@ -12,7 +12,7 @@ from polyak.__main__ import main
 from polyak.averaging.mean import mean_of_files
 from polyak.config.finished import FinishedRun
 from polyak.errors import PolyakError
-from polyak.evaluation.logits import logits
+from polyak.evaluation.logits import Inference, logits
 from polyak.evaluation.scores import scores
 from polyak.runs import window_report, windows
 from polyak.store import paths
@@ -38,7 +38,7 @@ def test_a_windows_average_is_the_streamed_one_bit_for_bit(directory, table, sta
     model = network()
     model.load_state_dict(average.tensors)
     for split, data in FinishedRun(directory).job.data.evaluated.items():
-        found = logits(model, data.images, precision="fp32")
+        found = logits(model, data.images, Inference())
         wanted = scores(found.numpy(), data.labels.numpy())
         row = table[(table["start"] == start) & (table["end"] == end) & (table["split"] == split)]
         assert row["loss"].item() == wanted.loss
@@ -48,10 +48,11 @@ def test_a_windows_average_is_the_streamed_one_bit_for_bit(directory, table, sta
 def test_interrupted_it_continues_where_it_was(directory, table, tmp_path):
     run, path = FinishedRun(directory), tmp_path / "windows.csv"
     evaluator, wanted = run.job.evaluator(), windows.windows(range(5), range(1, 6))
+    batch_norm = run.job.batch_norm
 
     def complete(on_window):
         checkpoint_of = partial(paths.checkpoint, directory)
-        windows.complete(path, checkpoint_of, evaluator, wanted, on_window=on_window)
+        windows.complete(path, checkpoint_of, evaluator, batch_norm, wanted, on_window=on_window)
 
     def interrupt():
         if len(path.read_text().splitlines()) > 10:

@@ -13,7 +13,7 @@ from polyak import files
 from polyak.data import arrays as arrays_module
 from polyak.data.dataset import split
 from polyak.errors import StoreError
-from polyak.evaluation.logits import logits
+from polyak.evaluation.logits import Inference, logits
 from polyak.store import paths, work
 from polyak.store import trajectory as trajectory_module
 from polyak.store.manifest import Manifest
@@ -225,7 +225,7 @@ def test_evaluating_alone_does_not_disturb_the_training_that_follows(tmp_path, d
         )
     model = make_recipe().model()
     model.load_state_dict(checkpoint.load(paths.checkpoint(whole.directory, 0)).tensors)
-    found = logits(model, fewer.test.images, precision="fp32")
+    found = logits(model, fewer.test.images, Inference())
     stored = checkpoint.load(paths.logits(continued.directory, keys_of(fewer)["test"], 0)).tensors[
         "logits"
     ]

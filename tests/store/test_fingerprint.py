@@ -45,16 +45,22 @@ def edited(tmp_path):
 
 
 DECIDES = [
-    ("training/trainer.py", "self.planned_epochs or epoch + 1", "self.planned_epochs or epoch"),
+    (
+        "training/trainer.py",
+        "self.recipe.planned_epochs or epoch + 1",
+        "self.recipe.planned_epochs or epoch",
+    ),
     ("training/trainer.py", "* factor", "* factor * 2"),
     ("training/trainer.py", "set_learning_rate(self.optimizer, factor)", "pass"),
     ("training/trainer.py", "        self.model.train()\n", ""),
-    ("training/trainer.py", "torch.manual_seed(epoch_seed(self.seed, epoch))", "pass"),
-    ("training/trainer.py", "order.split(self.batch_size)", "order.split(self.batch_size + 1)"),
+    ("training/trainer.py", "torch.manual_seed(epoch_seed(recipe.seed, epoch))", "pass"),
+    ("training/trainer.py", "order.split(recipe.batch_size)", "order.split(recipe.batch_size + 1)"),
     ("training/trainer.py", "loss.backward()", "(2 * loss).backward()"),
     ("training/trainer.py", "F.cross_entropy", "F.nll_loss"),
     ("training/order.py", "randperm(count", "randperm(count - 1"),
     ("training/order.py", ">> 1", ">> 2"),
+    ("training/order.py", '"augmentation "', '"x"'),
+    ("training/decay.py", "one.dim() > 1", "one.dim() > 2"),
     ("training/schedules/cosine.py", "math.pi * epoch", "math.pi * (epoch + 1)"),
     ("training/optimizers/sgd.py", "momentum=momentum", "momentum=0.0"),
     (
@@ -66,7 +72,7 @@ DECIDES = [
     ("models/small_cnn.py", "padding=1", "padding=2"),
     ("models/layers.py", "return gradient.contiguous", "return 2 * gradient.contiguous"),
     ("models/precision.py", 'precision == "fp32"', 'precision == "fp16"'),
-    ("data/inputs.py", "MEAN = STD = 0.5", "MEAN = STD = 0.4"),
+    ("data/inputs.py", "mean: tuple[float, ...] = (0.5,)", "mean: tuple[float, ...] = (0.4,)"),
     # What only annotations use does not count, until something else does.
     ("models/small_cnn.py", "padding=1", "padding=int(Count.__metadata__[0].ge)"),
     ("models/small_cnn.py", "import Tensor, nn", "import Tensor\nfrom torch.ao import nn"),
@@ -107,7 +113,11 @@ DOES_NOT = [
     ("training/epoch.py", "correct / images", "correct / images + 0"),
     ("training/trainer.py", "The step loop", "The loop over steps"),
     ("training/trainer.py", '    """Model and optimizer', '    """A model and its optimizer'),
-    ("training/trainer.py", "        for batch in", "        # a comment\n        for batch  in"),
+    (
+        "training/trainer.py",
+        "        for step, batch in",
+        "        # a comment\n        for step,  batch in",
+    ),
     ("training/optimizers/sgd.py", "allowed: only with", "it needs"),
     ("training/optimizers/sgd.py", "nesterov: bool", "nesterov: int"),
     ("training/trainer.py", "    trainer = Trainer", "    the_trainer = Trainer"),
@@ -194,7 +204,7 @@ def test_what_counts_of_a_recipe_is_a_short_list():
     assert set(counted_code(RECIPE)) == rooms | {
         *("training.trainer", "training.order", "training.optimizers.sgd"),
         *("training.schedules.cosine", "models.small_cnn", "models.layers", "models.initial"),
-        *("models.precision", "data.inputs"),
+        *("models.precision", "data.inputs", "training.decay"),
     }
     rooms = {"", "data", "models", "evaluation"}
     found = {"evaluation.logits", "models.precision", "data.inputs"}

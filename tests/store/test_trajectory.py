@@ -7,7 +7,7 @@ import torch
 from polyak.data import arrays as arrays_module
 from polyak.data.dataset import split
 from polyak.errors import DivergedError
-from polyak.evaluation.logits import logits
+from polyak.evaluation.logits import Inference, logits
 from polyak.evaluation.scores import Scores, scores
 from polyak.store import fingerprint as fingerprint_module
 from polyak.store import paths, work
@@ -40,7 +40,7 @@ def test_every_epoch_leaves_a_checkpoint_that_loads_and_its_logits(trained, data
         weights = checkpoint.load(paths.checkpoint(trajectory.directory, record.training.epoch))
         model.load_state_dict(weights.tensors)
         for name, part in data.evaluated.items():
-            found = logits(model, part.images, precision="fp32")
+            found = logits(model, part.images, Inference())
             path = paths.logits(trajectory.directory, keys_of(data)[name], record.training.epoch)
             stored = checkpoint.load(path).tensors["logits"]
             assert torch.equal(stored, found)
@@ -131,6 +131,7 @@ def test_what_drives_the_epochs_is_in_the_fingerprint(data, monkeypatch):
         "polyak.training.trainer",
         "polyak.models.small_cnn",
         "polyak.training.schedules.constant",
+        "polyak.data.augmentations.none",
         "torch.optim.sgd",
     } == set(filter(None, hashed))
 
@@ -205,5 +206,5 @@ def test_another_test_split_is_evaluated_without_training(data, tmp_path, arrays
     assert again.fingerprint == trajectory.fingerprint
     model = make_recipe().model()
     model.load_state_dict(checkpoint.load(paths.checkpoint(trajectory.directory, 1)).tensors)
-    found = logits(model, fewer.test.images, precision="fp32")
+    found = logits(model, fewer.test.images, Inference())
     assert records[1].scores["test"] == scores(found.numpy(), fewer.test.labels.numpy())

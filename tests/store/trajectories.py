@@ -3,29 +3,13 @@
 import torch
 
 from polyak.evaluation.key import evaluation_key
+from polyak.evaluation.logits import Inference
 from polyak.store.trajectory import Trajectory
-from polyak.training.recipe import Recipe
-from polyak.training.schedules.constant import Constant
-from tests.small import network
-
-
-def make_recipe(**changed):
-    values = {
-        "model": network,
-        "optimizer": lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.9),
-        "schedule": Constant(),
-        "planned_epochs": None,
-        "batch_size": 32,
-        "precision": "fp32",
-        "compiled": False,
-        "seed": 0,
-        "described": {"model": {"_target_": "small"}, "optimizer": {"lr": 0.1}},
-    }
-    return Recipe(**values | changed)
+from tests.small import make_recipe
 
 
 def keys_of(data):
-    return {name: evaluation_key(s, "fp32") for name, s in data.evaluated.items()}
+    return {name: evaluation_key(s, Inference()) for name, s in data.evaluated.items()}
 
 
 def train(store, data, recipe=None, epochs=3, **options):

@@ -4,15 +4,15 @@ from torch import nn
 
 from benchmarks import article
 from polyak.data import inputs
+from polyak.data.inputs import Scaling
 from polyak.errors import DivergedError
 from polyak.models.initial import initial_model
 from polyak.models.small_cnn import SmallCNN
 from polyak.training import trainer
 from polyak.training.epoch import train_epoch
 from polyak.training.order import epoch_order
-from polyak.training.schedules.constant import Constant
 from polyak.training.trainer import Trainer
-from tests.small import learnable, network
+from tests.small import learnable, make_recipe, network
 
 
 @pytest.fixture
@@ -29,9 +29,10 @@ def sgd(model, lr=0.05):
     return torch.optim.SGD(model.parameters(), lr=lr, momentum=0.9)
 
 
-def run(model, images, labels, *, epoch=0, seed=0, optimizer=None, on_step=lambda: None, **options):
-    chosen = {"schedule": Constant(), "seed": seed, "batch_size": 64} | options
-    made = Trainer(model, optimizer or sgd(model), images=images, labels=labels, **chosen)
+def run(model, images, labels, *, epoch=0, optimizer=None, on_step=lambda: None, **options):
+    forward = options.pop("forward", None)
+    recipe = make_recipe(**{"batch_size": 64} | options)
+    made = Trainer(model, optimizer or sgd(model), recipe, images, labels, forward)
     return train_epoch(made, epoch, on_step=on_step)
 
 
@@ -99,7 +100,7 @@ def test_the_epochs_numbers_are_weighted_by_images(images, labels):
     model = network()
     result = run(model, images, labels, optimizer=sgd(model, 1e-12))
     with torch.inference_mode():
-        logits = model(inputs.scale(images))
+        logits = model(inputs.scale(images, Scaling()))
     assert result.loss == pytest.approx(nn.functional.cross_entropy(logits, labels).item())
     assert result.accuracy == (logits.argmax(1) == labels).double().mean().item()
     assert result.seconds > 0

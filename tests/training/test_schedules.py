@@ -72,7 +72,7 @@ def warm_up_then_cosine(optimizer):
         ),
         (WarmupCosine(warmup=4.0, initial=0.2, minimum=0.1), warm_up_then_cosine),
     ],
-    ids=str,
+    ids=lambda value: type(value).__name__,
 )
 def test_gives_torchs_learning_rates(ours, theirs):
     assert factors(ours) == pytest.approx(of_torch(theirs, EPOCHS), rel=1e-12)
@@ -88,7 +88,7 @@ def test_gives_torchs_learning_rates(ours, theirs):
             lambda epoch, epochs: 0.1 + (1 - 0.1) * (1 + math.cos(math.pi * epoch / epochs)) / 2,
         ),
     ],
-    ids=str,
+    ids=lambda value: type(value).__name__,
 )
 def test_whole_epochs_have_the_bits_that_they_had_before_there_were_fractions(schedule, before):
     for epochs in (1, 7, 20, 300):

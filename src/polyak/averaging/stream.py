@@ -38,16 +38,22 @@ DTYPES = {
 }
 
 
+STALE = "to be refreshed"
+"""In the metadata, under "batch_norm": the running statistics are not those of the weights."""
+
+
 def average_files(
     output: Path,
     paths: Sequence[Path],
     weights: Sequence[float] | None = None,
     metadata: Mapping[str, Any] | None = None,
-) -> None:
+) -> str | None:
     """Write the weighted mean (by default uniform) of `paths` to `output`, a safetensors file.
 
     Its metadata (JSON under "polyak") are `metadata`, and "sources": the path, the SHA-256 of the
-    bytes and the weight of each file; for sharded files, of their index.
+    bytes and the weight of each file; for sharded files, of their index. Running statistics of
+    batch norm are averaged like weights, since only images give the average's own: then the
+    metadata have "batch_norm": "to be refreshed", and the name of the first one is returned.
 
     Raises CheckpointError naming file and tensor where names, shapes, dtypes (mixed precision
     among them) or ties differ or a value is not finite, ValueError for weights that don't fit, and
@@ -64,8 +70,10 @@ def average_files(
         sources = [stack.enter_context(open_source(path)) for path in paths]
         layout = common_layout(sources, paths)
         copies = layout.copies
+        stale = next((name for name in layout.averaged if name.endswith("running_mean")), None)
         described = {
             **(metadata or {}),
+            **({"batch_norm": STALE} if stale else {}),
             "tied": layout.tied,
             "sources": [
                 {"path": str(path), "sha256": files.sha256(path), "weight": weight}
@@ -79,6 +87,7 @@ def average_files(
                 _write(file, _mean(copies.get(name, name), sources, paths, given))
             file.flush()
             os.fsync(file.fileno())
+    return stale
 
 
 def _mean(

@@ -11,16 +11,18 @@ from pathlib import Path
 
 import yaml
 
+from polyak.config.schema import CHOICES
 from polyak.errors import ConfigError
 from polyak.runs.summary import NAME, Summary
 
 OPTION = "--again"
 MULTIRUN = ("-m", "--multirun")
 
+_GROUPS = "|".join(sorted({keys[0] for keys in CHOICES}))
 _OURS = re.compile(
     r"(\+\+?|~)?"
-    r"((experiment|dataset|model|optimizer|schedule|averaging)(=[\w,]+)?"  # a choice in conf/
-    r"|(dataset|model|optimizer|schedule|averaging|training|paths)\.[\w.]+(=.*)?|seed=.*)",
+    rf"((experiment|{_GROUPS})(=[\w,]+(/[\w,]+)*)?"  # a choice in conf/
+    rf"|({_GROUPS}|training|paths)\.[\w.]+(=.*)?|seed=.*)",
     re.DOTALL,
 )
 """An override that may be inherited from a run."""

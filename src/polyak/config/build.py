@@ -13,12 +13,16 @@ from pathlib import Path
 import torch
 
 from polyak.config import choices
+from polyak.config.recipe import INPUTS, recipe
 from polyak.config.schema import Config
 from polyak.data.dataset import Dataset, split
 from polyak.errors import ConfigError, PolyakError
 from polyak.evaluation.evaluator import Evaluator
 from polyak.evaluation.key import evaluation_key
+from polyak.evaluation.logits import Inference
 from polyak.models.initial import initial_model
+from polyak.naming import name_of
+from polyak.runs.batch_norm import BatchNorm
 from polyak.store import environment
 from polyak.store.trajectory import Trajectory
 from polyak.training.recipe import Recipe
@@ -32,6 +36,7 @@ class Job:
     device: torch.device
     data: Dataset
     recipe: Recipe
+    batch_norm: BatchNorm
     trajectory: Trajectory
     keys: Mapping[str, str]
 
@@ -39,15 +44,12 @@ class Job:
     def title(self) -> str:
         """For figures: data, sizes, model, learning rate, window."""
         config, data, window = self.config, self.data, self.config.window
-        model, optimizer = (
-            self.recipe.described[part]["_target_"].rpartition(".")[2]
-            for part in ("model", "optimizer")
-        )
+        model, optimizer = (name_of(self.recipe.described[part]) for part in ("model", "optimizer"))
         lr = self.recipe.described["optimizer"]["lr"]
         return (
             f"{data.title}, {len(data.train):,} training / {len(data.test):,} test images\n"
             f"{model}, {optimizer} lr {lr:g}, seed {config.seed}, "
-            f"{config.scheme.description} average of epochs {window[0]}..{window[-1]}"
+            f"{config.method} average of epochs {window[0]}..{window[-1]}"
         )
 
     def evaluator(self, splits: Collection[str] | None = None) -> Evaluator:
@@ -62,7 +64,8 @@ class Job:
                 raise PolyakError(f"{name}: no such split; allowed: {', '.join(there)}")
         model = initial_model(self.recipe.model, self.recipe.seed)
         chosen = {name: there[name] for name in wanted}
-        return Evaluator(model, chosen, self.device, self.recipe.precision)
+        how = Inference(self.recipe.precision, self.recipe.scaling)
+        return Evaluator(model, chosen, self.device, how)
 
 
 def build(config: Config, *, in_sweep: bool, threads: int | None = None) -> Job:
@@ -74,16 +77,39 @@ def build(config: Config, *, in_sweep: bool, threads: int | None = None) -> Job:
     device = environment.prepare(wanted.device, wanted.threads or threads, wanted.precision)
     data = dataset(config, in_sweep=in_sweep)
     made = recipe(config, data)
+    how = Inference(made.precision, made.scaling)
+    statistics = batch_norm(config, made, data, device)
     return Job(
         config=config,
         device=device,
         data=data,
         recipe=made,
+        batch_norm=statistics,
         trajectory=Trajectory(Path(config.paths.trajectories), made, data),
-        keys={
-            name: evaluation_key(split, made.precision) for name, split in data.evaluated.items()
-        },
+        keys={name: evaluation_key(split, how) for name, split in data.evaluated.items()},
     )
+
+
+def batch_norm(config: Config, recipe: Recipe, data: Dataset, device: torch.device) -> BatchNorm:
+    """What computes the statistics of averages. Raises ConfigError where it couldn't."""
+    averaging, images = config.averaging, data.train.images
+    if (averaging.refresh.images or 0) > len(images):
+        raise ConfigError(
+            f"averaging.refresh.images = {averaging.refresh.images}: allowed: at most the "
+            f"{len(images)} training images"
+        )
+    made = BatchNorm(
+        initial_model(recipe.model, recipe.seed),
+        recipe,
+        images,
+        device,
+        mode=averaging.batch_norm,
+        count=averaging.refresh.images,
+        batch_size=averaging.refresh.batch_size,
+        augment=averaging.refresh.augment,
+    )
+    made.check()
+    return made
 
 
 def dataset(config: Config, *, in_sweep: bool) -> Dataset:
@@ -91,11 +117,10 @@ def dataset(config: Config, *, in_sweep: bool) -> Dataset:
 
     Raises DataError or ConfigError where there are none, or too few for one batch.
     """
-    arguments = config.resolved["dataset"]
-    validation = arguments.pop("validation")
-    if in_sweep and "substitute" in arguments:
-        arguments["substitute"] = False
-    data = _load(json.dumps(arguments), validation)
+    values = config.resolved["dataset"]
+    if in_sweep and "substitute" in values:
+        values["substitute"] = False
+    data = _load(json.dumps({key: value for key, value in values.items() if key not in INPUTS}))
     if len(data.train) < config.training.batch_size:
         raise ConfigError(
             f"training.batch_size = {config.training.batch_size}: "
@@ -105,55 +130,7 @@ def dataset(config: Config, *, in_sweep: bool) -> Dataset:
 
 
 @functools.lru_cache(maxsize=1)
-def _load(arguments: str, validation: float) -> Dataset:
-    """Kept for a sweep's next run. `arguments` as JSON, which can be a cache's key."""
-    return split(choices.make(json.loads(arguments)), validation)
-
-
-def recipe(config: Config, data: Dataset) -> Recipe:
-    """Factories of model, optimizer and schedule, fitted to the data.
-
-    Raises ConfigError where the model can't take the images, or the optimizer its parameters.
-    """
-    values, seen = config.resolved, {"input_shape": list(data.input_shape), "classes": data.classes}
-    described = {**values["model"], **seen}
-    schedule = choices.make(values["schedule"])
-    made = Recipe(
-        model=choices.make(described, partial=True),
-        optimizer=choices.make(values["optimizer"], partial=True),
-        schedule=schedule,
-        planned_epochs=config.training.epochs if schedule.depends_on_epochs else None,
-        batch_size=config.training.batch_size,
-        precision=config.training.precision,
-        compiled=config.training.compile,
-        seed=config.seed,
-        described={
-            "model": described,
-            "optimizer": values["optimizer"],
-            "schedule": values["schedule"],
-        },
-    )
-    model = _checked_model(made, data)
-    try:
-        made.optimizer(model.parameters())
-    except (ValueError, TypeError) as error:
-        raise ConfigError(f"optimizer.{error}") from error
-    return made
-
-
-def _checked_model(made: Recipe, data: Dataset) -> torch.nn.Module:
-    target, shape = made.described["model"]["_target_"], list(data.input_shape)
-    try:
-        model = initial_model(made.model, made.seed).eval()
-        with torch.inference_mode():
-            outputs = list(model(torch.zeros(2, *shape)).shape)
-    except (RuntimeError, ValueError, ZeroDivisionError) as error:
-        raise ConfigError(
-            f"model {target}: can't take images of {shape} (C, H, W): {error}"
-        ) from error
-    if outputs != [2, data.classes]:
-        raise ConfigError(
-            f"model {target}: gives {outputs[1:]} outputs per image; "
-            f"allowed: {data.classes}, the classes of {data.name}"
-        )
-    return model
+def _load(values: str) -> Dataset:
+    """Kept for a sweep's next run. `values` as JSON, which can be a cache's key."""
+    found = json.loads(values)
+    return split(choices.make("dataset", found), found["validation"])

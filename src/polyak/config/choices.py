@@ -13,14 +13,14 @@ import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from polyak.config import signatures
 from polyak.config.signatures import REQUIRED, Parameter
 from polyak.errors import ConfigError
-from polyak.parameters import CountOrShare, LearningRate
+from polyak.parameters import CountOrShare, LearningRate, Mean, StandardDeviation
 
 STRICT = ConfigDict(
     extra="forbid", strict=True, allow_inf_nan=False, populate_by_name=True, frozen=True
@@ -42,18 +42,29 @@ class Group:
     """Where a group's choices are defined, what a definition must take that no YAML gives, what is
     asked of every choice's YAML, and the package of another library whose classes are choices too.
 
-    `named` is the only name that is a choice; None: every public one.
+    `beside` are the keys (type and default) that every choice's YAML may have for others to read:
+    the choice isn't given them. `named` is the only name that is a choice; None: every public one.
     """
 
     package: str
     given: tuple[str, ...] = ()
     own: Mapping[str, Any] = field(default_factory=dict)
+    beside: Mapping[str, Parameter] = field(default_factory=dict)
     library: str | None = None
     named: str | None = None
 
 
 GROUPS: Mapping[str, Group] = {
-    "dataset": Group("polyak.data", own={"validation": CountOrShare}, named="load"),
+    "dataset": Group(
+        "polyak.data",
+        beside={
+            "validation": Parameter(CountOrShare, REQUIRED),
+            "mean": Parameter(Mean | list[Mean], 0.5),
+            "std": Parameter(StandardDeviation | list[StandardDeviation], 0.5),
+        },
+        named="load",
+    ),
+    "augmentation": Group("polyak.data.augmentations"),
     "model": Group("polyak.models", given=("input_shape", "classes")),
     "optimizer": Group(
         "polyak.training.optimizers",
@@ -61,7 +72,10 @@ GROUPS: Mapping[str, Group] = {
         own={"lr": LearningRate},
         library="torch.optim",
     ),
-    "schedule": Group("polyak.training.schedules"),
+    "schedule": Group(
+        "polyak.training.schedules",
+        beside={"per": Parameter(Literal["epoch", "step"], "epoch")},
+    ),
     "scheme": Group("polyak.averaging.schemes"),
 }
 
@@ -81,7 +95,7 @@ def check(group: str, target: str) -> type[Choice]:
         raise TypeError(f"{target}: {untyped[0]} needs a type of polyak.parameters")
     fields: dict[str, Any] = {
         name: (parameter.type, Field() if parameter.default is REQUIRED else parameter.default)
-        for name, parameter in found.items()
+        for name, parameter in (found | dict(wanted.beside)).items()
         if name not in wanted.given
     }
     fields |= {name: (type_, Field()) for name, type_ in wanted.own.items()}
@@ -89,10 +103,11 @@ def check(group: str, target: str) -> type[Choice]:
     return made
 
 
-def make(values: Mapping[str, Any], *, partial: bool = False) -> Any:
+def make(group: str, values: Mapping[str, Any], *, partial: bool = False) -> Any:
     """The object that checked `values` describe; with `partial`, the call that is still to be made
     with what no YAML gives."""
-    arguments = {key: value for key, value in values.items() if key != "_target_"}
+    others = ("_target_", *GROUPS[group].beside)
+    arguments = {key: value for key, value in values.items() if key not in others}
     module, _, name = values["_target_"].rpartition(".")
     called = getattr(importlib.import_module(module), name)
     return functools.partial(called, **arguments) if partial else called(**arguments)

@@ -27,7 +27,8 @@ from polyak.averaging.scheme import Scheme
 from polyak.config import choices
 from polyak.config.choices import STRICT, Choice
 from polyak.errors import ConfigError
-from polyak.parameters import Count, Directory, Seed
+from polyak.parameters import Count, Directory, File, Positive, Seed, Share
+from polyak.training.schedule import Schedule
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -39,13 +40,32 @@ def file_name(name: str) -> str:
     return name
 
 
+class Refresh(BaseModel):
+    """On which training images the statistics of batch norm are computed anew."""
+
+    model_config = STRICT
+    images: Count | None
+    batch_size: Count | None
+    augment: bool
+
+    @property
+    def description(self) -> str:
+        """ "refreshed on 1,000 images", "refreshed without augmentation"."""
+        some = "" if self.images is None else f" on {self.images:,} images"
+        return f"refreshed{some}" + " without augmentation" * (not self.augment)
+
+
 class Averaging(BaseModel):
-    """The window [start, end) of zero-based epochs, and how its checkpoints are weighted."""
+    """The window [start, end) of zero-based epochs, of which every `stride`-th from the first, and
+    how its checkpoints are weighted."""
 
     model_config = STRICT
     start: Annotated[int, Field(ge=0)]
     end: Count | None
+    stride: Count
     running: bool
+    batch_norm: Literal["refresh", "average", "last"]
+    refresh: Refresh
     scheme: Choice
 
 
@@ -55,6 +75,11 @@ class Training(BaseModel):
     model_config = STRICT
     epochs: Annotated[int, Field(ge=1, le=1_000_000)]
     batch_size: Count
+    drop_last: bool
+    label_smoothing: Share
+    clip_norm: Positive | None
+    decay: Literal["all", "weights"]
+    init: File | None
     precision: Literal["fp32", "bf16"]
     compile: bool
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d{1,3})?)$")]
@@ -75,6 +100,7 @@ class Config(BaseModel):
 
     model_config = STRICT
     dataset: Choice
+    augmentation: Choice
     model: Choice
     optimizer: Choice
     schedule: Choice
@@ -87,13 +113,38 @@ class Config(BaseModel):
     @property
     def window(self) -> range:
         """The epochs to average."""
-        end = self.averaging.end
-        return range(self.averaging.start, self.training.epochs if end is None else end)
+        averaging = self.averaging
+        end = self.training.epochs if averaging.end is None else averaging.end
+        return range(averaging.start, end, averaging.stride)
 
     @property
     def scheme(self) -> Scheme:
         """The averaging scheme."""
-        made: Scheme = choices.make(self.resolved["averaging"]["scheme"])
+        made: Scheme = choices.make("scheme", self.resolved["averaging"]["scheme"])
+        return made
+
+    @property
+    def method(self) -> str:
+        """How checkpoints are averaged: the scheme, and what is not as usual: "uniform, stride 2",
+        "uniform, batch norm averaged"."""
+        averaging, words = self.averaging, [self.scheme.description]
+        words += [f"stride {averaging.stride}"] * (averaging.stride > 1)
+        kinds = {
+            "refresh": averaging.refresh.description,
+            "average": "averaged",
+            "last": "of the last checkpoint",
+        }
+        kind = kinds[averaging.batch_norm]
+        words += [f"batch norm {kind}"] * (kind != "refreshed")
+        return ", ".join(words)
+
+    @property
+    def learning_rates(self) -> Schedule:
+        """The schedule of them. Raises ConfigError for parameters that can't go together."""
+        try:
+            made: Schedule = choices.make("schedule", self.resolved["schedule"])
+        except ValueError as error:
+            raise ConfigError(f"schedule.{error}") from error
         return made
 
     @property
@@ -105,6 +156,7 @@ class Config(BaseModel):
 
 CHOICES: Mapping[tuple[str, ...], str] = {
     ("dataset",): "dataset",
+    ("augmentation",): "augmentation",
     ("model",): "model",
     ("optimizer",): "optimizer",
     ("schedule",): "schedule",
@@ -137,7 +189,7 @@ def parse_choice(group: str, values: Mapping[str, Any], *, caller: Path) -> Any:
     wrong: list[str] = []
     kind = _choice((), group, values, wrong)
     checked = _validated(kind, values, caller, wrong)
-    return choices.make(checked.model_dump(by_alias=True, mode="json"))
+    return choices.make(group, checked.model_dump(by_alias=True, mode="json"))
 
 
 def _validated(kind: type[Model], values: Any, caller: Path, wrong: list[str]) -> Model:
@@ -204,6 +256,7 @@ def _check_together(config: Config) -> None:
         raise ConfigError(
             f"averaging.start = {averaging.start}: allowed: below training.epochs = {epochs}"
         )
+    _check_schedule(config)
     scheme = config.scheme
     if averaging.running and not scheme.running:
         raise ConfigError(
@@ -221,3 +274,20 @@ def _check_together(config: Config) -> None:
         scheme.weights(config.window)
     except ValueError as error:
         raise ConfigError(f"averaging.scheme.{error}") from None
+
+
+def _check_schedule(config: Config) -> None:
+    schedule, window = config.learning_rates, config.window
+    try:
+        schedule.factor(0.0, config.training.epochs)
+    except ValueError as error:
+        raise ConfigError(f"schedule.{error}") from error
+    ends: range | None = getattr(schedule, "cycle_ends", lambda epochs: None)(
+        config.training.epochs
+    )
+    if ends is not None and not set(ends) & set(window):
+        has = f"epochs {', '.join(map(str, ends[:3]))}, ..." if ends else "no epoch of the training"
+        raise ConfigError(
+            f"averaging.start = {window.start}, averaging.stride = {window.step}: no cycle of the "
+            f"schedule ends in the window; cycles end at {has}"
+        )

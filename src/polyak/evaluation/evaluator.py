@@ -1,6 +1,6 @@
 """Many weights on the same images.
 
-evaluator = Evaluator(model, dataset.evaluated, device, "fp32")
+evaluator = Evaluator(model, dataset.evaluated, device, Inference())
 found = evaluator.logits(checkpoint.tensors)        # {"test": float32 [N, classes]}
 evaluator.scores(found)["test"].accuracy
 """
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from polyak.data.dataset import Split
-from polyak.evaluation.logits import logits
+from polyak.evaluation.logits import Inference, logits
 from polyak.evaluation.scores import Scores, scores
 
 
@@ -19,9 +19,9 @@ class Evaluator:
     """One model on the same images with many weights: nothing is rebuilt between them."""
 
     def __init__(
-        self, model: nn.Module, splits: Mapping[str, Split], device: torch.device, precision: str
+        self, model: nn.Module, splits: Mapping[str, Split], device: torch.device, how: Inference
     ) -> None:
-        self._model, self._splits, self._precision = model.to(device), splits, precision
+        self._model, self._splits, self._how = model.to(device), splits, how
         self._pixels = {name: split.images.to(device) for name, split in splits.items()}
 
     @property
@@ -33,8 +33,7 @@ class Evaluator:
         """Logits, float32 [N, classes] on CPU, of a state dict, by split."""
         self._model.load_state_dict(state)
         return {
-            name: logits(self._model, pixels, precision=self._precision)
-            for name, pixels in self._pixels.items()
+            name: logits(self._model, pixels, self._how) for name, pixels in self._pixels.items()
         }
 
     def scores(self, found: Mapping[str, Tensor]) -> dict[str, Scores]:

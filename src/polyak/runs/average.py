@@ -1,7 +1,7 @@
 """A run's average: the window's checkpoints weighted by the scheme, averaged, evaluated.
 
-average = average_window(run, window, scheme, records, evaluator)
-average.scores["test"].accuracy
+averager = Averager(run, records, evaluator, batch_norm)
+averager.average(range(10, 20), Uniform(), "uniform").scores["test"].accuracy
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +17,7 @@ from polyak.data.dataset import Split
 from polyak.evaluation import scores as scoring
 from polyak.evaluation.evaluator import Evaluator
 from polyak.evaluation.scores import Scores
+from polyak.runs.batch_norm import BatchNorm
 from polyak.runs.metrics import AverageUpTo
 from polyak.store import paths
 from polyak.store.record import EpochRecord
@@ -28,11 +29,12 @@ from polyak.weights.checkpoint import Checkpoint
 class Average:
     """The average of a window: its weights of the checkpoints, tensors, logits and scores by split.
 
-    `growth` has the average up to each epoch that was evaluated, the whole window's last.
+    `method` says how it was made. `growth` has the average up to each epoch that was evaluated, the
+    whole window's last.
     """
 
     window: range
-    scheme: Scheme
+    method: str
     weights: Sequence[float]
     checkpoint: Checkpoint
     logits: Mapping[str, Tensor]
@@ -45,66 +47,78 @@ class Average:
 
     @property
     def description(self) -> str:
-        """The scheme's, and how many checkpoints count where some don't: "greedy, 3 of 10"."""
+        """The method, and how many checkpoints count where some don't: "greedy, 3 of 10"."""
         counting = sum(weight > 0 for weight in self.weights)
-        some = f", {counting} of {len(self.weights)}" * (counting < len(self.weights))
-        return self.scheme.description + some
+        return self.method + f", {counting} of {len(self.weights)}" * (counting < len(self.weights))
 
     def save(self, run: Path) -> None:
         """Write averaged.safetensors, and the average's logits for each split."""
-        made_of = {
-            "window": [self.window.start, self.window.stop],
-            "scheme": self.scheme.description,
-        }
+        made_of = {"window": [self.window.start, self.window.stop], "scheme": self.method}
         checkpoint.save(paths.average(run), self.checkpoint.tensors, made_of)
         for split, found in self.logits.items():
             path = paths.predictions(run, split, "average")
             checkpoint.save(path, {"logits": found}, made_of)
 
 
-def average_window(
-    run: Path,
-    window: range,
-    scheme: Scheme,
-    records: Sequence[EpochRecord],
-    evaluator: Evaluator,
-    *,
-    running: bool = False,
-) -> Average:
-    """Average the checkpoints in a run's directory: its own links, since another run may be
-    repairing the trajectory. With `running`, also evaluate the average up to each epoch."""
-    checkpoints = [paths.checkpoint(run, epoch) for epoch in window]
-    validation = _Validation(checkpoints, [records[epoch] for epoch in window], evaluator)
-    lengths = range(1 if running else len(window), len(window) + 1)
-    weightings = [
-        scheme.weights(window[:length], validation if scheme.needs_validation else None)
-        for length in lengths
-    ]
-    growth = []
-    means = prefix_means(checkpoints, weightings)
-    for length, mean in zip(lengths, means, strict=True):
-        logits = evaluator.logits(mean.tensors)
-        growth.append(AverageUpTo(window[length - 1], length, evaluator.scores(logits)))
-    return Average(window, scheme, weightings[-1], mean, logits, growth)
+@dataclass(frozen=True)
+class Averager:
+    """What a run's averages are made with: the checkpoints in its directory (its own links, since
+    another run may be repairing the trajectory), their records, and what computes the statistics of
+    batch norm and the logits."""
+
+    run: Path
+    records: Sequence[EpochRecord]
+    evaluator: Evaluator
+    batch_norm: BatchNorm
+
+    def average(
+        self, window: range, scheme: Scheme, method: str, *, running: bool = False
+    ) -> Average:
+        """The average of a window; with `running`, also evaluated up to each of its epochs.
+        `method` is the scheme's description, and what else is to be said."""
+        files = [paths.checkpoint(self.run, epoch) for epoch in window]
+        validation = _Validation(self, window) if scheme.needs_validation else None
+        lengths = range(1 if running else len(window), len(window) + 1)
+        weightings = [scheme.weights(window[:length], validation) for length in lengths]
+        growth = []
+        for length, mean in zip(lengths, prefix_means(files, weightings), strict=True):
+            average = self.batch_norm.of_average(mean, files[length - 1])
+            logits = self.evaluator.logits(average.tensors)
+            growth.append(AverageUpTo(window[length - 1], length, self.evaluator.scores(logits)))
+        return Average(window, method, weightings[-1], average, logits, growth)
+
+    def last_refreshed(self, window: range) -> dict[str, Scores] | None:
+        """Scores, by split, of the window's last checkpoint with statistics computed anew, whose
+        logits are written into the run; None for a model without batch norm."""
+        if not self.batch_norm.there:
+            return None
+        last = checkpoint.load(paths.checkpoint(self.run, window[-1]))
+        logits = self.evaluator.logits(self.batch_norm.refreshed(last).tensors)
+        for split, found in logits.items():
+            path = paths.predictions(self.run, split, "last_refreshed")
+            checkpoint.save(path, {"logits": found}, {"epoch": window[-1]})
+        return self.evaluator.scores(logits)
 
 
 @dataclass(frozen=True)
 class _Validation:
     """The window's checkpoints on the validation split, for schemes that need it."""
 
-    checkpoints: Sequence[Path]
-    records: Sequence[EpochRecord]
-    evaluator: Evaluator
+    averager: Averager
+    window: range
 
     @property
     def accuracies(self) -> Sequence[float]:
-        return [record.scores["validation"].accuracy for record in self.records]
+        records = self.averager.records
+        return [records[epoch].scores["validation"].accuracy for epoch in self.window]
 
     def accuracy_of(self, weights: Sequence[float]) -> float:
-        chosen = [path for path, weight in zip(self.checkpoints, weights, strict=True) if weight]
-        given = [weight for weight in weights if weight]
-        logits = self.evaluator.logits(mean_of_files(chosen, given).tensors)
-        return self.evaluator.scores(logits)["validation"].accuracy
+        files = [paths.checkpoint(self.averager.run, epoch) for epoch in self.window]
+        chosen = [path for path, weight in zip(files, weights, strict=True) if weight]
+        mean = mean_of_files(chosen, [weight for weight in weights if weight])
+        average = self.averager.batch_norm.of_average(mean, files[-1])
+        evaluator = self.averager.evaluator
+        return evaluator.scores(evaluator.logits(average.tensors))["validation"].accuracy
 
 
 def ensemble_scores(

@@ -19,11 +19,13 @@ def compare(
     window: range,
     average: Mapping[str, Scores],
     ensemble: Mapping[str, Scores],
+    last_refreshed: Mapping[str, Scores] | None = None,
 ) -> Comparison:
     """The average beside what it can be compared with, and the gains: fractions.
 
-    `records` are those of all epochs, `window` the epochs averaged. The last is the window's last;
-    the bests (the first of equals) are over all epochs of the run.
+    `records` are those of all epochs, `window` the epochs averaged. The last is the window's last,
+    of a model with batch norm also with refreshed statistics; the bests (the first of equals) are
+    over all epochs of the run.
     """
     by_epoch = {record.training.epoch: record.scores for record in records}
 
@@ -35,6 +37,7 @@ def compare(
     results = {
         "window_mean": _result({split: _mean(members, split) for split in average}),
         "last": _result(by_epoch[window[-1]], window[-1]),
+        **({"last_refreshed": _result(last_refreshed, window[-1])} if last_refreshed else {}),
         "best_by_validation": None
         if by_validation is None
         else _result(by_epoch[by_validation], by_validation),
@@ -67,6 +70,7 @@ def _mean(members: Sequence[Mapping[str, Scores]], split: str) -> Scores:
 LABELS = {
     "window_mean": "mean of the window's checkpoints",
     "last": "last checkpoint",
+    "last_refreshed": "last checkpoint, statistics refreshed",
     "best_by_validation": "best checkpoint by validation",
     "best_by_test_oracle": "best checkpoint by test (oracle)",
     "ensemble": "ensemble of the window's checkpoints",
@@ -83,7 +87,7 @@ def table(comparison: Comparison, window: range, scheme: str) -> str:
     head = "".join(f"{split:>14}{'gain':>9}" for split in splits)
     lines = [f"{'accuracy in %, gain of the average in points':<{width}}{head}"]
     for name, label in labels.items():
-        result = results[name]
+        result = results.get(name)
         if result is None:
             continue
         if result.epoch is not None:

@@ -119,6 +119,11 @@ class Run:
         yield
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
 
+    def part(self, name: str, of: str, seconds: float) -> None:
+        """Count `seconds` of a stage that has ended as a stage of their own."""
+        self.seconds[of] -= seconds
+        self.seconds[name] = self.seconds.get(name, 0.0) + seconds
+
     def finish(self, found: Summary, message: str) -> None:
         """Write summary.json, which marks the run complete, and then log `message`."""
         found.write(self.directory)

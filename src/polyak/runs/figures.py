@@ -71,6 +71,10 @@ def accuracy(
                 value = 100 * result.test.accuracy
                 label = f"{label}: {value:.2f} %"
                 axes.axhline(value, linestyle=line, color=COLOURS[name], label=label)
+        if (result := results.get("last_refreshed")) is not None:
+            value = 100 * result.test.accuracy
+            label = f"last checkpoint, statistics refreshed: {value:.2f} %"
+            axes.plot(window[-1], value, "D", color=BLUE, fillstyle="none", label=label)
         axes.set(xlabel="epoch (zero-based)", ylabel="test accuracy (%)", title=title)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         figure.legend(loc="outside lower center", ncols=2)

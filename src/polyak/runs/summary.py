@@ -66,7 +66,8 @@ class Result(Part):
 class Comparison(Part):
     """The average beside what it can be compared with, and its gains, as fractions, by split.
 
-    `results` has average, ensemble (of the window's checkpoints), last, window_mean,
+    `results` has average, ensemble (of the window's checkpoints), last, last_refreshed (of a model
+    with batch norm: with statistics computed anew, as the average's), window_mean,
     best_by_validation (None without validation) and best_by_test_oracle.
     """
 
@@ -87,22 +88,28 @@ class Data(Part):
 
 
 class Window(Part):
-    """The epochs [start, end) and their number."""
+    """The epochs [start, end), every `stride`-th from the first, and their number."""
 
     start: Epoch
     end: Epoch
+    stride: Number = 1
     count: Number
+
+    @classmethod
+    def of(cls, epochs: range) -> Self:
+        """That of those epochs."""
+        return cls(start=epochs.start, end=epochs.stop, stride=epochs.step, count=len(epochs))
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.count != self.end - self.start:
-            raise ValueError(f"{self.count} epochs from {self.start} to {self.end}")
+        if self.count != len(self.epochs):
+            raise ValueError(f"{self.count} epochs in {self.epochs}")
         return self
 
     @property
     def epochs(self) -> range:
         """Those that were averaged."""
-        return range(self.start, self.end)
+        return range(self.start, self.end, self.stride)
 
 
 class Summary(Comparison):

@@ -22,11 +22,10 @@ def report(rows: Sequence[windows.Row], spent: windows.Spent, configured: range)
     """How many windows there are, the time `spent`, and for each split the accuracy in % of the
     selected window, of the run's own (`configured`), and on test of the best one, an oracle."""
     lines = [f"{len({(row.start, row.end) for row in rows})} windows in windows.csv"]
-    if total := spent.averaging + spent.evaluation:
-        lines[0] += (
-            f"; {total:.1f} s now, of which averaging {100 * spent.averaging / total:.0f} %, "
-            f"evaluation {100 * spent.evaluation / total:.0f} %"
-        )
+    if total := sum(asdict(spent).values()):
+        shares = {name.replace("_", " "): 100 * one / total for name, one in asdict(spent).items()}
+        said = ", ".join(f"{name} {share:.0f} %" for name, share in shares.items() if share)
+        lines[0] += f"; {total:.1f} s now, of which {said}"
     named: dict[str, tuple[int, int] | None] = {
         "selected on validation": windows.selected(rows),
         "the run's own": (configured.start, configured.stop),

@@ -1,6 +1,6 @@
 """Every window [start, end) of a trajectory, averaged and evaluated.
 
-    for rows in evaluate(checkpoint_of, evaluator, windows(range(20), range(1, 21))):
+    for rows in evaluate(checkpoint_of, evaluator, batch_norm, windows(range(20), range(1, 21))):
         print([(row.start, row.end, row.split, row.accuracy) for row in rows])
 
 For a fixed start, each next window adds one checkpoint to a running sum: the same additions in the
@@ -21,6 +21,7 @@ from polyak import files
 from polyak.averaging.mean import Mean
 from polyak.errors import PolyakError
 from polyak.evaluation.evaluator import Evaluator
+from polyak.runs.batch_norm import BatchNorm
 from polyak.weights import checkpoint
 
 
@@ -39,9 +40,10 @@ class Row:
 
 @dataclass
 class Spent:
-    """Seconds that the averages and their evaluations took."""
+    """Seconds that the averages, their batch norm's statistics and their evaluations took."""
 
     averaging: float = 0.0
+    batch_norm: float = 0.0
     evaluation: float = 0.0
 
 
@@ -106,12 +108,13 @@ def missing(
 def evaluate(
     checkpoint_of: Callable[[int], Path],
     evaluator: Evaluator,
+    batch_norm: BatchNorm,
     wanted: Sequence[tuple[int, int]],
     *,
     spent: Spent | None = None,
 ) -> Iterator[list[Row]]:
     """Average and evaluate the `wanted` windows in order: for each, a row per split of the
-    evaluator. `checkpoint_of` gives the file of a zero-based epoch."""
+    evaluator. `checkpoint_of` gives the file of a zero-based epoch, `batch_norm` the statistics."""
     spent = spent or Spent()
     for start, group in groupby(wanted, key=lambda window: window[0]):
         running, reached = Mean(), start
@@ -121,11 +124,14 @@ def evaluate(
                 path = checkpoint_of(epoch)
                 running.add(checkpoint.load(path), source=str(path))
             reached = end
-            average = running.result()
+            mean = running.result()
             averaged = time.perf_counter()
+            average = batch_norm.of_average(mean, checkpoint_of(end - 1))
+            refreshed = time.perf_counter()
             scores = evaluator.scores(evaluator.logits(average.tensors))
             spent.averaging += averaged - began
-            spent.evaluation += time.perf_counter() - averaged
+            spent.batch_norm += refreshed - averaged
+            spent.evaluation += time.perf_counter() - refreshed
             yield [
                 Row(start, end, end - start, split, score.loss, score.accuracy)
                 for split, score in scores.items()
@@ -136,6 +142,7 @@ def complete(
     path: Path,
     checkpoint_of: Callable[[int], Path],
     evaluator: Evaluator,
+    batch_norm: BatchNorm,
     wanted: Sequence[tuple[int, int]],
     *,
     spent: Spent | None = None,
@@ -149,7 +156,7 @@ def complete(
         _writer(file).writeheader()
         _writer(file).writerows(asdict(row) for row in rows)  # without a line that was cut off
     with path.open("a", newline="", encoding="utf-8") as file:
-        for found in evaluate(checkpoint_of, evaluator, lacking, spent=spent):
+        for found in evaluate(checkpoint_of, evaluator, batch_norm, lacking, spent=spent):
             _writer(file).writerows(asdict(row) for row in found)
             file.flush()
             rows += found

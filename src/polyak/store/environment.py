@@ -7,6 +7,7 @@ import logging
 import platform
 import subprocess
 from collections.abc import Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +73,16 @@ def describe(device: torch.device, precision: str) -> dict[str, Any]:
         "commit": commit(Path(__file__).parent),
         "python": platform.python_version(),
         "torch": torch.__version__,
+        **{name: found for name in ("torchvision", "timm") if (found := _version(name))},
         "platform": platform.platform(),
     }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:  # an extra
+        return None
 
 
 SAME = ("torch", "device", "threads")

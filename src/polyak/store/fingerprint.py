@@ -10,31 +10,33 @@ the schedule doesn't depend on it.
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from polyak.code import code_digest
 from polyak.data.dataset import Split
 from polyak.models.initial import initial_model
 from polyak.training import trainer
+from polyak.training.decay import parameters
 from polyak.training.recipe import Recipe
 
 
 def ingredients(recipe: Recipe, train: Split) -> dict[str, Any]:
     """What is hashed, as JSON values."""
     model = initial_model(recipe.model, recipe.seed)
-    optimizer = recipe.optimizer(model.parameters())
-    classes = [type(part).__module__ for part in (model, optimizer, recipe.schedule)]
+    optimizer = recipe.optimizer(parameters(model, recipe.decay))
+    parts = (model, optimizer, recipe.schedule, recipe.augmentation)
+    classes = [type(part).__module__ for part in parts]
     # A choice may be a function, whose result's class is another library's.
     targets = [part["_target_"] for part in recipe.described.values() if "_target_" in part]
     functions = [target.rpartition(".")[0] for target in targets]
+    factories = ("model", "optimizer", "schedule", "augmentation", "described")
+    numbers = {key: value for key, value in vars(recipe).items() if key not in factories}
     return {
         "training_split": train.digest(),
         **recipe.described,
-        "planned_epochs": recipe.planned_epochs,
-        "batch_size": recipe.batch_size,
-        "precision": recipe.precision,
-        "compiled": recipe.compiled,
-        "seed": recipe.seed,
+        **numbers,
+        "scaling": asdict(recipe.scaling),
         "code": code_digest([trainer.__name__, *classes, *functions]),
     }
 

@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 
 from polyak import files
 from polyak.errors import StoreError
+from polyak.naming import name_of
 from polyak.store import format as store_format
 from polyak.store.manifest import Manifest
 from polyak.store.paths import TRAJECTORY
@@ -57,8 +58,7 @@ class Entry:
             return self.error
         made = self.manifest.values["ingredients"]
         optimizer = made.get("optimizer", {})
-        targets = [made.get("model", {}).get("_target_", "?"), optimizer.get("_target_", "?")]
-        parts = [str(target).rpartition(".")[2] for target in targets]
+        parts = [name_of(made.get("model", {})), name_of(optimizer)]
         parts += [f"lr {optimizer.get('lr')}", f"seed {made.get('seed')}"]
         if self.manifest.diverged:
             parts.append(f"diverged in epoch {self.manifest.diverged['epoch']}")

@@ -18,7 +18,7 @@ TRAJECTORY = (
 
 RUN = (
     *(r"metrics\.csv", r"averaged\.safetensors", r"failure\.json", rf"checkpoints/{EPOCH}"),
-    rf"predictions/(validation|test)/({EPOCH}|(average|labels)\.safetensors)",
+    rf"predictions/(validation|test)/({EPOCH}|(average|last_refreshed|labels)\.safetensors)",
     r"figures/(accuracy|samples)\.png",
 )
 """Of all that a run writes before its summary.json, relative to its directory."""
@@ -44,9 +44,11 @@ def state(trajectory: Path, epoch: int) -> Path:
     return trajectory / "state" / _epoch(epoch)
 
 
-def predictions(run: Path, split: str, what: int | Literal["average", "labels"]) -> Path:
-    """In a run's directory: the logits of an epoch's checkpoint or of the average on a split, or
-    what logits are compared with."""
+def predictions(
+    run: Path, split: str, what: int | Literal["average", "last_refreshed", "labels"]
+) -> Path:
+    """In a run's directory: the logits of an epoch's checkpoint, of the average, or of the last
+    checkpoint with refreshed statistics, on a split, or what logits are compared with."""
     name = _epoch(what) if isinstance(what, int) else f"{what}.safetensors"
     return run / "predictions" / split / name
 

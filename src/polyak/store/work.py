@@ -15,7 +15,7 @@ import torch
 
 from polyak.data.dataset import Dataset
 from polyak.errors import DivergedError, StoreError
-from polyak.evaluation.logits import logits
+from polyak.evaluation.logits import Inference, logits
 from polyak.evaluation.scores import Scores, scores
 from polyak.models.initial import initial_model
 from polyak.store import environment, optimizer_state, paths
@@ -152,7 +152,8 @@ class Work:
     def _evaluate(self, model: torch.nn.Module, split: str, path: Path) -> None:
         """Write the logits of the model to `path`."""
         pixels = self.dataset.evaluated[split].images.to(self.device)
-        checkpoint.save(path, {"logits": logits(model, pixels, precision=self.recipe.precision)})
+        how = Inference(self.recipe.precision, self.recipe.scaling)
+        checkpoint.save(path, {"logits": logits(model, pixels, how)})
         self.manifest.set_logits(path)
 
     def _scores(self, split: str, key: str, epoch: int) -> Scores:

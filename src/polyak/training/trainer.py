@@ -20,9 +20,9 @@ from torch.optim import Optimizer
 from polyak.data import inputs
 from polyak.models.initial import initial_model
 from polyak.models.precision import autocast
-from polyak.training.order import epoch_order, epoch_seed
+from polyak.training.decay import parameters
+from polyak.training.order import epoch_order, epoch_seed, epoch_table
 from polyak.training.recipe import Recipe
-from polyak.training.schedule import Schedule
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Step:
 
 @dataclass
 class Trainer:
-    """Model and optimizer with the images that they are trained on.
+    """Model and optimizer with the images that they are trained on, by a recipe.
 
     Images are uint8 [N, C, H, W] and labels int64 [N], on the model's device. `forward` is what is
     called where it isn't the model itself but, say, its compiled twin.
@@ -45,13 +45,9 @@ class Trainer:
 
     model: nn.Module
     optimizer: Optimizer
-    schedule: Schedule
+    recipe: Recipe
     images: Tensor
     labels: Tensor
-    seed: int
-    batch_size: int
-    planned_epochs: int | None = None
-    precision: str = "fp32"
     forward: Callable[[Tensor], Tensor] | None = field(default=None, repr=False)
 
     @classmethod
@@ -60,37 +56,46 @@ class Trainer:
         model = initial_model(recipe.model, recipe.seed).to(images.device)
         return cls(
             model=model,
-            optimizer=recipe.optimizer(model.parameters()),
-            schedule=recipe.schedule,
+            optimizer=recipe.optimizer(parameters(model, recipe.decay)),
+            recipe=recipe,
             images=images,
             labels=labels,
-            seed=recipe.seed,
-            batch_size=recipe.batch_size,
-            planned_epochs=recipe.planned_epochs,
-            precision=recipe.precision,
             forward=torch.compile(model) if recipe.compiled else None,
         )
 
     def steps(self, epoch: int) -> Iterator[Step]:
-        """Train on every image once, in batches, of which the last may be shorter.
+        """Train on every image once, in batches, of which the last may be shorter, or is left out.
 
         Seeds torch's global generators (dropout draws from them).
         """
-        factor = self.schedule.factor(epoch, self.planned_epochs or epoch + 1)
-        set_learning_rate(self.optimizer, factor)
-        torch.manual_seed(epoch_seed(self.seed, epoch))
-        order = epoch_order(len(self.labels), self.seed, epoch).to(self.images.device)
+        recipe, device = self.recipe, self.images.device
+        torch.manual_seed(epoch_seed(recipe.seed, epoch))
+        order = epoch_order(len(self.labels), recipe.seed, epoch).to(device)
+        table = epoch_table(recipe.augmentation, self.images.shape, recipe.seed, epoch).to(device)
+        batches = order.split(recipe.batch_size)
+        if recipe.drop_last and len(batches[-1]) < recipe.batch_size:
+            batches = batches[:-1]
         self.model.train()
-        for batch in order.split(self.batch_size):
-            yield self._step(self.images[batch], self.labels[batch])
+        for step, batch in enumerate(batches):
+            self._set_learning_rate(epoch, step / len(batches))
+            images = recipe.augmentation.apply(self.images[batch], table[batch])
+            yield self._step(images, self.labels[batch])
+
+    def _set_learning_rate(self, epoch: int, done: float) -> None:
+        """As the schedule has it, with so much of the epoch `done` where it goes by steps."""
+        now = epoch + done if self.recipe.per == "step" else epoch
+        factor = self.recipe.schedule.factor(now, self.recipe.planned_epochs or epoch + 1)
+        set_learning_rate(self.optimizer, factor)
 
     def _step(self, images: Tensor, labels: Tensor) -> Step:
-        forward = self.model if self.forward is None else self.forward
-        with autocast(images.device, self.precision):
-            logits = forward(inputs.scale(images))
-        loss = F.cross_entropy(logits.float(), labels)
+        recipe, forward = self.recipe, self.model if self.forward is None else self.forward
+        with autocast(images.device, recipe.precision):
+            logits = forward(inputs.scale(images, recipe.scaling))
+        loss = F.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        if recipe.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip_norm)
         self.optimizer.step()
         return Step(loss.detach(), (logits.detach().argmax(1) == labels).sum(), len(labels))
 

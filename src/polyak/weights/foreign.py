@@ -28,6 +28,8 @@ class Source(Protocol):
 
     names: tuple[str, ...]
     tied: checkpoint.Ties
+    metadata: dict[str, Any]
+    """What this project wrote of it."""
 
     def tensor(self, name: str) -> Tensor:
         """That tensor, on CPU."""
@@ -39,6 +41,7 @@ class _Shards:
     def __init__(self, files: Mapping[str, checkpoint.OpenFile]) -> None:
         self._files, self.names = files, tuple(files)
         self.tied: checkpoint.Ties = ()
+        self.metadata: dict[str, Any] = {}
 
     def tensor(self, name: str) -> Tensor:
         return self._files[name].tensor(name)
@@ -49,6 +52,7 @@ class _State:
 
     def __init__(self, state: Mapping[str, Tensor]) -> None:
         self._state, self.names, self.tied = state, tuple(state), checkpoint.ties(state)
+        self.metadata: dict[str, Any] = {}
 
     def tensor(self, name: str) -> Tensor:
         return self._state[name]

@@ -1,0 +1,133 @@
+"""What becomes of batch norm's running statistics in a run's averages.
+
+    statistics = BatchNorm(model, recipe, images, device, mode="refresh")
+    statistics.of_average(mean, last=run / "checkpoints/epoch_019.safetensors")
+    statistics.refreshed(checkpoint)      # any weights, with statistics of their own
+
+Statistics that were averaged like weights are no one's: docs/batch_norm.md.
+"""
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import cached_property
+from math import ceil
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from polyak.averaging.batch_norm import refresh, statistics
+from polyak.data import inputs
+from polyak.errors import ConfigError
+from polyak.models.precision import autocast
+from polyak.training.order import epoch_order, epoch_table
+from polyak.training.recipe import Recipe
+from polyak.weights import checkpoint
+from polyak.weights.checkpoint import Checkpoint
+
+Mode = Literal["refresh", "average", "last"]
+_BEFORE_THE_FIRST = -1
+"""The epoch whose order and augmentation the images have."""
+
+
+class BatchNorm:
+    """The statistics of a model's averages: computed anew for their weights on training images
+    ("refresh"), averaged like weights ("average"), or those of the window's last checkpoint
+    ("last"). Of a model without batch norm, every average stays as it is.
+
+    Training images are uint8 [N, C, H, W]. Of them, `count` (None: all), drawn by the recipe's
+    seed, are taken in batches of `batch_size` at most, of equal sizes to within one image, with or
+    without the training's augmentation: for every model the same.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        recipe: Recipe,
+        images: Tensor,
+        device: torch.device,
+        *,
+        mode: Mode = "refresh",
+        count: int | None = None,
+        batch_size: int | None = None,
+        augment: bool = True,
+    ) -> None:
+        self.mode, self.names = mode, statistics(model)
+        self.seconds = 0.0
+        """What it has taken so far."""
+        self._model, self._recipe, self._augment = model.to(device), recipe, augment
+        self._images, self._device = images, device
+        order = epoch_order(len(images), recipe.seed, _BEFORE_THE_FIRST)[:count]
+        self._batches = order.to(device).tensor_split(
+            ceil(len(order) / (batch_size or recipe.batch_size))
+        )
+
+    @property
+    def there(self) -> bool:
+        """Whether the model has any."""
+        return bool(self.names)
+
+    def check(self) -> None:
+        """Raise ConfigError where no statistics can be computed on such batches, before it is known
+        of any weights."""
+        smallest = min(map(len, self._batches))
+        blank = torch.zeros(smallest, *self._images.shape[1:], device=self._device)
+        try:
+            self._refresh([inputs.scale(blank, self._recipe.scaling)])
+        except ValueError as error:
+            raise ConfigError(
+                f"averaging.refresh: batches of {smallest} images are too small for the model's "
+                f"batch norm ({error}); allowed: a larger averaging.refresh.batch_size or "
+                "averaging.refresh.images, or averaging.batch_norm=average or last"
+            ) from error
+
+    def of_average(self, average: Checkpoint, last: Path) -> Checkpoint:
+        """An average with its statistics by the mode; `last` is the window's last checkpoint."""
+        if not self.names or self.mode == "average":
+            return average
+        if self.mode == "refresh":
+            return self.refreshed(average)
+        found = checkpoint.load(last).tensors
+        return _with(average, {name: found[name] for name in self.names})
+
+    def refreshed(self, weights: Checkpoint) -> Checkpoint:
+        """The weights with statistics that are computed for them, whatever the mode."""
+        if not self.names:
+            return weights
+        began = time.perf_counter()
+        self._model.load_state_dict(weights.tensors)
+        self._refresh(self._inputs())
+        state = self._model.state_dict()
+        found = {name: state[name].detach().to("cpu", copy=True) for name in self.names}
+        self.seconds += time.perf_counter() - began
+        return _with(weights, found)
+
+    def _refresh(self, batches: Iterable[Tensor]) -> None:
+        with autocast(self._device, self._recipe.precision):
+            refresh(self._model, batches)
+
+    def _inputs(self) -> Iterator[Tensor]:
+        """The batches as the model takes them, on its device."""
+        (images, table), recipe = self._on_device, self._recipe
+        for batch in self._batches:
+            chosen = images[batch]
+            if self._augment:
+                chosen = recipe.augmentation.apply(chosen, table[batch])
+            yield inputs.scale(chosen, recipe.scaling)
+
+    @cached_property
+    def _on_device(self) -> tuple[Tensor, Tensor]:
+        """The images, and how each is augmented."""
+        recipe, images = self._recipe, self._images
+        table = epoch_table(recipe.augmentation, images.shape, recipe.seed, _BEFORE_THE_FIRST)
+        return images.to(self._device), table.to(self._device)
+
+
+def _with(weights: Checkpoint, found: dict[str, Tensor]) -> Checkpoint:
+    """The weights with these tensors in place of theirs; what was one tensor stays one."""
+    tensors = weights.tensors | found
+    for group in weights.tied:
+        tensors |= dict.fromkeys(group, tensors[group[0]])
+    return replace(weights, tensors=tensors)
