@@ -69,3 +69,14 @@ def test_units_keep_height_and_width_but_for_two_halvings():
     sides = [(hidden := layer(hidden)).shape[1:] for layer in (model.layer1, model.layer2)]
     assert sides == [(16, 28, 28), (32, 14, 14)]
     assert model.layer3(hidden).shape[1:] == (64, 7, 7)
+
+
+def test_a_depth_that_fits_both_may_be_of_either_unit():
+    """110 of bottlenecks is the one of Izmailov et al.'s code: 12 in each stage."""
+    with torch.device("meta"):
+        bottlenecks = PreResNet((3, 32, 32), 10, depth=110, bottleneck=True)
+        basic = PreResNet((3, 32, 32), 10, depth=164, bottleneck=False)
+    assert [len(stage) for stage in (bottlenecks.layer1, basic.layer1)] == [12, 27]
+    assert (bottlenecks.fc.in_features, basic.fc.in_features) == (256, 64)
+    with pytest.raises(ValueError, match=r"depth 8 is no 9n \+ 2"):
+        PreResNet((3, 32, 32), 10, depth=8, bottleneck=True)

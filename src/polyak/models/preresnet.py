@@ -17,15 +17,17 @@ class PreResNet(nn.Module):
 
     He et al. 2016, "Identity Mappings in Deep Residual Networks" (arXiv:1603.05027): a convolution
     of 16 channels, three stages of units, of which the second and third halve height and width, and
-    the mean over what is left. Depths 8 to 110 (6n + 2) are of units of two convolutions, 164 is of
-    bottlenecks (9n + 2). For 3x32x32 inputs and 10 classes, 110 has 1,730,522 parameters and 164
-    has 1,703,258: both are the paper's 1.7 M.
+    the mean over what is left. As in the paper, depths 8 to 110 (6n + 2) are of units of two
+    convolutions, 164 is of bottlenecks (9n + 2); `bottleneck` says otherwise, for depths that fit.
+    For 3x32x32 inputs and 10 classes, 110 has 1,730,522 parameters and 164 has 1,703,258: both are
+    the paper's 1.7 M.
 
     In what the paper leaves open it is as the code of Izmailov et al. 2018, "Averaging Weights
     Leads to Wider Optima and Better Generalization" (arXiv:1803.05407), and 164 has the names of
     its parameters: shortcuts between stages are 1x1 convolutions of a unit's input before norm and
-    ReLU, convolutions have no bias and He's initialisation, the linear layer has PyTorch's. (What
-    that code calls PreResNet110 is of bottlenecks; 110 here is the paper's.)
+    ReLU, convolutions have no bias and He's initialisation, the linear layer has PyTorch's. That
+    code's PreResNet110 is of bottlenecks too. Raises ValueError for a depth that no number of units
+    has.
     """
 
     def __init__(
@@ -33,10 +35,14 @@ class PreResNet(nn.Module):
         input_shape: Sequence[int],
         classes: int,
         depth: Literal[8, 20, 56, 110, 164] = 164,
+        bottleneck: bool | None = None,
     ) -> None:
         super().__init__()
-        unit: type[_Basic | _Bottleneck] = _Bottleneck if depth == 164 else _Basic
-        count = (depth - 2) // (9 if depth == 164 else 6)
+        narrow = depth == 164 if bottleneck is None else bottleneck
+        unit: type[_Basic | _Bottleneck] = _Bottleneck if narrow else _Basic
+        count, left = divmod(depth - 2, 9 if narrow else 6)
+        if left:
+            raise ValueError(f"depth {depth} is no 9n + 2, as bottlenecks need")
         last = 64 * unit.expansion
         self.conv1 = _convolution(input_shape[0], 16, kernel=3)
         self.layer1 = _stage(unit, count, 16, 16, stride=1)
