@@ -145,3 +145,49 @@ def test_fifty_kills_at_random_moments_change_nothing(tmp_path, start, untouched
             finish(outputs)
         assert_as_never_killed(outputs, untouched)
     assert len(set(kills)) > 6
+
+
+EVERYTHING = (
+    *("augmentation=crop_flip", "augmentation.pad=1", "model.batch_norm=true"),
+    *("schedule=warmup_cosine", "schedule.warmup=1.5", "schedule.per=step"),
+    *("training.label_smoothing=0.1", "training.clip_norm=1.0", "training.drop_last=true"),
+    *("training.decay=weights", "optimizer.weight_decay=0.01", "averaging.stride=2"),
+    *("dataset.mean=[0.4,0.5,0.6]", "dataset.std=0.3"),
+)
+
+
+def killed_and_continued(start, killed: Path, whole: Path, *overrides: str) -> None:
+    """Kill a run after its second epoch, continue it, and compare it with one never killed."""
+    done = start(whole, *overrides).wait()
+    assert done.returncode == 0, done.stderr
+    running = start(killed, *overrides)
+    running.wait_until(lambda: epochs_of(killed) >= 2)
+    running.kill()
+    done = start(killed, *overrides).wait()
+    assert done.returncode == 0, done.stderr
+    assert summary_of(killed / "runs" / "victim")["trajectory"] == "resumed"
+    assert_as_never_killed(killed, whole)
+
+
+def test_a_run_with_every_option_resumes_bit_for_bit(tmp_path, start):
+    killed_and_continued(start, tmp_path / "killed", tmp_path / "whole", *EVERYTHING)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "model",
+    [
+        ("model=torchvision", "model.name=resnet18", "model.stem=small"),
+        ("model=torchvision", "model.name=mobilenet_v3_small"),
+        ("model=timm", "model.name=test_resnet"),
+    ],
+    ids=lambda model: model[1].partition("=")[2],
+)
+def test_a_network_of_a_library_is_trained_averaged_refreshed_and_resumed(tmp_path, start, model):
+    few = ("dataset.limit_train=64", "dataset.limit_test=20", "training.batch_size=16")
+    whole = tmp_path / "whole"
+    given = (*model, *few, "training.epochs=4", "~model.channels", "~model.hidden")
+    killed_and_continued(start, tmp_path / "killed", whole, *given)
+    found = summary_of(whole / "runs" / "victim")
+    assert found["results"]["last_refreshed"]["test"]["loss"] > 0
+    assert found["seconds"]["batch_norm"] > 0

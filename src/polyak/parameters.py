@@ -36,8 +36,6 @@ Dropout = Annotated[float, Field(ge=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 PositiveShare = Annotated[float, Field(gt=0, le=1)]
 Exponent = Annotated[float, Field(ge=0, le=100)]
-Mean = Annotated[float, Field(ge=-1000, le=1000)]
-StandardDeviation = Annotated[float, Field(ge=1e-6, le=1000)]
 
 
 def _absolute(path: str, info: Info) -> str:
@@ -64,6 +62,18 @@ def _count_or_share(value: Any) -> int | float:
     raise ValueError("allowed: a count of images (0, 1, 2, ...) or a fraction below 1.0")
 
 
+def _per_channel(least: float) -> PlainValidator:
+    """A number of at least `least`, or a list of them."""
+
+    def checked(value: Any) -> float | list[float]:
+        each = value if isinstance(value, list) and value else [value]
+        if all(type(one) in (int, float) and least <= one <= 1000 for one in each):
+            return [float(one) for one in value] if isinstance(value, list) else float(value)
+        raise ValueError(f"allowed: a number from {least:g} to 1000, or a list of one per channel")
+
+    return PlainValidator(checked)
+
+
 def _sums_to_one(weights: Sequence[float]) -> Sequence[float]:
     if not math.isclose(math.fsum(weights), 1, rel_tol=0, abs_tol=1e-6):
         raise ValueError(f"they sum to {math.fsum(weights):g}; allowed: weights that sum to 1")
@@ -74,3 +84,5 @@ Directory = Annotated[str, AfterValidator(_absolute)]
 File = Annotated[str, AfterValidator(_absolute), AfterValidator(_existing)]
 CountOrShare = Annotated[int | float, PlainValidator(_count_or_share)]
 Weights = Annotated[list[NotNegative], AfterValidator(_sums_to_one)]
+Mean = Annotated[float | list[float], _per_channel(-1000)]
+StandardDeviation = Annotated[float | list[float], _per_channel(1e-6)]

@@ -134,6 +134,29 @@ WRONG = {
         "averaging.running = True: allowed: not with greedy"
     ),
     "paths.outputs=${nowhere}": "nowhere",
+    "averaging.stride=0": "averaging.stride = 0",
+    "averaging.batch_norm=none": "averaging.batch_norm = none: allowed: 'refresh', 'average' or",
+    "averaging.refresh.images=0": "averaging.refresh.images = 0",
+    "averaging.refresh.batch_size=0": "averaging.refresh.batch_size = 0",
+    "dataset.std=0.0": "dataset.std = 0.0: allowed: a number from 1e-06 to 1000, or a list",
+    "dataset.mean=[0.5,x]": "dataset.mean = [0.5, 'x']: allowed: a number from -1000",
+    "training.label_smoothing=1.5": "training.label_smoothing = 1.5",
+    "training.clip_norm=0.0": "training.clip_norm = 0.0",
+    "training.decay=none": "training.decay = none: allowed: 'all' or 'weights'",
+    "training.init=nowhere.pt": "there is no such file",
+    "schedule.per=image": "schedule.per = image: allowed: 'epoch' or 'step'",
+    "schedule=swa schedule.swa_lr=0.06": "schedule.swa_lr = 0.06: allowed: at most lr = 0.05",
+    "schedule=warmup_cosine schedule.warmup=20.0": "schedule.warmup = 20: allowed: below",
+    "schedule=cyclic schedule.start=10 schedule.length=4 averaging.start=18": (
+        "averaging.start = 18, averaging.stride = 1: no cycle of the schedule ends in the window; "
+        "cycles end at epochs 13, 17"
+    ),
+    "schedule=cyclic schedule.start=10 schedule.length=2 averaging.stride=2": (
+        "averaging.start = 10, averaging.stride = 2: no cycle"
+    ),
+    "schedule=cyclic schedule.length=50": "cycles end at no epoch of the training",
+    "augmentation=crop augmentation.pad=0": "augmentation.pad = 0",
+    "augmentation._target_=polyak.data.crops.crop": "augmentation._target_",
 }
 
 
@@ -182,6 +205,19 @@ def test_outputs_are_the_repositorys_unless_told_otherwise():
 def test_windows():
     assert parse("averaging.start=0", "averaging.end=1").window == range(1)
     assert parse("averaging.start=3").window == range(3, 20)
+    cyclic = parse("schedule=cyclic", "averaging.start=11", "averaging.stride=2")
+    assert [*cyclic.window] == [*cyclic.learning_rates.cycle_ends(20)] == [11, 13, 15, 17, 19]
+
+
+def test_how_it_was_averaged_is_said_where_it_is_not_as_usual():
+    assert parse().method == "uniform"
+    assert parse("averaging=exponential", "averaging.stride=3").method == (
+        "exponential, decay 0.8, stride 3"
+    )
+    assert parse("averaging.batch_norm=average").method == "uniform, batch norm averaged"
+    assert parse("averaging.refresh.images=1000", "averaging.refresh.augment=false").method == (
+        "uniform, batch norm refreshed on 1,000 images without augmentation"
+    )
 
 
 def test_a_class_of_torch_is_a_choice_without_code_of_ours():

@@ -59,8 +59,8 @@ GROUPS: Mapping[str, Group] = {
         "polyak.data",
         beside={
             "validation": Parameter(CountOrShare, REQUIRED),
-            "mean": Parameter(Mean | list[Mean], 0.5),
-            "std": Parameter(StandardDeviation | list[StandardDeviation], 0.5),
+            "mean": Parameter(Mean, 0.5),
+            "std": Parameter(StandardDeviation, 0.5),
         },
         named="load",
     ),

@@ -286,7 +286,8 @@ def _check_schedule(config: Config) -> None:
         config.training.epochs
     )
     if ends is not None and not set(ends) & set(window):
-        has = f"epochs {', '.join(map(str, ends[:3]))}, ..." if ends else "no epoch of the training"
+        shown = ", ".join(map(str, ends[:3])) + ", ..." * (len(ends) > 3)
+        has = f"epochs {shown}" if ends else "no epoch of the training"
         raise ConfigError(
             f"averaging.start = {window.start}, averaging.stride = {window.step}: no cycle of the "
             f"schedule ends in the window; cycles end at {has}"
