@@ -1,6 +1,7 @@
-"""What a choice is called where a person reads it. Needs no torch.
+"""What choices and windows are called where a person reads them. Needs no torch.
 
 name_of({"_target_": "polyak.models.torchvision.classifier", "name": "resnet18"})   # "resnet18"
+epochs_of(range(11, 20, 2))   # "epochs 11..19 by 2"
 """
 
 from collections.abc import Mapping
@@ -10,3 +11,8 @@ from typing import Any
 def name_of(choice: Mapping[str, Any]) -> str:
     """Its own `name` where its values have one, or that of what its `_target_` calls."""
     return str(choice.get("name") or str(choice.get("_target_", "?")).rpartition(".")[2])
+
+
+def epochs_of(window: range) -> str:
+    """ "epochs 10..19"; by what, where not every epoch between counts."""
+    return f"epochs {window[0]}..{window[-1]}" + f" by {window.step}" * (window.step > 1)

@@ -212,7 +212,7 @@ def test_windows():
 def test_how_it_was_averaged_is_said_where_it_is_not_as_usual():
     assert parse().method == "uniform"
     assert parse("averaging=exponential", "averaging.stride=3").method == (
-        "exponential, decay 0.8, stride 3"
+        "exponential, decay 0.8, every 3 epochs"
     )
     assert parse("averaging.batch_norm=average").method == "uniform, batch norm averaged"
     assert parse("averaging.refresh.images=1000", "averaging.refresh.augment=false").method == (

@@ -21,7 +21,7 @@ from polyak.evaluation.evaluator import Evaluator
 from polyak.evaluation.key import evaluation_key
 from polyak.evaluation.logits import Inference
 from polyak.models.initial import initial_model
-from polyak.naming import name_of
+from polyak.naming import epochs_of, name_of
 from polyak.runs.batch_norm import BatchNorm
 from polyak.store import environment
 from polyak.store.trajectory import Trajectory
@@ -49,7 +49,7 @@ class Job:
         return (
             f"{data.title}, {len(data.train):,} training / {len(data.test):,} test images\n"
             f"{model}, {optimizer} lr {lr:g}, seed {config.seed}, "
-            f"{config.method} average of epochs {window[0]}..{window[-1]}"
+            f"{config.method} average of {epochs_of(window)}"
         )
 
     def evaluator(self, splits: Collection[str] | None = None) -> Evaluator:

@@ -125,10 +125,10 @@ class Config(BaseModel):
 
     @property
     def method(self) -> str:
-        """How checkpoints are averaged: the scheme, and what is not as usual: "uniform, stride 2",
-        "uniform, batch norm averaged"."""
+        """How checkpoints are averaged: the scheme, and what is not as usual: "uniform, every 2
+        epochs", "uniform, batch norm averaged"."""
         averaging, words = self.averaging, [self.scheme.description]
-        words += [f"stride {averaging.stride}"] * (averaging.stride > 1)
+        words += [f"every {averaging.stride} epochs"] * (averaging.stride > 1)
         kinds = {
             "refresh": averaging.refresh.description,
             "average": "averaged",

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from polyak.evaluation.scores import Scores
+from polyak.naming import epochs_of
 from polyak.runs.summary import Comparison, Result
 from polyak.store.record import EpochRecord
 
@@ -78,11 +79,11 @@ LABELS = {
 }
 
 
-def table(comparison: Comparison, window: range, scheme: str) -> str:
+def table(comparison: Comparison, window: range, method: str) -> str:
     """`compare`'s numbers for a person: accuracies in %, gains of the average in points."""
     results, gains = comparison.results, comparison.gains
     splits = list(gains["over_last"])
-    labels = LABELS | {"average": f"average of epochs {window[0]}..{window[-1]} ({scheme})"}
+    labels = LABELS | {"average": f"average of {epochs_of(window)} ({method})"}
     width = max(46, 2 + len(labels["average"]))
     head = "".join(f"{split:>14}{'gain':>9}" for split in splits)
     lines = [f"{'accuracy in %, gain of the average in points':<{width}}{head}"]

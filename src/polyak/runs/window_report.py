@@ -26,10 +26,7 @@ def report(rows: Sequence[windows.Row], spent: windows.Spent, configured: range)
         shares = {name.replace("_", " "): 100 * one / total for name, one in asdict(spent).items()}
         said = ", ".join(f"{name} {share:.0f} %" for name, share in shares.items() if share)
         lines[0] += f"; {total:.1f} s now, of which {said}"
-    named: dict[str, tuple[int, int] | None] = {
-        "selected on validation": windows.selected(rows),
-        "the run's own": (configured.start, configured.stop),
-    }
+    named = _named(rows, configured)
     for split in sorted({row.split for row in rows}):
         accuracies = {
             (row.start, row.end): 100 * row.accuracy for row in rows if row.split == split
@@ -43,15 +40,26 @@ def report(rows: Sequence[windows.Row], spent: windows.Spent, configured: range)
     return "\n".join(lines)
 
 
+def _named(rows: Sequence[windows.Row], configured: range) -> dict[str, tuple[int, int]]:
+    """Windows that are pointed out. The run's own is none of these where it leaves epochs out."""
+    selected = windows.selected(rows)
+    named = {"selected on validation": selected} if selected else {}
+    if configured.step == 1:
+        named["the run's own"] = (configured.start, configured.stop)
+    return named
+
+
 def draw(path: Path, *, title: str, rows: Sequence[windows.Row], configured: range) -> None:
     """Draw the map of windows on each split, with the selected one and the run's own (`configured`)
     marked; below, accuracy against the first epoch for the windows that reach the last one."""
     table = pd.DataFrame(map(asdict, rows))
     table = table.assign(last=table["end"] - 1, accuracy=100 * table["accuracy"])
     splits = sorted(table["split"].unique(), reverse=True)
-    marks = {"the run's own": ("o", (configured.start, configured.stop - 1))}
-    if selected := windows.selected(rows):
-        marks["selected on validation"] = ("s", (selected[0], selected[1] - 1))
+    markers = {"the run's own": "o", "selected on validation": "s"}
+    marks = {
+        what: (markers[what], (start, end - 1))
+        for what, (start, end) in _named(rows, configured).items()
+    }
     with style():
         figure, grid = plt.subplots(
             2,

@@ -6,13 +6,14 @@ print(report(distances.between(checkpoints, average), window=range(10, 20)))
 import statistics
 from collections.abc import Iterable, Sequence
 
+from polyak.naming import epochs_of
 from polyak.weights.distances import AVERAGE, Row
 
 
 def report(rows: Sequence[Row], window: range) -> str:
     """Mean ± standard deviation over pairs of checkpoints: consecutive ones, those of the averaged
     `window` of epochs, and each of these with the average."""
-    epochs = f"epochs {window.start}..{window.stop - 1}"
+    epochs = epochs_of(window)
     groups = {
         "consecutive checkpoints": [row for row in rows if row.second == row.first + 1],
         f"pairs of {epochs}": [row for row in rows if row.first in window and row.second in window],
