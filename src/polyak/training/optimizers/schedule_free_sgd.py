@@ -7,7 +7,7 @@ from polyak.training.optimizers.schedule_free import SGDScheduleFree
 
 
 class ScheduleFreeSGD(SGDScheduleFree):
-    """The library's: Defazio et al. 2024 (https://arxiv.org/abs/2405.15682), section 4.
+    """The library's: Defazio et al. 2024 (https://arxiv.org/abs/2405.15682).
 
     `momentum` is the paper's beta, the share of the mean x in y, where gradients and weight decay
     are taken. The learning rate rises in a line over the first `warmup_steps` steps. In x, the
