@@ -44,10 +44,10 @@ def test_experiment_article_is_the_defaults_on_strictly_svhn():
 
 
 EVERY_CHOICE = [
-    f"{group.name}={choice.relative_to(group).with_suffix('')}"
+    f"{group.name}={choice.stem}"
     for group in sorted((ROOT / "conf").iterdir())
     if group.is_dir() and group.name != "hydra"
-    for choice in sorted(group.rglob("*.yaml"))
+    for choice in sorted(group.glob("*.yaml"))
 ]
 
 
