@@ -52,5 +52,5 @@ $(installed): pyproject.toml $(CONSTRAINTS)
 	touch $@
 
 $(installed_dev): $(installed)
-	$(pip_install) '.[dev,launchers,timm]'
+	$(pip_install) '.[dev,launchers,schedulefree,timm]'
 	touch $@

@@ -17,8 +17,8 @@ from pydantic import ValidationInfo as Info
 
 __all__ = [
     *("Byte", "Count", "CountOrShare", "Decay", "Directory", "Dropout", "Epoch", "Exponent"),
-    *("File", "LearningRate", "Mean", "NotNegative", "Positive", "PositiveShare", "Seed", "Share"),
-    *("StandardDeviation", "Weights"),
+    *("File", "Interpolation", "LearningRate", "Mean", "NotNegative", "Positive", "PositiveShare"),
+    *("Power", "Seed", "Share", "StandardDeviation", "Steps", "Weights"),
 ]
 
 LARGEST = 1e30
@@ -27,11 +27,14 @@ LARGEST = 1e30
 Byte = Annotated[int, Field(ge=0, le=255)]
 Count = Annotated[int, Field(ge=1)]
 Epoch = Annotated[int, Field(ge=0)]
+Steps = Annotated[int, Field(ge=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Positive = Annotated[float, Field(gt=0)]
 LearningRate = Annotated[float, Field(gt=0, le=LARGEST)]
 NotNegative = Annotated[float, Field(ge=0, le=LARGEST)]
+Power = Annotated[float, Field(ge=0, le=10)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
+Interpolation = Annotated[float, Field(gt=0, lt=1)]
 Dropout = Annotated[float, Field(ge=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 PositiveShare = Annotated[float, Field(gt=0, le=1)]

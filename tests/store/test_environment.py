@@ -1,3 +1,5 @@
+from importlib import metadata
+
 import pytest
 import torch
 
@@ -17,3 +19,9 @@ def test_a_device_that_is_there_is_taken(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert environment.choose_device("cuda:1") == torch.device("cuda", 1)
     assert environment.choose_device("cpu") == torch.device("cpu")
+
+
+@pytest.mark.parametrize("library", ["torchvision", "timm", "schedulefree"])
+def test_the_versions_of_what_may_decide_weights_are_noted(library):
+    described = environment.describe(torch.device("cpu"), "fp32")
+    assert described[library] == metadata.version(library)

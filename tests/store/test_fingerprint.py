@@ -55,6 +55,7 @@ DECIDES = [
     ("training/trainer.py", "        self.model.train()\n", ""),
     ("training/trainer.py", "torch.manual_seed(epoch_seed(recipe.seed, epoch))", "pass"),
     ("training/trainer.py", "order.split(recipe.batch_size)", "order.split(recipe.batch_size + 1)"),
+    ("training/trainer.py", 'set_mode(self.optimizer, "eval")', "pass"),
     ("training/trainer.py", "loss.backward()", "(2 * loss).backward()"),
     ("training/trainer.py", "F.cross_entropy", "F.nll_loss"),
     ("training/order.py", "randperm(count", "randperm(count - 1"),
@@ -115,8 +116,8 @@ DOES_NOT = [
     ("training/trainer.py", '    """Model and optimizer', '    """A model and its optimizer'),
     (
         "training/trainer.py",
-        "        for step, batch in",
-        "        # a comment\n        for step,  batch in",
+        "            for step, batch in",
+        "            # a comment\n            for step,  batch in",
     ),
     ("training/optimizers/sgd.py", "allowed: only with", "it needs"),
     ("training/optimizers/sgd.py", "nesterov: bool", "nesterov: int"),
@@ -142,7 +143,7 @@ DOES_NOT = [
     ("parameters.py", "Field(gt=0)", "Field(gt=0, le=1)"),
     ("training/recipe.py", "    seed: int\n", "    seed: int\n    note: str = ''\n"),
     ("training/schedule.py", "depends_on_epochs", "needs_epochs"),
-    ("training/trainer.py", "from typing import Self", "from typing import Any, Self"),
+    ("training/trainer.py", "import Literal, Self", "import Any, Literal, Self"),
 ]
 
 

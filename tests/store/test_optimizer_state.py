@@ -1,9 +1,13 @@
+import json
+
 import pytest
 import torch
 from torch import nn
 
 from polyak.errors import CheckpointError
 from polyak.store import optimizer_state
+from polyak.training.optimizers.schedule_free_adamw import ScheduleFreeAdamW
+from polyak.training.optimizers.schedule_free_sgd import ScheduleFreeSGD
 
 OPTIMIZERS = {
     "sgd": lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9),
@@ -40,6 +44,30 @@ def test_the_next_steps_are_those_that_would_have_followed(tmp_path, name):
         step(twin, restored, seed)
     for one, other in zip(model.parameters(), twin.parameters(), strict=True):
         assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("made", [ScheduleFreeSGD, ScheduleFreeAdamW])
+def test_all_that_a_schedule_free_method_counts_is_kept(tmp_path, made):
+    model = nn.Linear(3, 2)
+    optimizer = made(model.parameters(), lr=0.3, warmup_steps=5, r=0.5)
+    optimizer.train()
+    for seed in range(3):
+        step(model, optimizer, seed)
+    optimizer.eval()
+    optimizer_state.save(tmp_path / "state.safetensors", optimizer)
+    restored = made(nn.Linear(3, 2).parameters(), lr=0.3, warmup_steps=5, r=0.5)
+    optimizer_state.load(tmp_path / "state.safetensors", restored)
+    wanted, found = optimizer.state_dict(), restored.state_dict()
+    (group,) = found["param_groups"]
+    assert (group["k"], group["train_mode"]) == (3, False)
+    assert group["lr_max"] == pytest.approx(0.3 * 3 / 5)
+    assert group["weight_sum"] > 0
+    assert json.dumps(found["param_groups"]) == json.dumps(wanted["param_groups"])
+    assert len(found["state"]) == 2
+    for index, state in wanted["state"].items():
+        assert "z" in state
+        assert found["state"][index].keys() == state.keys()
+        assert all(torch.equal(found["state"][index][name], state[name]) for name in state)
 
 
 def test_another_optimizers_state_is_refused(tmp_path):

@@ -13,6 +13,8 @@ from polyak.store import fingerprint as fingerprint_module
 from polyak.store import paths, work
 from polyak.store.manifest import Manifest
 from polyak.store.trajectory import Trajectory
+from polyak.training.optimizers.schedule_free_adamw import ScheduleFreeAdamW
+from polyak.training.optimizers.schedule_free_sgd import ScheduleFreeSGD
 from polyak.training.schedules.constant import Constant
 from polyak.training.schedules.cosine import Cosine
 from polyak.training.schedules.step import Step
@@ -184,6 +186,8 @@ def test_what_is_in_the_store_is_not_trained_again(data, tmp_path, monkeypatch):
         lambda parameters: torch.optim.AdamW(parameters, lr=0.01, betas=(0.8, 0.99)),
         lambda parameters: torch.optim.Adam(parameters, lr=0.01, fused=True),
         lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.9, fused=True),
+        lambda parameters: ScheduleFreeSGD(parameters, lr=0.5, r=0.5, warmup_steps=20),
+        lambda parameters: ScheduleFreeAdamW(parameters, lr=0.01, r=0.5, warmup_steps=20),
     ],
 )
 @pytest.mark.parametrize("schedule", [Constant(), Step(every=2, gamma=0.5)])

@@ -73,7 +73,11 @@ def describe(device: torch.device, precision: str) -> dict[str, Any]:
         "commit": commit(Path(__file__).parent),
         "python": platform.python_version(),
         "torch": torch.__version__,
-        **{name: found for name in ("torchvision", "timm") if (found := _version(name))},
+        **{
+            name: found
+            for name in ("torchvision", "timm", "schedulefree")
+            if (found := _version(name))
+        },
         "platform": platform.platform(),
     }
 

@@ -10,7 +10,7 @@ keeps it. This module and what it imports are hashed into the fingerprint.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Literal, Self
 
 import torch
 import torch.nn.functional as F
@@ -66,7 +66,8 @@ class Trainer:
     def steps(self, epoch: int) -> Iterator[Step]:
         """Train on every image once, in batches, of which the last may be shorter, or is left out.
 
-        Seeds torch's global generators (dropout draws from them).
+        Seeds torch's global generators (dropout draws from them). After the last step, the model
+        has the weights that the optimizer's method deploys, where it trains at others.
         """
         recipe, device = self.recipe, self.images.device
         torch.manual_seed(epoch_seed(recipe.seed, epoch))
@@ -76,10 +77,14 @@ class Trainer:
         if recipe.drop_last and len(batches[-1]) < recipe.batch_size:
             batches = batches[:-1]
         self.model.train()
-        for step, batch in enumerate(batches):
-            self._set_learning_rate(epoch, step / len(batches))
-            images = recipe.augmentation.apply(self.images[batch], table[batch])
-            yield self._step(images, self.labels[batch])
+        set_mode(self.optimizer, "train")
+        try:
+            for step, batch in enumerate(batches):
+                self._set_learning_rate(epoch, step / len(batches))
+                images = recipe.augmentation.apply(self.images[batch], table[batch])
+                yield self._step(images, self.labels[batch])
+        finally:  # also where not all steps were wanted
+            set_mode(self.optimizer, "eval")
 
     def _set_learning_rate(self, epoch: int, done: float) -> None:
         """As the schedule has it, with so much of the epoch `done` where it goes by steps."""
@@ -104,3 +109,9 @@ def set_learning_rate(optimizer: Optimizer, factor: float) -> None:
     """Set every group's lr to `factor` times the one it was made with."""
     for group in optimizer.param_groups:
         group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
+
+
+def set_mode(optimizer: Optimizer, mode: Literal["train", "eval"]) -> None:
+    """Give the model the weights at which the optimizer's method trains, or those that it deploys,
+    where these are two: schedule-free ones have a method of either name. Twice is as once."""
+    getattr(optimizer, mode, lambda: None)()
