@@ -19,9 +19,15 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import article
 from polyak import allocator
+from polyak.averaging.batch_norm import refresh
+from polyak.data.augmentation import Augmentation
+from polyak.data.augmentations.crop_flip import CropFlip
+from polyak.data.augmentations.none import Identity
+from polyak.data.inputs import Scaling, scale
 from polyak.evaluation.logits import Inference, logits
 from polyak.evaluation.scores import scores
 from polyak.models.initial import initial_model
+from polyak.models.preresnet import PreResNet
 from polyak.models.small_cnn import SmallCNN
 from polyak.training.epoch import train_epoch
 from polyak.training.recipe import Recipe
@@ -52,11 +58,24 @@ def article_training() -> Callable[[Tensor, Tensor], object]:
     )
 
 
-def our_training(precision: str) -> Callable[[Tensor, Tensor], object]:
+def preresnet() -> nn.Module:
+    return initial_model(lambda: PreResNet((3, 32, 32), 10, depth=8), seed=0)
+
+
+def our_training(
+    precision: str = "fp32",
+    augmentation: Augmentation = Identity(),  # noqa: B008  frozen, and without parameters
+    make: Callable[[], nn.Module] = small_cnn,
+) -> Callable[[Tensor, Tensor], object]:
     """An epoch of this project's loop."""
-    model = small_cnn()
+    model = make()
     factory = partial(torch.optim.SGD, lr=0.001, momentum=0.9)
-    recipe = Recipe(lambda: model, factory, Constant(), BATCH_SIZE, seed=0, precision=precision)
+    recipe = Recipe(
+        *(lambda: model, factory, Constant(), BATCH_SIZE),
+        seed=0,
+        precision=precision,
+        augmentation=augmentation,
+    )
     optimizer = factory(model.parameters())
     return lambda images, labels: train_epoch(
         Trainer(model, optimizer, recipe, images, labels),
@@ -90,6 +109,14 @@ def our_evaluation(precision: str) -> Callable[[Tensor, Tensor], object]:
     return run
 
 
+def refreshing() -> Callable[[Tensor, Tensor], object]:
+    """The statistics of batch norm on as many images."""
+    model = preresnet()
+    return lambda images, labels: refresh(
+        model, (scale(batch, Scaling()) for batch in images.split(BATCH_SIZE))
+    )
+
+
 def operations(*, backward: bool) -> int:
     """Floating-point operations per image: of the convolutions and matrix products alone."""
     model, images = small_cnn(), torch.zeros(2, 3, 32, 32)
@@ -114,8 +141,11 @@ def matrix_product(dtype: torch.dtype) -> Callable[[Tensor, Tensor], object]:
 
 CASES: dict[str, Callable[[], Callable[[Tensor, Tensor], object]]] = {
     "article-training": article_training,
-    "training": lambda: our_training("fp32"),
+    "training": our_training,
     "training-bf16": lambda: our_training("bf16"),
+    "training-crop-flip": lambda: our_training(augmentation=CropFlip()),
+    "training-preresnet": lambda: our_training(make=preresnet),
+    "refresh-preresnet": refreshing,
     "article-evaluation": article_evaluation,
     "evaluation": lambda: our_evaluation("fp32"),
     "evaluation-bf16": lambda: our_evaluation("bf16"),
