@@ -1,7 +1,7 @@
 """How numbers are worded, wherever a person reads them. Accuracies are fractions in files and
 percentages here; differences of accuracies are points.
 
-count(3, "run"), points(0.0264), window(10, 20)   # "3 runs", "+2.64", "epochs 10..19"
+count(3, "run"), points(0.0264), window(range(10, 20))   # "3 runs", "+2.64", "epochs 10..19"
 """
 
 from collections.abc import Iterable
@@ -48,14 +48,16 @@ def p_value(p: float | None) -> str:
     return "p < 0.0001" if p < 0.0001 else f"p = {p:.2g}"
 
 
-def candidate(values: pd.Series) -> str:
-    """ "uniform average of epochs 10..19 at learning rate 0.05"."""
+def candidate(values: pd.Series, averaged: range) -> str:
+    """ "average of epochs 10..19 (uniform) at learning rate 0.05"."""
     return (
-        f"{values['scheme']} average of {window(values['start'], values['end'])} at learning rate "
+        f"average of {window(averaged)} ({values['scheme']}) at learning rate "
         f"{values['learning_rate']:g}"
     )
 
 
-def window(start: int, end: int) -> str:
-    """ "epochs 10..19", or "epoch 19 alone"."""
-    return f"epochs {start}..{end - 1}" if end - start > 1 else f"epoch {start} alone"
+def window(epochs: range) -> str:
+    """ "epochs 10..19", or "epoch 19 alone"; the scheme names the stride."""
+    if len(epochs) > 1:
+        return f"epochs {epochs[0]}..{epochs[-1]}"
+    return f"epoch {epochs[0]} alone"

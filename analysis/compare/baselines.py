@@ -1,8 +1,17 @@
-"""What the average is compared with, by its key in summary.json's results."""
+"""What the average is compared with, by its key in summary.json's results.
+
+compared(runs)   # ["window_mean", "last", "last_refreshed", ...]
+last_of(runs)    # "last_refreshed" for networks with batch norm
+"""
+
+from collections.abc import Iterable
+
+import pandas as pd
 
 BASELINES = {
     "window_mean": "the mean of the window's checkpoints",
     "last": "the last checkpoint",
+    "last_refreshed": "the last checkpoint with refreshed statistics",
     "best_by_validation": "the best checkpoint by validation",
     "ensemble": "the ensemble of the window's checkpoints",
 }
@@ -11,6 +20,7 @@ SHORT = {
     "average": "average",
     "window_mean": "mean checkpoint",
     "last": "last checkpoint",
+    "last_refreshed": "last, refreshed",
     "best_by_validation": "best by validation",
     "ensemble": "ensemble",
 }
@@ -18,3 +28,18 @@ SHORT = {
 
 PRIMARY = "gain_over_window_mean_test"
 """The column of the primary comparison, which is specified beforehand."""
+
+
+def compared(runs: pd.DataFrame, names: Iterable[str] = BASELINES) -> list[str]:
+    """Those of `names` that all of the runs have a test accuracy of."""
+    return [
+        what
+        for what in names
+        if (column := f"{what}_test_accuracy") in runs and runs[column].notna().all()
+    ]
+
+
+def last_of(runs: pd.DataFrame) -> str:
+    """The last checkpoint that is like the average: of networks with batch norm the one whose
+    statistics are computed anew too, where all of the runs have it."""
+    return compared(runs, ("last", "last_refreshed"))[-1]

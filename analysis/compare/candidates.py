@@ -65,6 +65,7 @@ def candidates_of(group: Group, seeds: frozenset[int]) -> pd.DataFrame:
         rows.append(
             {
                 **dict(zip(CANDIDATE, key, strict=True)),
+                "stride": runs["stride"].iloc[0],
                 "n": len(runs),
                 "complete": complete,
                 "validation": _mean(runs, "average_validation_accuracy"),
@@ -73,7 +74,10 @@ def candidates_of(group: Group, seeds: frozenset[int]) -> pd.DataFrame:
                 "shared_validation_loss": _mean(shared, "average_validation_loss"),
                 "shared_test": _mean(shared, "average_test_accuracy"),
                 **{f"{what}_test": _mean(runs, f"{what}_test_accuracy") for what in BASELINES},
-                "gain_over_last": _mean(runs, "gain_over_last_test"),
+                **{
+                    f"gain_over_{what}": _mean(runs, f"gain_over_{what}_test")
+                    for what in ("last", "last_refreshed")
+                },
                 "gain": gain.mean,
                 "gain_sd": gain.sd,
                 "gain_low": gain.low,

@@ -4,20 +4,23 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from analysis.read.window_table import growing
+from analysis.compare.baselines import last_of
+from analysis.read.window_table import epochs_of, growing
 
 
 def epochs_saved(windows: pd.DataFrame, runs: pd.DataFrame) -> list[tuple[int, int | None]]:
-    """Seed and epochs saved of each of a candidate's runs (see `saved`). Empty where any of them
-    lacks the average after every epoch of its window."""
+    """Seed and epochs saved of each of a candidate's runs (see `saved`), against the last
+    checkpoint that is like the average (`last_of`). Empty where any of them lacks the average after
+    every epoch of its window."""
+    last = last_of(runs)
     found: list[tuple[int, int | None]] = []
     for run in runs.to_dict("records"):
         running = growing(windows, run["fingerprint"], run["scheme"], run["start"])
-        window = range(run["start"], run["end"])
+        window = epochs_of(run)
         if not set(window) <= set(running):
             return []
         within = {epoch: running[epoch] for epoch in window}
-        found.append((int(run["seed"]), saved(within, run["last_test_accuracy"])))
+        found.append((int(run["seed"]), saved(within, run[f"{last}_test_accuracy"])))
     return found
 
 

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.compare.baselines import BASELINES, PRIMARY
+from analysis.compare.baselines import PRIMARY, compared, last_of
 from analysis.compare.candidates import candidates_of, comparable_seeds, of_candidate
 from analysis.compare.epochs_saved import epochs_saved
 from analysis.compare.groups import Group
 from analysis.compare.image_tests import image_tests
 from analysis.compare.selection import select
-from analysis.read.window_table import window_table
+from analysis.read.window_table import epochs_of, window_table
 from analysis.statistics.intervals import Interval, bootstrap_interval, t_interval
 from analysis.statistics.minimum_detectable_effect import minimum_detectable_effect_over_seeds
 from analysis.statistics.significance import t_test
@@ -62,7 +62,7 @@ class Findings:
     def verdict(self) -> str:
         """ "gain", "loss" or "no gain detected"; "undecided" where there is no interval, "nothing
         averaged" where the window is one checkpoint."""
-        if self.selected["end"] - self.selected["start"] == 1:
+        if len(self.averaged) == 1:
             return "nothing averaged"
         if self.primary.low is None or self.primary.high is None:
             return "undecided"
@@ -100,12 +100,23 @@ class Findings:
     @property
     def below_last(self) -> bool:
         """Whether the average gains over the mean checkpoint and loses to the last one."""
-        return self.verdict == "gain" and self.secondary["last"].mean < 0
+        return self.verdict == "gain" and self.secondary[self.last].mean < 0
 
     @property
     def runs(self) -> pd.DataFrame:
         """The selected candidate's runs, one per trajectory, by seed."""
         return of_candidate(self.group.runs, self.selected).sort_values("seed")
+
+    @property
+    def last(self) -> str:
+        """Which last checkpoint is like the average: headline, image tests and epochs saved are
+        about it."""
+        return last_of(self.runs)
+
+    @property
+    def averaged(self) -> range:
+        """The epochs that the selected candidate averages."""
+        return epochs_of(self.selected)
 
 
 def findings_of(group: Group) -> Findings:
@@ -132,10 +143,8 @@ def findings_of(group: Group) -> Findings:
         bootstrap=bootstrap_interval(gains),
         secondary={
             what: t_interval(rows[column].to_numpy())
-            for what in BASELINES
+            for what in compared(rows)
             if (column := f"gain_over_{what}_test") != PRIMARY
-            and column in rows
-            and rows[column].notna().all()
         },
         minimum_detectable_effect=minimum_detectable_effect_over_seeds(primary.sd, primary.n)
         if primary.sd

@@ -18,7 +18,7 @@ from analysis.compare.what_counts import counted
 from analysis.read.load import Loaded
 from analysis.wording import count
 
-_WHOLE = dict.fromkeys(("seed", "epochs", "start", "end", "count", "train_images"), int)
+_WHOLE = dict.fromkeys(("seed", "epochs", "start", "end", "stride", "count", "train_images"), int)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,22 +7,28 @@ from pathlib import Path
 
 import pandas as pd
 
+from analysis.compare.baselines import last_of
 from analysis.read.directories import AnalysisError
 from analysis.read.predictions import Predictions
+from analysis.read.window_table import epochs_of
 from analysis.statistics.minimum_detectable_effect import minimum_detectable_effect_over_images
 from analysis.statistics.significance import holm, mcnemar
 
 
 def image_tests(runs: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """McNemar's exact test for each run, on its test images: seed, images, how many of them only
-    the average and only the window's last checkpoint predicts correctly, p, and p adjusted for all
-    runs (Holm). And the runs whose predictions can't be read, which are left out."""
+    the average and only the window's last checkpoint that is like it (`last_of`) predicts
+    correctly, p, and p adjusted for all runs (Holm). And the runs whose predictions can't be read,
+    which are left out."""
     rows, problems = [], []
+    refreshed = last_of(runs) == "last_refreshed"
     for run in runs.to_dict("records"):
         try:
             found = Predictions(Path(run["directory"]), "test")
             average = found.correct(found.log_probabilities("average"))
-            last = found.correct(found.log_probabilities(int(run["end"]) - 1))
+            last = found.correct(
+                found.log_probabilities("last_refreshed" if refreshed else epochs_of(run)[-1])
+            )
         except AnalysisError as error:
             problems.append(f"no image-level test: {error}")
             continue

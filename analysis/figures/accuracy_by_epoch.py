@@ -1,15 +1,18 @@
 """Each checkpoint's accuracy, with the average on top."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from analysis.compare.baselines import SHORT, last_of
 from analysis.compare.candidates import of_candidate
 from analysis.compare.findings import Findings
 from analysis.figures.drawn import NotDrawnError
 from analysis.figures.panels import band, grid, shade_window, whole_numbers
-from analysis.read.window_table import growing
+from analysis.read.window_table import epochs_of, growing
 from analysis.wording import n_of, window
 from polyak.runs.style import BLUE, VERMILLION
 
@@ -20,12 +23,13 @@ AVERAGES = {
     ),
     "average of the window": "dashed: the average of the whole window (mean)",
 }
+REFRESHED = SHORT["last_refreshed"]
 
 
 def accuracy_by_epoch(findings: Findings) -> tuple[Figure, str]:
     """Test accuracy of every checkpoint against its epoch, one panel per learning rate, with the
-    average of the selected window on top."""
-    group, selected = findings.group, findings.selected
+    average of the selected window on top, and its last checkpoint with refreshed statistics."""
+    group = findings.group
     epochs = group.epochs.drop_duplicates(["fingerprint", "epoch"])
     epochs = epochs[epochs["test_accuracy"].notna()]
     rates = sorted(epochs["learning_rate"].unique())
@@ -35,7 +39,7 @@ def accuracy_by_epoch(findings: Findings) -> tuple[Figure, str]:
     for axes, rate in zip(panels, rates, strict=True):
         _checkpoints(axes, epochs[epochs["learning_rate"] == rate])
         _average(axes, findings, rate)
-        shade_window(axes, selected)
+        shade_window(axes, findings.averaged)
         axes.set(title=f"learning rate {rate:g}", xlabel="epoch (zero-based)")
     low = float(np.nanquantile(100 * epochs["test_accuracy"], 0.25)) - 1
     top = 100 * max(epochs["test_accuracy"].max(), group.runs["average_test_accuracy"].max())
@@ -45,15 +49,17 @@ def accuracy_by_epoch(findings: Findings) -> tuple[Figure, str]:
         for axes in panels
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
-    panels[0].legend(list(drawn.values()), list(drawn), loc="upper left")
+    figure.legend(list(drawn.values()), list(drawn), loc="outside right center")
     whole_numbers(panels)
     counts = epochs.groupby("learning_rate")["fingerprint"].nunique()
     blue = f"Thin lines: one seed each ({n_of(counts)} per panel); thick blue line: their mean"
     if counts.max() == 1:
         blue = "Blue: the checkpoints of one seed (n = 1 per panel)"
     orange = "; ".join(f"orange, {AVERAGES[label]}" for label in AVERAGES if label in drawn)
+    if REFRESHED in drawn:
+        orange += "; hollow: the window's last checkpoint with refreshed statistics (mean)"
     return figure, (
-        f"{blue}; {orange}. Grey: the window, {window(selected['start'], selected['end'])}. "
+        f"{blue}; {orange}. Grey: the window, {window(findings.averaged)}. "
         "Accuracies below the axis are cut off."
     )
 
@@ -72,7 +78,7 @@ def _average(axes: Axes, findings: Findings, rate: float) -> None:
     candidate = findings.selected.copy()
     candidate["learning_rate"] = rate
     runs = of_candidate(findings.group.runs, candidate)
-    epochs = range(candidate["start"], candidate["end"])
+    epochs = epochs_of(candidate)
     running = _running(findings.windows, runs, epochs)
     if len(epochs) > 1 and len(runs) and running["fingerprint"].nunique() == len(runs):
         band(axes, running, "epoch", "accuracy", color=VERMILLION, label="average so far")
@@ -86,13 +92,17 @@ def _average(axes: Axes, findings: Findings, rate: float) -> None:
             markersize=2,
             label="average of the window",
         )
+    if len(runs) and last_of(runs) == "last_refreshed":
+        refreshed = 100 * runs["last_refreshed_test_accuracy"].mean()
+        mark: Any = {"fillstyle": "none", "linestyle": "none", "label": REFRESHED}
+        axes.plot(epochs[-1], refreshed, color=BLUE, marker="D", markersize=5, **mark)
 
 
 def _running(windows: pd.DataFrame, runs: pd.DataFrame, epochs: range) -> pd.DataFrame:
     """The averages up to each of these epochs, of the runs that have them all."""
     rows = []
     for run in runs.to_dict("records"):
-        found = growing(windows, run["fingerprint"], run["scheme"], epochs.start)
+        found = growing(windows, run["fingerprint"], run["scheme"], epochs[0])
         if set(epochs) <= set(found):
             rows += [(run["fingerprint"], epoch, found[epoch]) for epoch in epochs]
     return pd.DataFrame(rows, columns=["fingerprint", "epoch", "accuracy"])

@@ -2,25 +2,27 @@
 
 from matplotlib.figure import Figure
 
-from analysis.compare.baselines import SHORT
+from analysis.compare.baselines import SHORT, compared
 from analysis.compare.findings import Findings
 from analysis.figures.captions import like_selected, lines_and_bands
 from analysis.figures.panels import band, grid, whole_numbers
-from polyak.runs.style import COLOURS
+from analysis.figures.style import COLOURS
 
 BANDS = ("average", "ensemble")
-"""Four bands would hide each other."""
+"""More bands would hide each other."""
+
+_MARKERS = {"average": "o", "window_mean": "s", "last": "D", "last_refreshed": "X", "ensemble": "^"}
 
 
 def ensemble(findings: Findings) -> tuple[Figure, str]:
-    """Test accuracy of average, ensemble, last and mean checkpoint against the window's first
-    epoch, one panel per learning rate."""
+    """Test accuracy of average, ensemble, mean and last checkpoint, also with refreshed statistics,
+    against the window's first epoch, one panel per learning rate."""
     runs, left_out = like_selected(findings)
     rates = sorted(runs["learning_rate"].unique())
     figure, panels = grid(len(rates), sharey=True)
     for axes, rate in zip(panels, rates, strict=True):
         of_rate = runs[runs["learning_rate"] == rate]
-        for what, marker in zip(COLOURS, "osD^", strict=True):
+        for what in compared(runs, _MARKERS):
             band(
                 axes,
                 of_rate,
@@ -28,7 +30,7 @@ def ensemble(findings: Findings) -> tuple[Figure, str]:
                 f"{what}_test_accuracy",
                 label=SHORT[what],
                 color=COLOURS[what],
-                marker=marker,
+                marker=_MARKERS[what],
                 linestyle="-" if what in BANDS else "--",
                 alpha=0.15 if what in BANDS else 0,
             )

@@ -5,25 +5,25 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.compare.baselines import BASELINES, SHORT
+from analysis.compare.baselines import BASELINES, SHORT, compared
 from analysis.compare.findings import Findings
 from analysis.figures.captions import like_selected, lines_and_bands
 from analysis.figures.panels import band, grid, whole_numbers
-from analysis.figures.style import rates_style
+from analysis.figures.style import WIDTH, rates_style
 from polyak.runs.style import VERMILLION
 
 
 def gain_by_start(findings: Findings) -> tuple[Figure, str]:
-    """Gain of the average over the mean checkpoint, the last, and the best by validation (points of
-    test accuracy) against the window's first epoch, one line per learning rate."""
+    """Gain of the average over the mean checkpoint, the last, also with refreshed statistics, and
+    the best by validation (points of test accuracy) against the window's first epoch, one line per
+    learning rate."""
     runs, left_out = like_selected(findings)
-    wanted = [
-        what
-        for what in ("window_mean", "last", "best_by_validation")
-        if f"gain_over_{what}_test" in runs and runs[f"gain_over_{what}_test"].notna().all()
-    ]
+    wanted = compared(runs, ("window_mean", "last", "last_refreshed", "best_by_validation"))
     looks = rates_style(list(runs["learning_rate"].unique()))
-    figure, panels = grid(len(wanted))
+    columns = 2 if len(wanted) == 4 else 3
+    figure, panels = grid(len(wanted), columns=columns)
+    if columns == 2:
+        figure.set_size_inches(WIDTH, figure.get_size_inches()[1])
     for axes, what in zip(panels, wanted, strict=True):
         axes.axhline(0, color="black", linewidth=0.7)
         for rate, look in looks.items():
@@ -31,7 +31,8 @@ def gain_by_start(findings: Findings) -> tuple[Figure, str]:
             band(axes, of_rate, "start", f"gain_over_{what}_test", label=f"{rate:g}", **look)
         axes.set(xlabel="first epoch of the window", title=f"over {SHORT[what]}")
         _ring(axes, findings, what)
-    panels[0].set_ylabel("gain of the average\n(points of test accuracy)")
+    for axes in panels[::columns]:
+        axes.set_ylabel("gain of the average\n(points of test accuracy)")
     legend = {"title": "learning rate", "title_fontsize": 7}
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center", **legend)

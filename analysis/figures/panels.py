@@ -70,9 +70,9 @@ def spread(
         draw([place] * 2, [100 * interval.low, 100 * interval.high])
 
 
-def shade_window(axes: Axes, candidate: pd.Series) -> None:
-    """Its epochs in grey."""
-    low, high = candidate["start"] - 0.5, candidate["end"] - 0.5
+def shade_window(axes: Axes, epochs: range) -> None:
+    """From the first of the epochs to the last in grey."""
+    low, high = epochs[0] - 0.5, epochs[-1] + 0.5
     axes.axvspan(low, high, color="grey", alpha=0.08, linewidth=0)
 
 

@@ -3,18 +3,18 @@
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from analysis.compare.baselines import SHORT
+from analysis.compare.baselines import SHORT, compared
 from analysis.compare.findings import Findings
 from analysis.figures.drawn import NotDrawnError
 from analysis.figures.panels import spread
-from analysis.figures.style import WIDTH
+from analysis.figures.style import COLOURS, WIDTH
 from analysis.wording import n_of, window
-from polyak.runs.style import COLOURS, VERMILLION
+from polyak.runs.style import VERMILLION
 
 
 def schemes(findings: Findings) -> tuple[Figure, str]:
-    """Test accuracy of each scheme at the selected window and learning rate, beside the last
-    checkpoint, the mean checkpoint and the ensemble."""
+    """Test accuracy of each scheme at the selected window and learning rate, beside the mean
+    checkpoint, the last, also with refreshed statistics, and the ensemble."""
     selected, runs = findings.selected, findings.group.runs
     same = ["learning_rate", "start", "end"]
     runs = runs[(runs[same] == selected[same]).all(axis=1)]
@@ -26,7 +26,7 @@ def schemes(findings: Findings) -> tuple[Figure, str]:
     of_selected = runs[runs["scheme"] == selected["scheme"]]
     rows = {
         SHORT[what]: (of_selected[f"{what}_test_accuracy"], COLOURS[what])
-        for what in ("window_mean", "last", "ensemble")
+        for what in compared(of_selected, ("window_mean", "last", "last_refreshed", "ensemble"))
     }
     rows |= {
         str(scheme): (members["average_test_accuracy"], VERMILLION)
@@ -44,7 +44,7 @@ def schemes(findings: Findings) -> tuple[Figure, str]:
     lines = "lines: 95 % t interval of the mean; " if n.max() > 1 else ""
     return figure, (
         f"Diamonds: mean over seeds ({n_of(n)}); {lines}dots: one seed each. Learning rate "
-        f"{selected['learning_rate']:g}, {window(selected['start'], selected['end'])}. Schemes "
-        "share trajectories, so compare them within a trajectory: the intervals overlap more than "
-        "their differences do."
+        f"{selected['learning_rate']:g}, {window(findings.averaged)}; checkpoints and "
+        f"ensemble: those of {selected['scheme']}. Schemes share trajectories, "
+        "so compare them within a trajectory: the intervals overlap more than their differences do."
     )

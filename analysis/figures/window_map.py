@@ -7,6 +7,7 @@ from analysis.compare.findings import Findings
 from analysis.figures.drawn import NotDrawnError
 from analysis.figures.panels import grid
 from analysis.figures.style import WIDTH
+from analysis.read.window_table import uniform
 from analysis.wording import count, n_of
 from polyak.runs import maps
 
@@ -30,7 +31,8 @@ def window_map(findings: Findings) -> tuple[Figure, str]:
         if split == "test":
             marks = {"best on test (oracle)": ("^", best)}
         reported = (selected["start"], selected["end"] - 1)
-        if rate == selected["learning_rate"] and reported in means.index:
+        mapped = {"learning_rate": rate, "scheme": uniform(selected["scheme"])}
+        if (selected[list(mapped)] == pd.Series(mapped)).all() and reported in means.index:
             marks["reported"] = ("o", reported)
         maps.window_map(axes, 100 * means.unstack("last"), f"{split} accuracy (%)", marks)
     caption = (
@@ -45,7 +47,8 @@ def window_map(findings: Findings) -> tuple[Figure, str]:
 def _windows(findings: Findings) -> tuple[float, pd.DataFrame, int]:
     """The learning rate of the map, the windows of the trajectories that have the most, and how
     many trajectories have fewer, which would make some cells noisier than others."""
-    table = findings.windows[findings.windows["scheme"] == "uniform"]
+    table, scheme = findings.windows, uniform(findings.selected["scheme"])
+    table = table[table["scheme"] == scheme]
     ends = table.groupby("learning_rate")["end"].nunique()
     rates = ends[ends > 1].index
     if table["start"].nunique() < 2 or rates.empty:

@@ -16,6 +16,8 @@ from analysis.read.directories import AnalysisError
 from polyak.evaluation.scores import Array, ensemble, log_probabilities
 from polyak.store import paths
 
+Model = Literal["average", "last_refreshed"]
+
 
 class Predictions:
     """A finished run's logits on a split. Reading raises AnalysisError where a file is missing,
@@ -29,8 +31,9 @@ class Predictions:
         """int64 [N]."""
         return self._read("labels", "labels")
 
-    def log_probabilities(self, what: int | Literal["average"]) -> Array:
-        """float64 [N, classes] of a zero-based epoch's checkpoint or of the average."""
+    def log_probabilities(self, what: int | Model) -> Array:
+        """float64 [N, classes] of a zero-based epoch's checkpoint, of the average, or
+        of the window's last checkpoint with refreshed statistics."""
         return log_probabilities(self._logits(what))
 
     def ensemble(self, window: range, weights: Sequence[float]) -> Array:
@@ -38,7 +41,7 @@ class Predictions:
         average's weights."""
         return ensemble([self._logits(epoch) for epoch in window], weights)
 
-    def _logits(self, what: int | Literal["average"]) -> Array:
+    def _logits(self, what: int | Model) -> Array:
         logits = self._read(what, "logits")
         if len(logits) != len(self.labels):
             path = paths.predictions(self._run, self._split, what)
@@ -50,7 +53,7 @@ class Predictions:
         found: Array = log_probabilities.argmax(axis=1) == self.labels
         return found
 
-    def _read(self, what: int | Literal["average", "labels"], tensor: str) -> Array:
+    def _read(self, what: int | Model | Literal["labels"], tensor: str) -> Array:
         path = paths.predictions(self._run, self._split, what)
         try:
             found: Array = load_file(path)[tensor]

@@ -5,6 +5,7 @@ table, problems = window_table(group.runs, group.epochs)
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,7 +36,7 @@ def window_table(runs: pd.DataFrame, epochs: pd.DataFrame) -> tuple[pd.DataFrame
                 learning_rate=run["learning_rate"],
                 seed=run["seed"],
                 fingerprint=run["fingerprint"],
-                scheme="uniform",
+                scheme=uniform(run["scheme"]),
             )
         )
     whole = pd.concat([table for table in found if len(table)] or found[:1])
@@ -59,6 +60,18 @@ def _running(epochs: pd.DataFrame) -> pd.DataFrame:
         )
     table = pd.concat(parts)[COLUMNS]
     return table.astype({"start": int, "end": int})
+
+
+def uniform(scheme: str) -> str:
+    """What `python -m polyak windows` evaluates beside a run of this scheme: the uniform average,
+    whose statistics of batch norm are made in the same way."""
+    kept = [part for part in scheme.split(", ") if part.startswith("batch norm ")]
+    return ", ".join(["uniform", *kept])
+
+
+def epochs_of(values: Mapping[Any, Any] | pd.Series) -> range:
+    """Those of the window of a run or candidate: every `stride`-th of [start, end)."""
+    return range(values["start"], values["end"], values["stride"])
 
 
 def growing(table: pd.DataFrame, fingerprint: str, scheme: str, start: int) -> Mapping[int, float]:

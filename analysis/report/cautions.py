@@ -2,16 +2,26 @@
 
 from collections.abc import Iterator
 
+from analysis.compare.baselines import BASELINES
 from analysis.compare.findings import Findings
+from analysis.wording import points
 
 
 def cautions(findings: Findings) -> Iterator[str]:
-    """A gain over poor checkpoints alone, a selection at the edge of the sweep, and an interval
-    narrower than the accuracies can resolve."""
+    """A gain over poor checkpoints alone, statistics of batch norm that were not refreshed, a
+    selection at the edge of the sweep, and an interval narrower than the accuracies can resolve."""
     if findings.below_last:
         yield (
-            "the average is less accurate than the last checkpoint: early checkpoints lower the "
-            "mean of the window's checkpoints, which the primary comparison is made with"
+            f"the average is less accurate than {BASELINES[findings.last]}: early checkpoints "
+            "lower the mean of the window's checkpoints, which the primary comparison is made with"
+        )
+    if findings.last == "last_refreshed":
+        runs = findings.runs
+        change = (runs["last_refreshed_test_accuracy"] - runs["last_test_accuracy"]).mean()
+        yield (
+            "batch norm: the baselines keep the statistics of training, all but "
+            f"{BASELINES['last_refreshed']}; refreshing alone changes its test accuracy by "
+            f"{points(change)} points (mean, n = {len(runs)})"
         )
     if findings.selected_on_validation:
         complete = findings.candidates[findings.candidates["complete"]]

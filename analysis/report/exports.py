@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.compare import image_tests
+from analysis.compare.baselines import compared
 from analysis.compare.findings import Findings
 from analysis.compare.groups import Group
 from analysis.compare.settings import swept_columns
@@ -19,10 +20,8 @@ from analysis.report.section import Section
 from analysis.report.sentences import sentences
 from polyak import files
 
-_TRAJECTORY = [
-    *("run", "seed", "fingerprint", "average_test_accuracy"),
-    *("window_mean_test_accuracy", "last_test_accuracy", "ensemble_test_accuracy"),
-]
+_OF_TRAJECTORIES = ("average", "window_mean", "last", "last_refreshed", "ensemble")
+"""Their test accuracies are written."""
 
 
 def write_runs(loaded: Loaded, groups: Sequence[Group], out: Path) -> None:
@@ -49,6 +48,9 @@ def write_findings(sections: Sequence[Section], out: Path) -> None:
 
 def _findings(findings: Findings) -> dict[str, Any]:
     over_images = image_tests.minimum_detectable_effect(findings.image_tests)
+    runs = findings.runs
+    of_runs = ["run", "seed", "fingerprint"]
+    of_runs += [f"{what}_test_accuracy" for what in compared(runs, _OF_TRAJECTORIES)]
     return {
         "comparison_group": findings.group.name,
         "title": findings.group.title,
@@ -62,8 +64,9 @@ def _findings(findings: Findings) -> dict[str, Any]:
         **{f"gain_over_{what}": asdict(gain) for what, gain in findings.secondary.items()},
         "minimum_detectable_effect_over_seeds": findings.minimum_detectable_effect,
         "minimum_detectable_effect_over_images": over_images,
-        "trajectories": [_plain(row[_TRAJECTORY]) for _, row in findings.runs.iterrows()],
+        "trajectories": [_plain(row) for _, row in runs[of_runs].iterrows()],
         "selection_bias": findings.selection_bias,
+        "last": findings.last,
         "mcnemar": findings.image_tests.to_dict("records"),
         "epochs_saved": [{"seed": seed, "epochs": epochs} for seed, epochs in findings.saved],
         "sentences": sentences(findings),

@@ -13,10 +13,12 @@ import jinja2
 import pandas as pd
 
 from analysis.compare import image_tests
+from analysis.compare.baselines import BASELINES
 from analysis.compare.findings import Findings
 from analysis.compare.groups import Group
 from analysis.figures.drawn import Drawn
 from analysis.read.load import Loaded
+from analysis.read.window_table import uniform
 from analysis.report import tables
 from analysis.report.section import Section
 from analysis.report.sentences import headline, sentences
@@ -83,6 +85,7 @@ def _shown(section: Section) -> dict[str, Any]:
         "sentences": sentences(findings),
         "notes": section.notes,
         "baselines": tables.baselines(findings),
+        "last": BASELINES[findings.last],
         "trajectories": tables.trajectories(findings),
         "candidates": tables.candidates(findings),
         "candidate_count": len(findings.candidates),
@@ -115,7 +118,7 @@ def _images(tests: pd.DataFrame) -> str:
     )
     if effect is None:
         return (
-            f"Average and last checkpoint differ on so few of the {images} that no difference of "
+            f"Average and checkpoint differ on so few of the {images} that no difference of "
             "their accuracies is detectable."
         )
     return (
@@ -134,10 +137,15 @@ def _bootstrap(findings: Findings) -> str:
 def _saved(findings: Findings) -> str:
     if findings.saved:
         return (
-            "Epochs saved: how many epochs before the last one the average reached the last "
-            "checkpoint's test accuracy for good; none: it ended below."
+            "Epochs saved: how many epochs before the last one the average reached the test "
+            f"accuracy of {BASELINES[findings.last]} for good; none: it ended below."
         )
     selected = findings.selected
+    if selected["scheme"] != uniform(selected["scheme"]):
+        return (
+            "The number of epochs that averaging saves needs the average after every epoch of the "
+            "window: averaging.running=true."
+        )
     options = f"--starts {selected['start']} --ends {selected['start'] + 1}:{selected['end'] + 1}"
     runs = map(shlex.quote, findings.runs["directory"])
     commands = [f"python -m polyak windows {run} {options}" for run in runs]

@@ -9,7 +9,7 @@ from analysis.wording import candidate, count, interval, p_value, percent, point
 
 
 def headline(findings: Findings) -> str:
-    """The verdict and the gains over the mean and the last checkpoint."""
+    """The verdict and the gains over the mean checkpoint and the last that is like the average."""
     verdict = findings.verdict.capitalize()
     if findings.exploratory:
         verdict = f"No candidate selected (exploratory: {findings.verdict})"
@@ -17,8 +17,8 @@ def headline(findings: Findings) -> str:
         verdict = f"Preliminary ({count(unfinished, 'run')} not finished). {verdict}"
     return (
         f"{verdict}: {points(findings.primary.mean)} points over {BASELINES['window_mean']}, "
-        f"{'but ' * findings.below_last}{points(findings.secondary['last'].mean)} over "
-        f"{BASELINES['last']}"
+        f"{'but ' * findings.below_last}{points(findings.secondary[findings.last].mean)} over "
+        f"{BASELINES[findings.last]}"
     )
 
 
@@ -31,7 +31,8 @@ def _primary(findings: Findings) -> str:
     selected, primary, runs = findings.selected, findings.primary, findings.group.runs
     tested = [interval(primary), f"n = {count(primary.n, 'seed')}", p_value(findings.p)]
     return (
-        f"{'Exploratory: the' if findings.exploratory else 'The'} {candidate(selected)} "
+        f"{'Exploratory: the' if findings.exploratory else 'The'} "
+        f"{candidate(selected, findings.averaged)} "
         f"reaches {percent(selected['test'])} % on the "
         f"{runs['test_images'].iloc[0]:,} test images of {runs['dataset'].iloc[0]}, "
         f"{points(primary.mean)} points over {BASELINES['window_mean']} "
@@ -48,8 +49,8 @@ def _secondary(findings: Findings) -> str:
         test = findings.image_tests.to_dict("records")[0]
         text += (
             f"; of {test['images']:,} test images, only the average is right on "
-            f"{test['only_average']} and only the last checkpoint on {test['only_last']} "
-            f"(McNemar's exact test, {p_value(test['p'])})"
+            f"{test['only_average']} and only {BASELINES[findings.last]} on "
+            f"{test['only_last']} (McNemar's exact test, {p_value(test['p'])})"
         )
     return text + "."
 

@@ -5,12 +5,13 @@ Each function gives a frame of texts and numbers, which the report and the comma
 
 import pandas as pd
 
-from analysis.compare.baselines import BASELINES
+from analysis.compare.baselines import BASELINES, SHORT, compared, last_of
 from analysis.compare.candidates import by_validation
 from analysis.compare.findings import Findings
 from analysis.compare.groups import Group
 from analysis.compare.settings import shared
 from analysis.read.load import STATUSES, Loaded
+from analysis.read.window_table import epochs_of
 from analysis.statistics.intervals import Interval, t_interval
 from analysis.wording import count, p_value, percent, points, window
 
@@ -20,14 +21,12 @@ def baselines(findings: Findings) -> pd.DataFrame:
     runs = findings.runs
     gains = {"window_mean": findings.primary, **findings.secondary}
     rows = []
-    for what, label in (BASELINES | {"average": "the average"}).items():
-        column = f"{what}_test_accuracy"
-        if column not in runs or runs[column].isna().any():
-            continue
+    labels = BASELINES | {"average": "the average"}
+    for what in compared(runs, labels):
         rows.append(
             {
-                "": label,
-                "test accuracy, %": _mean_and_sd(runs[column]),
+                "": labels[what],
+                "test accuracy, %": _mean_and_sd(runs[f"{what}_test_accuracy"]),
                 "gain of the average, points": _gain(gains[what]) if what in gains else "-",
                 "n": len(runs),
                 "comparison": {"window_mean": "primary", "average": "-"}.get(what, "exploratory"),
@@ -38,9 +37,9 @@ def baselines(findings: Findings) -> pd.DataFrame:
 
 def candidates(findings: Findings, most: int = 40) -> pd.DataFrame:
     """The candidates, best on validation first (without validation, in the order of their values):
-    mean accuracies, gain over the mean checkpoint, Holm-adjusted p. At most `most` of them, but
-    always the selected one and the oracle."""
-    table = findings.candidates
+    mean accuracies, gains over the last checkpoint and the mean one, Holm-adjusted p. At most
+    `most` of them, but always the selected one and the oracle."""
+    table, last = findings.candidates, last_of(findings.group.runs)
     if table["validation"].notna().all():
         table = by_validation(table)
     marks: dict[object, list[str]] = {}
@@ -49,23 +48,23 @@ def candidates(findings: Findings, most: int = 40) -> pd.DataFrame:
         marks.setdefault(findings.oracle.name, []).append("best on test (oracle)")
     kept = [place for rank, place in enumerate(table.index) if rank < most or place in marks]
     return pd.DataFrame(
-        [_candidate(table.loc[place], ", ".join(marks.get(place, []))) for place in kept]
+        [_candidate(table.loc[place], ", ".join(marks.get(place, [])), last) for place in kept]
     )
 
 
-def _candidate(row: pd.Series, mark: str) -> dict[str, object]:
+def _candidate(row: pd.Series, mark: str, last: str) -> dict[str, object]:
     sd, low, high = (
         None if pd.isna(row[key]) else float(row[key])
         for key in ("gain_sd", "gain_low", "gain_high")
     )
     return {
         "learning rate": f"{row['learning_rate']:g}",
-        "window": window(row["start"], row["end"]),
+        "window": window(epochs_of(row)),
         "scheme": row["scheme"],
         "n": row["n"],
         "validation, %": percent(row["shared_validation" if row["complete"] else "validation"]),
         "test, %": percent(row["test"]),
-        "gain over last, points": points(row["gain_over_last"]),
+        f"gain over {SHORT[last]}, points": points(row[f"gain_over_{last}"]),
         "gain over mean checkpoint, points": _gain(Interval(row["n"], row["gain"], sd, low, high)),
         "p (Holm)": _p(row["p_holm"]),
         "": mark,
@@ -79,9 +78,10 @@ def trajectories(findings: Findings) -> pd.DataFrame:
         {
             "seed": runs["seed"].tolist(),
             "run": runs["run"].tolist(),
-            "average, %": runs["average_test_accuracy"].map(percent).tolist(),
-            "mean checkpoint, %": runs["window_mean_test_accuracy"].map(percent).tolist(),
-            "last, %": runs["last_test_accuracy"].map(percent).tolist(),
+            **{
+                f"{SHORT[what]}, %": runs[f"{what}_test_accuracy"].map(percent).tolist()
+                for what in compared(runs, ("average", "window_mean", "last", "last_refreshed"))
+            },
             "gain over mean, points": runs["gain_over_window_mean_test"].map(points).tolist(),
         }
     )
@@ -117,7 +117,7 @@ def configuration(group: Group) -> pd.DataFrame:
         "learning rates": runs["learning_rate"],
         "seeds": runs["seed"],
         "first epochs of the windows": runs["start"],
-        "last epochs of the windows": runs["end"] - 1,
+        "last epochs of the windows": runs.apply(lambda run: epochs_of(run)[-1], axis=1),
         "schemes": runs["scheme"],
     }
     environment = ("device", "threads", "precision", "commit", "python", "torch")
