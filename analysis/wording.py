@@ -1,7 +1,7 @@
 """How numbers are worded, wherever a person reads them. Accuracies are fractions in files and
 percentages here; differences of accuracies are points.
 
-count(3, "run"), points(0.0264), window(range(10, 20))   # "3 runs", "+2.64", "epochs 10..19"
+count(3, "run"), points(0.0264), window(10, 20)   # "3 runs", "+2.64", "epochs 10..19"
 """
 
 from collections.abc import Iterable
@@ -48,16 +48,13 @@ def p_value(p: float | None) -> str:
     return "p < 0.0001" if p < 0.0001 else f"p = {p:.2g}"
 
 
-def candidate(values: pd.Series, averaged: range) -> str:
+def candidate(values: pd.Series) -> str:
     """ "average of epochs 10..19 (uniform) at learning rate 0.05"."""
-    return (
-        f"average of {window(averaged)} ({values['scheme']}) at learning rate "
-        f"{values['learning_rate']:g}"
-    )
+    epochs = window(values["start"], values["end"], values["stride"])
+    return f"average of {epochs} ({values['scheme']}) at learning rate {values['learning_rate']:g}"
 
 
-def window(epochs: range) -> str:
+def window(start: int, end: int, stride: int = 1) -> str:
     """ "epochs 10..19", or "epoch 19 alone"; the scheme names the stride."""
-    if len(epochs) > 1:
-        return f"epochs {epochs[0]}..{epochs[-1]}"
-    return f"epoch {epochs[0]} alone"
+    last = range(start, end, stride)[-1]
+    return f"epochs {start}..{last}" if last > start else f"epoch {start} alone"

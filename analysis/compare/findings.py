@@ -62,7 +62,7 @@ class Findings:
     def verdict(self) -> str:
         """ "gain", "loss" or "no gain detected"; "undecided" where there is no interval, "nothing
         averaged" where the window is one checkpoint."""
-        if len(self.averaged) == 1:
+        if len(epochs_of(self.selected)) == 1:
             return "nothing averaged"
         if self.primary.low is None or self.primary.high is None:
             return "undecided"
@@ -112,11 +112,6 @@ class Findings:
         """Which last checkpoint is like the average: headline, image tests and epochs saved are
         about it."""
         return last_of(self.runs)
-
-    @property
-    def averaged(self) -> range:
-        """The epochs that the selected candidate averages."""
-        return epochs_of(self.selected)
 
 
 def findings_of(group: Group) -> Findings:

@@ -29,7 +29,7 @@ REFRESHED = SHORT["last_refreshed"]
 def accuracy_by_epoch(findings: Findings) -> tuple[Figure, str]:
     """Test accuracy of every checkpoint against its epoch, one panel per learning rate, with the
     average of the selected window on top, and its last checkpoint with refreshed statistics."""
-    group = findings.group
+    group, selected = findings.group, findings.selected
     epochs = group.epochs.drop_duplicates(["fingerprint", "epoch"])
     epochs = epochs[epochs["test_accuracy"].notna()]
     rates = sorted(epochs["learning_rate"].unique())
@@ -39,7 +39,7 @@ def accuracy_by_epoch(findings: Findings) -> tuple[Figure, str]:
     for axes, rate in zip(panels, rates, strict=True):
         _checkpoints(axes, epochs[epochs["learning_rate"] == rate])
         _average(axes, findings, rate)
-        shade_window(axes, findings.averaged)
+        shade_window(axes, selected)
         axes.set(title=f"learning rate {rate:g}", xlabel="epoch (zero-based)")
     low = float(np.nanquantile(100 * epochs["test_accuracy"], 0.25)) - 1
     top = 100 * max(epochs["test_accuracy"].max(), group.runs["average_test_accuracy"].max())
@@ -58,9 +58,10 @@ def accuracy_by_epoch(findings: Findings) -> tuple[Figure, str]:
     orange = "; ".join(f"orange, {AVERAGES[label]}" for label in AVERAGES if label in drawn)
     if REFRESHED in drawn:
         orange += "; hollow: the window's last checkpoint with refreshed statistics (mean)"
+    averaged = window(selected["start"], selected["end"], selected["stride"])
     return figure, (
-        f"{blue}; {orange}. Grey: the window, {window(findings.averaged)}. "
-        "Accuracies below the axis are cut off."
+        f"{blue}; {orange}. Grey: the window, {averaged} "
+        f"({selected['scheme']}). Accuracies below the axis are cut off."
     )
 
 

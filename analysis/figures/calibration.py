@@ -48,7 +48,7 @@ def calibration(findings: Findings) -> tuple[Figure, str]:
         f"Left: images of {count(len(members), 'trajectory')} pooled, {BINS} bins of confidence, "
         "those with fewer than 10 images not drawn; on the diagonal, confidence equals accuracy. "
         f"Right: {right if n > 1 else 'n = 1'}. The "
-        f"{candidate(findings.selected, findings.averaged)}, and the ensemble of the same "
+        f"{candidate(findings.selected)}, and the ensemble of the same "
         "checkpoints."
     )
 

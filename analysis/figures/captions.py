@@ -20,8 +20,8 @@ def lines_and_bands(runs: pd.DataFrame, by: Sequence[str], bands: str = "bands")
 
 
 def like_selected(findings: Findings) -> tuple[pd.DataFrame, str]:
-    """The runs with the scheme and the end of the selected candidate's window, and a
-    sentence for the caption where others are left out."""
+    """The runs with the scheme and the end of the selected candidate's window, and a sentence for
+    the caption where others are left out."""
     runs, selected = findings.group.runs, findings.selected
     kept = runs[(runs["end"] == selected["end"]) & (runs["scheme"] == selected["scheme"])]
     if not (left_out := len(runs) - len(kept)):

@@ -41,7 +41,7 @@ def distance_maps(findings: Findings) -> tuple[Figure, str]:
         (step, "second", "o-", BLUE, "from the epoch before"),
     ):
         lines.plot(table[epoch], table["distance"], style, color=colour, markersize=3, label=label)
-    shade_window(lines, findings.averaged)
+    shade_window(lines, findings.selected)
     lines.set(xlabel="epoch", title="distance of the weights")
     lines.set_ylim(0, 1.35 * lines.get_ylim()[1])  # room for the legend
     lines.legend()
@@ -49,8 +49,7 @@ def distance_maps(findings: Findings) -> tuple[Figure, str]:
     return figure, (
         "Left and right: Euclidean distance between checkpoints. Middle: cosine of two "
         "checkpoints' differences from the average; -1: on opposite sides of it. Mean over "
-        f"n = {count(len(tables), 'seed')}; the "
-        f"{candidate(findings.selected, findings.averaged)} (grey)."
+        f"n = {count(len(tables), 'seed')}; the {candidate(findings.selected)} (grey)."
     )
 
 

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis.figures.style import WIDTH
+from analysis.read.window_table import epochs_of
 from analysis.statistics.intervals import t_interval
 
 
@@ -70,8 +71,9 @@ def spread(
         draw([place] * 2, [100 * interval.low, 100 * interval.high])
 
 
-def shade_window(axes: Axes, epochs: range) -> None:
-    """From the first of the epochs to the last in grey."""
+def shade_window(axes: Axes, candidate: pd.Series) -> None:
+    """From the first to the last of its epochs in grey."""
+    epochs = epochs_of(candidate)
     low, high = epochs[0] - 0.5, epochs[-1] + 0.5
     axes.axvspan(low, high, color="grey", alpha=0.08, linewidth=0)
 

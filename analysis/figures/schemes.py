@@ -42,9 +42,10 @@ def schemes(findings: Findings) -> tuple[Figure, str]:
     axes.set_xlabel("test accuracy (%)")
     n = runs.groupby("scheme").size()
     lines = "lines: 95 % t interval of the mean; " if n.max() > 1 else ""
+    epochs = window(selected["start"], selected["end"], selected["stride"])
     return figure, (
         f"Diamonds: mean over seeds ({n_of(n)}); {lines}dots: one seed each. Learning rate "
-        f"{selected['learning_rate']:g}, {window(findings.averaged)}; checkpoints and "
+        f"{selected['learning_rate']:g}, {epochs}; checkpoints and "
         f"ensemble: those of {selected['scheme']}. Schemes share trajectories, "
         "so compare them within a trajectory: the intervals overlap more than their differences do."
     )

@@ -14,12 +14,8 @@ from polyak.runs.summary import Result, Summary, flat
 WHOLE_NUMBERS = (
     *("seed", "epochs", "start", "end", "stride", "count"),
     *("train_images", "validation_images", "test_images"),
-    *(
-        "last_epoch",
-        "last_refreshed_epoch",
-        "best_by_validation_epoch",
-        "best_by_test_oracle_epoch",
-    ),
+    *("last_epoch", "last_refreshed_epoch"),
+    *("best_by_validation_epoch", "best_by_test_oracle_epoch"),
 )
 """Columns of integers."""
 

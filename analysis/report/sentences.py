@@ -32,7 +32,7 @@ def _primary(findings: Findings) -> str:
     tested = [interval(primary), f"n = {count(primary.n, 'seed')}", p_value(findings.p)]
     return (
         f"{'Exploratory: the' if findings.exploratory else 'The'} "
-        f"{candidate(selected, findings.averaged)} "
+        f"{candidate(selected)} "
         f"reaches {percent(selected['test'])} % on the "
         f"{runs['test_images'].iloc[0]:,} test images of {runs['dataset'].iloc[0]}, "
         f"{points(primary.mean)} points over {BASELINES['window_mean']} "

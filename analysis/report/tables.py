@@ -59,7 +59,7 @@ def _candidate(row: pd.Series, mark: str, last: str) -> dict[str, object]:
     )
     return {
         "learning rate": f"{row['learning_rate']:g}",
-        "window": window(epochs_of(row)),
+        "window": window(row["start"], row["end"], row["stride"]),
         "scheme": row["scheme"],
         "n": row["n"],
         "validation, %": percent(row["shared_validation" if row["complete"] else "validation"]),

@@ -44,12 +44,16 @@ def config_of(
 ) -> dict[str, Any]:
     config = {
         "dataset": {"_target_": "polyak.data.svhn.load", "validation": 0.1, "limit_train": None},
-        "model": {"_target_": "polyak.models.small_cnn.SmallCNN", "channels": [32, 64]},
+        "model": {
+            **{"_target_": "polyak.models.small_cnn.SmallCNN", "channels": [32, 64]},
+            "batch_norm": False,
+        },
         "optimizer": {"_target_": "torch.optim.SGD", "lr": lr, "momentum": 0.9},
         "schedule": {"_target_": "polyak.training.schedules.Constant"},
         "averaging": {
             "start": start,
             "end": end,
+            "stride": 1,
             "running": False,
             "scheme": {"_target_": "polyak.averaging.Uniform"},
         },
@@ -76,9 +80,11 @@ def write_run(
     seed: int = 0,
     start: int = 2,
     end: int | None = None,
+    stride: int = 1,
     gain: float | Callable[[int], float] = 0.03,
     validation_gain: float | None = None,
     validation: bool = True,
+    refreshed: float | None = None,
     scheme: str = "uniform",
     dataset: str = "svhn",
     fingerprint: str | None = None,
@@ -90,11 +96,14 @@ def write_run(
     **changed: Any,
 ) -> Path:
     """A finished run. `gain`: of the average over the mean of the window's checkpoints on test, a
-    number or a function of the seed; `changed` are configuration values, say model__hidden=8;
-    `summary` are keys of summary.json to replace."""
+    number or a function of the seed; `refreshed`: by how much refreshing batch norm's statistics
+    changes the last checkpoint's accuracy, None for a model without batch norm; `changed` are
+    configuration values, say model__hidden=8; `summary` are keys of summary.json to replace."""
     config = config_of(lr=lr, seed=seed, start=start, end=end, **changed)
+    config["averaging"]["stride"] = stride
+    config["model"]["batch_norm"] = refreshed is not None
     epochs = config["training"]["epochs"]
-    window = range(start, end or epochs)
+    window = range(start, end or epochs, stride)
     found = {"test": gain(seed) if callable(gain) else gain}
     if validation:
         found["validation"] = found["test"] if validation_gain is None else validation_gain
@@ -119,6 +128,9 @@ def write_run(
             for split, more in found.items()
         },
     }
+    if refreshed is not None:
+        last = checkpoints[window[-1]] + refreshed
+        results["last_refreshed"] = scores(last, epoch=window[-1])
     directory.mkdir(parents=True)
     write_claim(directory)
     write_hydra(directory, config)
@@ -139,8 +151,10 @@ def write_run(
         "fingerprint": fingerprint or f"{dataset}-{lr}-{seed}",
         "training_split": training_key,
         "evaluation_keys": {"test": test_key} | ({"validation": "val-key"} if validation else {}),
-        "window": {"start": window.start, "end": window.stop, "count": len(window)},
-        "scheme": scheme,
+        "window": {
+            **{"start": window.start, "end": window.stop, "stride": stride, "count": len(window)}
+        },
+        "scheme": scheme + f", stride {stride}" * (stride > 1),
         "weights": [1] * len(window),
         "results": results,
         "gains": {},  # the analysis computes its own
@@ -154,7 +168,8 @@ def write_run(
     } | dict(summary or {})
     (directory / "summary.json").write_text(json.dumps(values))
     if predictions:
-        write_predictions(directory, epochs, seed)
+        also = [] if refreshed is None else ["last_refreshed"]
+        write_predictions(directory, epochs, seed, also)
     return directory
 
 
@@ -173,6 +188,13 @@ def write_sweep(
                 name = f"averaging.start={start},optimizer.lr={lr},seed={seed}"
                 write_run(directory / name, lr=lr, seed=seed, start=start, **options)
     return directory
+
+
+def drop_refreshed(run: Path) -> None:
+    """Make a run one of before its last checkpoint's statistics were refreshed."""
+    summary = json.loads((run / "summary.json").read_text())
+    del summary["results"]["last_refreshed"]
+    (run / "summary.json").write_text(json.dumps(summary))
 
 
 def write_claim(directory: Path, process: int | None = None) -> None:
@@ -218,20 +240,23 @@ def write_metrics(
                 **{"test_loss": 1.0, "test_accuracy": value, "seconds": 1.0},
             }
             if epoch == window[-1] or (running and epoch in window):
-                count = epoch - window[0] + 1
+                count = window.index(epoch) + 1
                 average = results["average"]["test"]["accuracy"] - 0.01 * (len(window) - count)
                 row |= {"average_count": count, "average_test_accuracy": average}
             writer.writerow(row)
 
 
-def write_predictions(directory: Path, epochs: int, seed: int, images: int = 200) -> None:
-    """Labels, and logits of every checkpoint and of the average, which is right more often."""
+def write_predictions(
+    directory: Path, epochs: int, seed: int, also: Sequence[str] = (), images: int = 200
+) -> None:
+    """Labels, and logits of every checkpoint, of the average, which is right more often, and of
+    those that are `also` there."""
     generator = np.random.default_rng(seed)
     labels = generator.integers(0, 10, images)
     folder = directory / "predictions" / "test"
     folder.mkdir(parents=True)
     save_file({"labels": labels, "image_ids": np.arange(images)}, folder / "labels.safetensors")
-    for name in [*(f"epoch_{epoch:03d}" for epoch in range(epochs)), "average"]:
+    for name in [*(f"epoch_{epoch:03d}" for epoch in range(epochs)), "average", *also]:
         logits = generator.normal(size=(images, 10)).astype(np.float32)
         logits[np.arange(images), labels] += 3 if name == "average" else 2
         save_file({"logits": logits}, folder / f"{name}.safetensors")

@@ -100,6 +100,46 @@ def test_groups_have_their_own_findings_and_folders(tmp_path, capsys):
     assert [one["verdict"] for one in findings] == ["gain", "loss"]
 
 
+def test_a_network_with_batch_norm_beside_one_without(tmp_path, capsys):
+    """Two groups: the refreshed last checkpoint is named in the one that has it."""
+    options = {"lrs": [0.05], "starts": [2], "gain": GAINS.__getitem__, "predictions": True}
+    write_sweep(tmp_path / "with", **options, refreshed=0.01)
+    write_sweep(tmp_path / "without", **options)
+    out = tmp_path / "out"
+    assert main([str(tmp_path / "with"), str(tmp_path / "without"), "--out", str(out)]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert printed.count("over the last checkpoint with refreshed statistics") == 2
+    found = {one["last"]: one for one in json.loads((out / "findings.json").read_text())}
+    assert set(found) == {"last", "last_refreshed"}
+    of_last, of_refreshed = found["last"], found["last_refreshed"]
+    assert of_refreshed["gain_over_last_refreshed"]["n"] == 3
+    assert "gain_over_last_refreshed" not in of_last
+    assert "last_refreshed_test_accuracy" in of_refreshed["trajectories"][0]
+    assert "last_refreshed_test_accuracy" not in of_last["trajectories"][0]
+    candidates = pd.read_csv(out / "candidates.csv")
+    assert candidates["gain_over_last_refreshed"].isna().sum() == 1
+    assert candidates["last_refreshed_test"].notna().sum() == 1
+    page = (out / "report.html").read_text()
+    assert page.count("compares the average and the last checkpoint on") == 1
+    assert page.count("compares the average and the last checkpoint with refreshed") == 1
+
+
+@pytest.mark.parametrize(
+    ("scheme", "said"),
+    [
+        ("uniform", "python -m polyak windows"),
+        ("uniform, batch norm averaged", "python -m polyak windows"),
+        ("power, gamma 2.0", "averaging.running=true"),
+    ],
+)
+def test_the_report_says_how_to_get_the_epochs_saved(tmp_path, scheme, said):
+    run = write_run(tmp_path / "run", scheme=scheme)
+    assert main([str(run)]) == 0
+    page = (run / "analysis" / "report.html").read_text()
+    (sentence,) = re.findall(r"The number of epochs that averaging saves needs[^<]*", page)
+    assert said in sentence
+
+
 def test_several_directories_are_one_analysis(tmp_path):
     write_sweep(tmp_path / "a", seeds=[0], gain=GAINS.__getitem__)
     write_sweep(tmp_path / "b", seeds=[1, 2], gain=GAINS.__getitem__)

@@ -16,7 +16,7 @@ def test_a_real_sweep_is_analysed_from_train_to_report(train, tmp_path, capsys):
     """And it has the files and keys of the synthetic runs."""
     done = train(
         *("--multirun", "name=real", "dataset.validation=60", "averaging.start=1,2"),
-        *("seed=0,1", "averaging.running=true", "optimizer.lr=0.05,1e8"),
+        *("seed=0,1", "averaging.running=true", "optimizer.lr=0.05,1e8", "model.batch_norm=true"),
     )
     assert done.returncode == 1  # 1e8 diverges
     real = tmp_path / "outputs" / "sweeps" / "real"
@@ -37,11 +37,16 @@ def test_a_real_sweep_is_analysed_from_train_to_report(train, tmp_path, capsys):
     runs = pd.read_csv(real / "analysis" / "runs.csv").set_index("run")
     assert runs.loc[run.name, "average_test_accuracy"] == pytest.approx(average, abs=1e-12)
 
-    synthetic = write_run(tmp_path / "synthetic")
+    refreshed = summary["results"]["last_refreshed"]["test"]["accuracy"]
+    assert runs.loc[run.name, "gain_over_last_refreshed_test"] == pytest.approx(average - refreshed)
+    assert findings["last"] == "last_refreshed"
+    assert len(findings["mcnemar"]) == 2  # of the predictions of the refreshed last checkpoint
+
+    synthetic = write_run(tmp_path / "synthetic", refreshed=0.01)
     with (run / "metrics.csv").open() as file:
         assert tuple(next(csv.reader(file))) == COLUMNS
     wanted = json.loads((synthetic / "summary.json").read_text())
-    for keys in ((), ("results",), ("results", "last", "test"), ("environment",)):
+    for keys in ((), ("results",), ("results", "last", "test"), ("window",), ("environment",)):
         left, right = summary, wanted
         for key in keys:
             left, right = left[key], right[key]

@@ -20,6 +20,15 @@ def test_a_map_is_of_the_trajectories_that_have_the_most_windows(tmp_path):
     assert "best on test (oracle): 5..5" in labels
 
 
+def test_the_reported_window_is_marked_where_the_map_has_its_average(tmp_path):
+    for scheme in ("uniform, batch norm averaged", "power, gamma 2.0, batch norm averaged"):
+        sweep = write_sweep(tmp_path / scheme, lrs=[0.05], starts=[1], scheme=scheme)
+        write_windows(sweep)
+        figure, _ = window_map(findings_in(sweep))
+        marks = [text.get_text() for text in figure.axes[1].get_legend().get_texts()]
+        assert ("reported: 1..5" in marks) == scheme.startswith("uniform")
+
+
 def test_a_map_of_all_trajectories_mentions_none_that_is_left_out(tmp_path):
     sweep = write_sweep(tmp_path / "s", lrs=[0.05], starts=[0])
     write_windows(sweep)

@@ -43,6 +43,22 @@ def test_a_run_has_its_settings_results_and_gains(tmp_path):
     )
 
 
+def test_a_run_has_its_last_checkpoint_with_refreshed_statistics_and_its_stride(tmp_path):
+    write_run(tmp_path / "run", start=1, stride=2, refreshed=0.02)
+    window = {"start": 1, "end": 6, "count": 5}  # as summaries had it before there was a stride
+    write_run(tmp_path / "old", start=1, summary={"window": window})
+    runs = load([tmp_path]).runs.set_index("run")
+    assert runs["stride"].to_dict() == {"run": 2, "old": 1}
+    run = runs.loc["run"]
+    assert run["last_refreshed_epoch"] == run["last_epoch"] == 5
+    assert run["last_refreshed_test_accuracy"] == pytest.approx(run["last_test_accuracy"] + 0.02)
+    for split in ("validation", "test"):
+        gain = run[f"average_{split}_accuracy"] - run[f"last_refreshed_{split}_accuracy"]
+        assert run[f"gain_over_last_refreshed_{split}"] == pytest.approx(gain)
+    assert runs["last_refreshed_epoch"].dtype == "Int64"  # 5 in runs.csv, and not 5.0
+    assert math.isnan(runs.loc["old", "last_refreshed_test_accuracy"])
+
+
 def test_a_run_directory_itself_can_be_given_and_none_counts_twice(tmp_path):
     write_sweep(tmp_path / "sweep", lrs=[0.05], seeds=[0], starts=[0, 2])
     runs = [tmp_path / "sweep", *sorted((tmp_path / "sweep").iterdir())]

@@ -33,6 +33,17 @@ def test_windows_files_and_growing_averages_are_one_table(tmp_path):
     assert table[table["split"] == "validation"]["accuracy"].tolist() == [0.7]
 
 
+def test_windows_are_told_apart_by_what_was_done_with_batch_norm(tmp_path):
+    """One trajectory, averaged in two ways."""
+    methods = {"uniform": 0.7, "power, gamma 2.0, batch norm refreshed on 1,000 images": 0.6}
+    for name, (method, accuracy) in zip("ab", methods.items(), strict=True):
+        run = write_run(tmp_path / "s" / name, scheme=method)
+        (run / "windows.csv").write_text(HEADER + f"0,3,3,test,0.5,{accuracy}\n")
+    table, _ = table_of(tmp_path / "s")
+    found = table[table["start"] == 0].set_index("scheme")["accuracy"].to_dict()
+    assert found == {"uniform": 0.7, "uniform, batch norm refreshed on 1,000 images": 0.6}
+
+
 def test_a_window_of_one_trajectory_counts_once(tmp_path):
     for name in ("a", "b"):
         run = write_run(tmp_path / "s" / name, start=1 if name == "a" else 3)

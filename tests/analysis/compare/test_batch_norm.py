@@ -1,0 +1,133 @@
+"""Networks with batch norm: the average is compared with a last checkpoint that is like it."""
+
+import numpy as np
+import pytest
+
+from analysis.compare.baselines import compared, last_of
+from analysis.compare.image_tests import image_tests
+from analysis.read.predictions import Predictions
+from analysis.report.cautions import cautions
+from analysis.report.sentences import headline, sentences
+from analysis.report.tables import baselines, candidates, trajectories
+from tests.analysis.synthetic_runs import (
+    GAINS,
+    drop_refreshed,
+    findings_in,
+    write_run,
+    write_sweep,
+)
+
+LABEL = "the last checkpoint with refreshed statistics"
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    options = {"lrs": [0.05], "starts": [2, 4], "validation_gain": 0.02}
+    return write_sweep(tmp_path / "s", **options, gain=GAINS.__getitem__, refreshed=0.013)
+
+
+def test_the_gain_over_it_is_one_of_the_exploratory_comparisons(sweep):
+    findings = findings_in(sweep)
+    runs = findings.runs
+    gains = runs["average_test_accuracy"] - runs["last_test_accuracy"] - 0.013
+    assert findings.last == "last_refreshed"
+    assert list(findings.secondary) == ["last", "last_refreshed", "best_by_validation", "ensemble"]
+    found = findings.secondary["last_refreshed"]
+    assert (found.n, found.mean) == (3, pytest.approx(gains.mean()))
+    assert found.sd == pytest.approx(gains.std())
+    table = findings.candidates
+    assert table["gain_over_last_refreshed"].tolist() == pytest.approx(
+        (table["gain_over_last"] - 0.013).tolist()
+    )
+
+
+def test_sentences_and_tables_name_it(sweep):
+    findings = findings_in(sweep)
+    gain = f"{100 * findings.secondary['last_refreshed'].mean:+.2f}"
+    assert headline(findings).endswith(f"{gain} over {LABEL}")
+    assert f"{gain} points (95 % t interval" in sentences(findings)[1]
+    assert sentences(findings)[1].count("over the last checkpoint") == 2
+    table = baselines(findings)
+    assert table[""].tolist()[1:3] == ["the last checkpoint", LABEL]
+    row = table.iloc[2]
+    assert row["comparison"] == "exploratory"
+    assert row["gain of the average, points"].startswith(f"{gain} [")
+    shown = candidates(findings)["gain over last, refreshed, points"].tolist()
+    assert gain in shown
+    assert "last, refreshed, %" in trajectories(findings)
+    assert any(
+        "refreshing alone changes its test accuracy by +1.30" in c for c in cautions(findings)
+    )
+
+
+def test_without_batch_norm_nothing_is_said_of_it(tmp_path):
+    findings = findings_in(write_sweep(tmp_path, lrs=[0.05], gain=GAINS.__getitem__))
+    assert findings.last == "last"
+    assert headline(findings).endswith("over the last checkpoint")
+    said = [*sentences(findings), *cautions(findings), *baselines(findings)[""]]
+    assert "refreshed" not in " ".join(said)
+    assert not [name for name in trajectories(findings) if "refreshed" in name]
+    assert "gain over last checkpoint, points" in candidates(findings)
+
+
+def test_a_loss_to_it_is_said_where_the_average_gains_over_the_last_checkpoint(tmp_path):
+    gains = {seed: 0.09 + gain for seed, gain in GAINS.items()}
+    write_sweep(tmp_path, lrs=[0.01], starts=[4], gain=gains.__getitem__, refreshed=0.15)
+    findings = findings_in(tmp_path)
+    assert findings.secondary["last"].mean > 0 > findings.secondary["last_refreshed"].mean
+    assert "but " in headline(findings)
+    assert any(f"less accurate than {LABEL}" in one for one in cautions(findings))
+
+
+def test_runs_that_lack_it_in_part_are_compared_with_the_last_checkpoint(sweep):
+    for start in (2, 4):
+        drop_refreshed(sweep / f"averaging.start={start},optimizer.lr=0.05,seed=1")
+    findings = findings_in(sweep)
+    assert "last_refreshed_test_accuracy" in findings.runs
+    assert last_of(findings.runs) == findings.last == "last"
+    assert "last_refreshed" not in compared(findings.runs)
+    assert "last_refreshed" not in findings.secondary
+    assert findings.candidates["gain_over_last_refreshed"].isna().all()
+    texts = [headline(findings), *sentences(findings), baselines(findings).to_string()]
+    texts += [candidates(findings).to_string(), trajectories(findings).to_string()]
+    assert "refreshed" not in " ".join(texts)
+    assert "nan" not in " ".join(texts)
+
+
+def test_image_tests_are_with_its_predictions(tmp_path):
+    run = write_run(tmp_path / "a", predictions=True, refreshed=0.01)
+    tests, problems = image_tests(findings_in(tmp_path).runs)
+    found = Predictions(run, "test")
+    average, refreshed, last = (
+        found.correct(found.log_probabilities(what)) for what in ("average", "last_refreshed", 5)
+    )
+    assert problems == []
+    assert tests["only_last"].tolist() == [int((refreshed & ~average).sum())]
+    assert not np.array_equal(refreshed, last)
+    assert f"only {LABEL} on {tests['only_last'][0]}" in sentences(findings_in(tmp_path))[1]
+
+
+def test_image_tests_of_a_window_with_a_stride_are_with_its_last_epoch(tmp_path):
+    run = write_run(tmp_path / "a", start=0, stride=2, predictions=True)
+    tests, _ = image_tests(findings_in(tmp_path).runs)
+    found = Predictions(run, "test")
+    average, last = (found.correct(found.log_probabilities(what)) for what in ("average", 4))
+    assert tests["only_last"].tolist() == [int((last & ~average).sum())]
+
+
+def test_epochs_saved_are_against_its_accuracy(tmp_path):
+    """The average after epochs 2 to 5 is 0.773, 0.783, 0.793, 0.803; the last checkpoint 0.7875."""
+    for refreshed, saved in ((None, 1), (-0.01, 2), (0.1, None)):
+        run = {"start": 2, "lr": 1e-9, "gain": 0.05, "running": True, "refreshed": refreshed}
+        write_run(tmp_path / str(refreshed) / "run", **run)
+        assert findings_in(tmp_path / str(refreshed)).saved == [(0, saved)]
+
+
+def test_epochs_saved_of_a_window_with_a_stride(tmp_path):
+    write_run(tmp_path / "a", start=0, stride=2, gain=0.3, running=True)
+    assert findings_in(tmp_path).saved == [(0, 4)]
+
+
+def test_a_window_whose_stride_leaves_one_epoch_averages_nothing(tmp_path):
+    write_run(tmp_path / "a", start=2, end=4, stride=2, gain=0.0)
+    assert findings_in(tmp_path).verdict == "nothing averaged"
