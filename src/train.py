@@ -23,7 +23,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from polyak import allocator
 from polyak.config import again, compose, sweep
-from polyak.config.schema import Config, parse, plain
+from polyak.config.parse import parse, plain
+from polyak.config.schema import Config
 from polyak.errors import PolyakError
 from polyak.runs.directory import WRITTEN_BY_HYDRA, Run, claimed
 

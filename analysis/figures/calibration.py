@@ -14,12 +14,13 @@ from analysis.compare.baselines import SHORT, compared
 from analysis.compare.findings import Findings
 from analysis.figures.drawn import NotDrawnError
 from analysis.figures.panels import spread
-from analysis.figures.style import COLOURS, WIDTH
+from analysis.figures.style import WIDTH
 from analysis.read.directories import AnalysisError
 from analysis.read.predictions import Predictions
 from analysis.read.window_table import epochs_of
 from analysis.wording import candidate, count
 from polyak.evaluation.scores import BINS, Array, reliability
+from polyak.runs.style import COLOURS
 
 _MARKERS = {"last": "D", "last_refreshed": "X", "average": "^", "ensemble": "s"}
 

@@ -6,7 +6,7 @@ from analysis.compare.baselines import SHORT, compared
 from analysis.compare.findings import Findings
 from analysis.figures.captions import like_selected, lines_and_bands
 from analysis.figures.panels import band, grid, whole_numbers
-from analysis.figures.style import COLOURS
+from polyak.runs.style import COLOURS
 
 BANDS = ("average", "ensemble")
 """More bands would hide each other."""

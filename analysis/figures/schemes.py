@@ -7,9 +7,9 @@ from analysis.compare.baselines import SHORT, compared
 from analysis.compare.findings import Findings
 from analysis.figures.drawn import NotDrawnError
 from analysis.figures.panels import spread
-from analysis.figures.style import COLOURS, WIDTH
+from analysis.figures.style import WIDTH
 from analysis.wording import n_of, window
-from polyak.runs.style import VERMILLION
+from polyak.runs.style import COLOURS, VERMILLION
 
 
 def schemes(findings: Findings) -> tuple[Figure, str]:

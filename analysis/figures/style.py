@@ -12,16 +12,12 @@ from matplotlib.figure import Figure
 
 from analysis.compare.findings import Findings
 from analysis.figures.drawn import Drawn
-from polyak.runs import style
 from polyak.runs.style import write
 
 WIDTH = 7.0
 """Inches: two columns of a paper, or a page with margins."""
 
 MARKERS = "osD^vPX*"
-
-COLOURS = style.COLOURS | {"last_refreshed": style.SKY}
-"""Of the average and of what it is compared with."""
 
 
 def save(figure: Figure, findings: Findings, caption: str, name: str, folder: Path) -> Drawn:

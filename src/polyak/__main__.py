@@ -102,7 +102,7 @@ def average(given: argparse.Namespace) -> int:
 def _scheme(given: argparse.Namespace) -> "Scheme":
     """The scheme that the arguments ask for. Raises PolyakError, saying what is allowed."""
     from polyak.config import choices
-    from polyak.config.schema import parse_choice
+    from polyak.config.parse import parse_choice
 
     known, name, values = choices.listed("scheme"), given.scheme or "uniform", {}
     if given.weights is not None:

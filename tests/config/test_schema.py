@@ -9,7 +9,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from polyak.config import choices, schema
+from polyak.config import choices
+from polyak.config import parse as parsing
 from polyak.config.resolvers import register
 from polyak.errors import ConfigError
 from tests.small import ROOT
@@ -20,7 +21,7 @@ register()
 def parse(*overrides, caller=ROOT):
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         cfg = compose("config", overrides=list(overrides))
-    return schema.parse(schema.plain(cfg), caller=caller)
+    return parsing.parse(parsing.plain(cfg), caller=caller)
 
 
 def test_the_articles_values_are_the_defaults():
@@ -67,7 +68,7 @@ def test_every_choice_in_conf_is_a_whole_config(choice, arrays):
             parse(choice)
         return
     config = parse(choice, *needed.get(choice, []))
-    assert schema.parse(config.resolved, caller=ROOT).resolved == config.resolved
+    assert parsing.parse(config.resolved, caller=ROOT).resolved == config.resolved
 
 
 WRONG = {

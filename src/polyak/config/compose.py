@@ -11,13 +11,14 @@ from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from polyak.config import schema
+from polyak.config import parse
 from polyak.config.choices import ROOT
 from polyak.config.resolvers import register
+from polyak.config.schema import Config
 from polyak.errors import ConfigError
 
 
-def configured(overrides: Sequence[str]) -> schema.Config:
+def configured(overrides: Sequence[str]) -> Config:
     """The configuration that train.py would have with those `overrides`. Raises ConfigError."""
     register()
     try:
@@ -25,7 +26,7 @@ def configured(overrides: Sequence[str]) -> schema.Config:
             composed = compose("config", list(overrides))
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain(error)) from None
-    return schema.parse(schema.plain(composed), caller=Path.cwd())
+    return parse.parse(parse.plain(composed), caller=Path.cwd())
 
 
 def explain(error: BaseException) -> str:

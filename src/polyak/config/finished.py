@@ -8,7 +8,8 @@ from functools import cached_property
 from pathlib import Path
 
 from polyak.config.build import Job, build
-from polyak.config.schema import Config, parse
+from polyak.config.parse import parse
+from polyak.config.schema import Config
 from polyak.errors import PolyakError
 from polyak.runs.summary import Summary
 

@@ -19,8 +19,8 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import InterpolationResolutionError
 
+from polyak.config.parse import parse, plain
 from polyak.config.resolvers import point, register
-from polyak.config.schema import parse, plain
 from polyak.errors import PolyakError
 from polyak.runs.directory import check_same, check_usable
 

@@ -74,7 +74,7 @@ def accuracy(
         if (result := results.get("last_refreshed")) is not None:
             value = 100 * result.test.accuracy
             label = f"last checkpoint, statistics refreshed: {value:.2f} %"
-            axes.plot(window[-1], value, "D", color=BLUE, fillstyle="none", label=label)
+            axes.plot(window[-1], value, "D", color=COLOURS["last_refreshed"], label=label)
         axes.set(xlabel="epoch (zero-based)", ylabel="test accuracy (%)", title=title)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         figure.legend(loc="outside lower center", ncols=2)

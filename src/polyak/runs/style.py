@@ -22,7 +22,10 @@ from polyak import files
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY = (
     *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"),
 )
-COLOURS = {"average": VERMILLION, "window_mean": GREEN, "last": BLUE, "ensemble": PURPLE}
+COLOURS = {
+    **{"average": VERMILLION, "window_mean": GREEN, "ensemble": PURPLE},
+    **{"last": BLUE, "last_refreshed": SKY},
+}
 """Of each result of a run's comparison."""
 
 _STYLE: Any = {

@@ -1,0 +1,152 @@
+"""From plain values to a checked configuration.
+
+    config = parse(plain(cfg), caller=Path.cwd())
+
+What cannot work is refused with one message per key that names key, value and what is allowed,
+before anything is loaded or trained. Nothing here imports torch.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from pydantic import BaseModel, ValidationError, create_model
+
+from polyak.config import choices
+from polyak.config.choices import Choice
+from polyak.config.schema import CHOICES, Averaging, Config
+from polyak.errors import ConfigError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def parse(values: Any, *, caller: Path) -> Config:
+    """The typed configuration of plain `values`; relative paths are below `caller`.
+
+    Raises ConfigError with one line per wrong key: its name, its value, what is allowed.
+    """
+    wrong: list[str] = []
+    chosen = {keys: _choice(keys, group, values, wrong) for keys, group in CHOICES.items()}
+    fields: dict[str, Any] = {
+        keys[0]: (kind, ...) for keys, kind in chosen.items() if keys[1:] == ()
+    }
+    scheme: Any = (chosen["averaging", "scheme"], ...)
+    fields["averaging"] = (create_model("Averaging", __base__=Averaging, scheme=scheme), ...)
+    made: type[Config] = create_model("Config", __base__=Config, **fields)
+    config = _validated(made, values, caller, wrong)
+    _check_together(config)
+    return config
+
+
+def parse_choice(group: str, values: Mapping[str, Any], *, caller: Path) -> Any:
+    """The object that the `values` of one choice describe, `_target_` among them. Raises
+    ConfigError as `parse` does."""
+    wrong: list[str] = []
+    kind = _choice((), group, values, wrong)
+    checked = _validated(kind, values, caller, wrong)
+    return choices.make(group, checked.model_dump(by_alias=True, mode="json"))
+
+
+def _validated(kind: type[Model], values: Any, caller: Path, wrong: list[str]) -> Model:
+    """`values` as a `kind`. Raises ConfigError with what is already `wrong` and with all else."""
+    try:
+        # As JSON: strict about types, yet a list may become a tuple.
+        found = kind.model_validate_json(json.dumps(values), context={"caller": str(caller)})
+    except ValidationError as error:
+        wrong += [_explain(details) for details in error.errors()]
+    if wrong:
+        raise ConfigError("\n".join(wrong))
+    return found
+
+
+def _choice(keys: tuple[str, ...], group: str, values: Any, wrong: list[str]) -> Any:
+    """The pydantic model of the choice at `keys` of the values; where there is none, a message is
+    added to `wrong` and anything goes."""
+    for key in keys:
+        values = values.get(key) if isinstance(values, Mapping) else None
+    if not isinstance(values, Mapping):
+        return Choice  # which says that it is missing, or no mapping
+    target = values.get("_target_")
+    try:
+        return choices.check(group, str(target))
+    except ConfigError as error:
+        wrong.append(f"{'.'.join([*keys, '_target_'])} = {target}: {error}")
+        return Any if keys else Choice
+
+
+def plain(cfg: DictConfig) -> Any:
+    """Hydra's composed configuration as plain values; ConfigError where it can't be resolved."""
+    try:
+        return OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    except MissingMandatoryValue as error:
+        raise ConfigError(f"{error.full_key}: give it a value, {error.full_key}=...") from None
+    except OmegaConfBaseException as error:
+        first_line = str(error).splitlines()[0]
+        raise ConfigError(f"{error.full_key}: {first_line}") from None
+
+
+def _explain(details: Mapping[str, Any]) -> str:
+    key = ".".join(map(str, details["loc"]))
+    message = details["msg"].removeprefix("Value error, ")
+    if details["type"] == "literal_error":
+        return f"{key} = {details['input']}: allowed: {details['ctx']['expected']}"
+    if details["type"] == "extra_forbidden":
+        return f"{key} = {details['input']!r}: there is no such key in this choice"
+    if details["type"] == "missing":
+        return f"{key}: this key is missing"
+    return f"{key} = {details['input']!r}: {message[0].lower()}{message[1:]}"
+
+
+def _check_together(config: Config) -> None:
+    averaging, epochs = config.averaging, config.training.epochs
+    if averaging.end is not None and averaging.end > epochs:
+        raise ConfigError(
+            f"averaging.end = {averaging.end}: allowed: at most training.epochs = {epochs}"
+        )
+    if averaging.end is not None and averaging.start >= averaging.end:
+        raise ConfigError(
+            f"averaging.start = {averaging.start}: allowed: below averaging.end = {averaging.end}"
+        )
+    if averaging.start >= epochs:
+        raise ConfigError(
+            f"averaging.start = {averaging.start}: allowed: below training.epochs = {epochs}"
+        )
+    _check_schedule(config)
+    scheme = config.scheme
+    if averaging.running and not scheme.running:
+        raise ConfigError(
+            f"averaging.running = True: allowed: not with {scheme.name}, "
+            "which weights the window as a whole"
+        )
+    if scheme.needs_validation:
+        if not config.resolved["dataset"]["validation"]:
+            raise ConfigError(
+                f"averaging.scheme = {scheme.name}: needs a validation split to choose on; "
+                "allowed: with dataset.validation above 0, say 0.1"
+            )
+        return
+    try:
+        scheme.weights(config.window)
+    except ValueError as error:
+        raise ConfigError(f"averaging.scheme.{error}") from None
+
+
+def _check_schedule(config: Config) -> None:
+    schedule, window = config.learning_rates, config.window
+    try:
+        schedule.factor(0.0, config.training.epochs)
+    except ValueError as error:
+        raise ConfigError(f"schedule.{error}") from error
+    ends: range | None = getattr(schedule, "cycle_ends", lambda epochs: None)(
+        config.training.epochs
+    )
+    if ends is not None and not set(ends) & set(window):
+        shown = ", ".join(map(str, ends[:3])) + ", ..." * (len(ends) > 3)
+        has = f"epochs {shown}" if ends else "no epoch of the training"
+        raise ConfigError(
+            f"averaging.start = {window.start}, averaging.stride = {window.step}: no cycle of the "
+            f"schedule ends in the window; cycles end at {has}"
+        )
