@@ -91,7 +91,7 @@ def complete(
     with this.stage("averaging"):
         averager = Averager(run, epochs, job.evaluator(), job.batch_norm)
         averaged = averager.average(
-            window, config.scheme, config.method, running=config.averaging.running
+            window, config.scheme, job.method, running=config.averaging.running
         )
         refreshed = averager.last_refreshed(window)
     this.part("batch_norm", of="averaging", seconds=job.batch_norm.seconds)
@@ -117,7 +117,7 @@ def complete(
             training_split=job.trajectory.ingredients["training_split"],
             evaluation_keys=dict(job.keys),
             window=Window.of(window),
-            scheme=config.method,
+            scheme=job.method,
             weights=list(averaged.weights),
             results=compared.results,
             gains=compared.gains,

@@ -10,11 +10,14 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from polyak.__main__ import main
 from polyak.config import again, sweep
 from polyak.config.resolvers import point
 from polyak.errors import ConfigError
+from polyak.models.initial import initial_model
+from polyak.weights import checkpoint
 from tests.results import assert_same_results, summary_of
-from tests.small import ROOT, overrides
+from tests.small import ROOT, network, overrides
 
 STARTS, RATES = (0, 1, 2), ("0.02", "0.05")
 AXES = ("averaging.start=0,1,2", "optimizer.lr=0.02,0.05")
@@ -166,6 +169,21 @@ def test_a_finished_run_is_repeated_as_it_was_finished_whatever_came_after(copie
     assert "seed=7" not in expanded
     assert {"experiment=smoke", "optimizer.lr=0.05"} <= set(expanded)
     assert "averaging.start=0" not in expanded
+
+
+def test_weights_to_start_from_stay_those_of_the_run(train, tmp_path, monkeypatch):
+    """Wherever --again is called; and a finished run is opened without them."""
+    start, elsewhere = tmp_path / "start.safetensors", tmp_path / "elsewhere"
+    checkpoint.save(start, initial_model(network, seed=5).state_dict())
+    done = train("training.init=start.safetensors", "name=tuned")  # in tmp_path
+    assert done.returncode == 0, done.stderr
+    run = tmp_path / "outputs" / "runs" / "tuned"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    (kept,) = [one for one in again.expand(["--again", str(run)]) if "init" in one]
+    assert kept == f"training.init='{start}'"
+    start.unlink()
+    assert main(["windows", str(run), "--starts", "2", "--ends", "3"]) == 0
 
 
 def test_what_is_given_anew_wins_over_what_the_run_had(tmp_path):

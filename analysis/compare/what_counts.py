@@ -41,8 +41,9 @@ def _repeats(runs: pd.DataFrame) -> Iterator[str]:
     if repeated := len(runs) - len(runs.drop_duplicates(MEASUREMENT)):
         what = "with the weights, images, window and scheme of another run"
         yield f"counted once: {count(repeated, 'run')} {what}"
-    spread = runs.groupby(MEASUREMENT, dropna=False)["average_test_accuracy"].agg(["min", "max"])
-    if (spread["max"] - spread["min"] > 1e-9).any():
+    columns = ["average_test_accuracy", "last_refreshed_test_accuracy"]
+    measured = runs.groupby(MEASUREMENT, dropna=False)[[one for one in columns if one in runs]]
+    if (measured.max() - measured.min() > 1e-9).any(axis=None):
         yield "runs that should have measured the same differ: the first one counts"
 
 

@@ -211,13 +211,16 @@ def test_windows():
 
 
 def test_how_it_was_averaged_is_said_where_it_is_not_as_usual():
-    assert parse().method == "uniform"
-    assert parse("averaging=exponential", "averaging.stride=3").method == (
+    assert parse().method(True) == "uniform"
+    assert parse("averaging=exponential", "averaging.stride=3").method(False) == (
         "exponential, decay 0.8, every 3 epochs"
     )
-    assert parse("averaging.batch_norm=average").method == "uniform, batch norm averaged"
-    assert parse("averaging.refresh.images=1000", "averaging.refresh.augment=false").method == (
-        "uniform, batch norm refreshed on 1,000 images without augmentation"
+    averaged = parse("averaging.batch_norm=average", "averaging.refresh.images=7")
+    assert averaged.method(False) == "uniform"
+    assert averaged.method(True) == "uniform, batch norm averaged, last refreshed on 7 images"
+    refreshed = ["averaging.refresh.images=1000", "averaging.refresh.batch_size=64"]
+    assert parse(*refreshed, "averaging.refresh.augment=false").method(True) == (
+        "uniform, refreshed on 1,000 images in batches of 64 without augmentation"
     )
 
 

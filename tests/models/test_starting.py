@@ -38,3 +38,17 @@ def test_weights_that_change_under_a_run_are_refused(tmp_path):
     checkpoint.save(path, initial_model(network, seed=2).state_dict())
     with pytest.raises(CheckpointError, match="has changed"):
         make()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("classifier.3.weight", float("nan")), ("features.1.running_var", -1.0)]
+)
+def test_values_that_no_network_has_are_refused(tmp_path, name, value):
+    def make():
+        return SmallCNN((3, 8, 8), 10, channels=(4, 8), hidden=16, batch_norm=True)
+
+    path, state = tmp_path / "weights.safetensors", make().state_dict()
+    state[name].flatten()[0] = value
+    checkpoint.save(path, state)
+    with pytest.raises(CheckpointError, match=rf"training.init = .*weights.*tensor '{name}'"):
+        StartingFrom(make, path)

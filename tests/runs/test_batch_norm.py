@@ -254,6 +254,24 @@ def test_batches_too_small_for_the_model_are_refused_before_training(pixels):
             made(**options).check()
 
 
+def test_where_statistics_are_not_computed_small_batches_are_said_and_no_more(pixels, caplog):
+    def flat():
+        return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.BatchNorm1d(192))
+
+    recipe = make_recipe(model=flat)
+    made = BatchNorm(flat(), recipe, pixels, torch.device("cpu"), mode="average", batch_size=1)
+    made.check()
+    assert not made.can_refresh
+    assert "no statistics for the last checkpoint" in caplog.text
+
+
+def test_a_file_of_one_checkpoint_keeps_its_statistics(runs, tmp_path, capsys):
+    out = tmp_path / "one.safetensors"
+    assert main(["average", str(out), str(paths.checkpoint(runs["refresh"], 3))]) == 0
+    assert "anew" not in capsys.readouterr().out
+    assert "batch_norm" not in checkpoint.load(out).metadata
+
+
 def test_without_batch_norm_every_treatment_gives_the_same_run(train):
     outputs = []
     for kind in ("refresh", "average"):

@@ -88,6 +88,7 @@ def test_a_short_last_batch_is_left_out_and_no_full_one(images, labels):
         trainer = Trainer.begin(recipe, images.repeat(2, 1, 1, 1)[:count], labels.repeat(2)[:count])
         sizes = [step.images for step in trainer.steps(0)]
         assert sizes == [BATCH] * steps
+        assert recipe.steps(count) == steps
 
 
 def test_the_learning_rate_goes_by_epochs_or_by_steps(images, labels):

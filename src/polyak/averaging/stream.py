@@ -70,7 +70,9 @@ def average_files(
         sources = [stack.enter_context(open_source(path)) for path in paths]
         layout = common_layout(sources, paths)
         copies = layout.copies
-        stale = next((name for name in layout.averaged if name.endswith("running_mean")), None)
+        several = sum(weight > 0 for weight in given) > 1
+        norms = [name for name in layout.averaged if name.endswith("running_mean")]
+        stale = norms[0] if several and norms else None
         described = {
             **(metadata or {}),
             **({"batch_norm": STALE} if stale else {}),

@@ -13,7 +13,7 @@ import yaml
 
 from polyak.config.schema import CHOICES
 from polyak.errors import ConfigError
-from polyak.runs.summary import NAME, Summary
+from polyak.runs.summary import NAME, Summary, flat
 
 OPTION = "--again"
 MULTIRUN = ("-m", "--multirun")
@@ -54,7 +54,9 @@ def _overrides(run: Path) -> list[str]:
     """What a run was started with: as its summary.json says, since a later command may have been
     refused after Hydra had overwritten .hydra/; of an unfinished run, as .hydra/ says."""
     if (run / NAME).exists():
-        return Summary.read(run).overrides
+        summary = Summary.read(run)
+        values = flat(summary.config)
+        return [_absolute(one, values.get(_key(one))) for one in summary.overrides]
     path = run / ".hydra" / "overrides.yaml"
     if not path.is_file():
         what = "there is no such directory" if not run.is_dir() else f"there is no {path}"
@@ -66,6 +68,16 @@ def _overrides(run: Path) -> list[str]:
     if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
         raise ConfigError(f"{OPTION} {run}: {path} is no list of overrides")
     return found
+
+
+def _absolute(override: str, value: object) -> str:
+    """With the absolute path that its key had in the run, where it gave a relative one: that was
+    below the directory where the run was started."""
+    key, _, given = override.partition("=")
+    if not isinstance(value, str) or not Path(value).is_absolute() or given.startswith(("/", "'")):
+        return override
+    quoted = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"{key}='{quoted}'"
 
 
 def _key(override: str) -> str:

@@ -49,8 +49,13 @@ class Job:
         return (
             f"{data.title}, {len(data.train):,} training / {len(data.test):,} test images\n"
             f"{model}, {optimizer} lr {lr:g}, seed {config.seed}, "
-            f"{config.method} average of {epochs_of(window)}"
+            f"{self.method} average of {epochs_of(window)}"
         )
+
+    @property
+    def method(self) -> str:
+        """How its checkpoints are averaged, in words."""
+        return self.config.method(self.batch_norm.there)
 
     def evaluator(self, splits: Collection[str] | None = None) -> Evaluator:
         """The model on the images, for any weights; by default on all evaluated splits.

@@ -4,8 +4,10 @@ run = FinishedRun(Path("outputs/runs/NAME"))
 evaluator = run.job.evaluator(["test"])
 """
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from polyak.config.build import Job, build
 from polyak.config.parse import parse
@@ -20,7 +22,7 @@ class FinishedRun:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.summary = Summary.read(directory)
-        self.config: Config = parse(self.summary.config, caller=Path.cwd())
+        self.config: Config = parse(_without_start(self.summary.config), caller=Path.cwd())
 
     @cached_property
     def job(self) -> Job:
@@ -39,3 +41,11 @@ class FinishedRun:
                     "changed since it ran"
                 )
         return job
+
+
+def _without_start(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The weights that it started from may be gone: it has its own."""
+    training = config.get("training")
+    if not isinstance(training, Mapping):
+        return dict(config)
+    return {**config, "training": {**training, "init": None}}

@@ -1,7 +1,7 @@
 """What a configuration may hold: every key, its type and its range.
 
     config = parse(plain(cfg), caller=Path.cwd())     # config/parse.py
-    config.window, config.learning_rates, config.method
+    config.window, config.learning_rates, config.method(batch_norm=True)
 
 The YAML files in `conf/` give the values. What a choice takes is said where it is defined
 (`choices.py`). Nothing here imports torch, so that `--help` stays quick.
@@ -113,19 +113,17 @@ class Config(BaseModel):
         made: Scheme = choices.make("scheme", self.resolved["averaging"]["scheme"])
         return made
 
-    @property
-    def method(self) -> str:
+    def method(self, batch_norm: bool) -> str:
         """How checkpoints are averaged: the scheme, and what is not as usual: "uniform, every 2
-        epochs", "uniform, batch norm averaged"."""
+        epochs"; for a network with batch norm "uniform, batch norm averaged"."""
         averaging, words = self.averaging, [self.scheme.description]
         words += [f"every {averaging.stride} epochs"] * (averaging.stride > 1)
-        kinds = {
-            "refresh": averaging.refresh.description,
-            "average": "averaged",
-            "last": "of the last checkpoint",
-        }
-        kind = kinds[averaging.batch_norm]
-        words += [f"batch norm {kind}"] * (kind != "refreshed")
+        if batch_norm:
+            kinds = {"refresh": "", "average": "averaged", "last": "of the last checkpoint"}
+            kind, how = kinds[averaging.batch_norm], averaging.refresh.description
+            words += [f"batch norm {kind}"] * bool(kind)
+            # The last checkpoint's statistics are refreshed with every treatment.
+            words += [f"{'last ' * bool(kind)}{how}"] * (how != "refreshed")
         return ", ".join(words)
 
     @property

@@ -7,6 +7,7 @@ make.digest   # of the weights, for the fingerprint
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from polyak.errors import CheckpointError
@@ -21,12 +22,21 @@ class StartingFrom:
     `weights.foreign` reads; its weights must fit the model, name by name.
 
     `digest` is the SHA-256 of the weights: names, dtypes, shapes and bytes. Raises CheckpointError
-    where they don't fit, or are no longer those that were read first.
+    where they don't fit, have values that no network has, or are no longer those that were read
+    first.
     """
 
     def __init__(self, make: Callable[[], nn.Module], path: Path) -> None:
         self.make, self.path = make, path
-        self.digest = checkpoint.digest(self._read().tensors)
+        tensors = self._read().tensors
+        for name, tensor in tensors.items():
+            least = 0 if name.endswith("running_var") else -torch.inf
+            if not bool((tensor.isfinite() & (tensor >= least)).all()):
+                raise CheckpointError(
+                    f"training.init = {path}: tensor {name!r} has values that are not finite, or "
+                    "negative variances; start from other weights"
+                )
+        self.digest = checkpoint.digest(tensors)
 
     def __call__(self) -> nn.Module:
         model, found = self.make(), self._read()

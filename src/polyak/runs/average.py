@@ -90,7 +90,7 @@ class Averager:
     def last_refreshed(self, window: range) -> dict[str, Scores] | None:
         """Scores, by split, of the window's last checkpoint with statistics computed anew, whose
         logits are written into the run; None for a model without batch norm."""
-        if not self.batch_norm.there:
+        if not (self.batch_norm.there and self.batch_norm.can_refresh):
             return None
         last = checkpoint.load(paths.checkpoint(self.run, window[-1]))
         logits = self.evaluator.logits(self.batch_norm.refreshed(last).tensors)

@@ -7,6 +7,7 @@
 Statistics that were averaged like weights are no one's: docs/batch_norm.md.
 """
 
+import logging
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -28,6 +29,8 @@ from polyak.weights import checkpoint
 from polyak.weights.checkpoint import Checkpoint
 
 Mode = Literal["refresh", "average", "last"]
+log = logging.getLogger(__name__)
+
 _BEFORE_THE_FIRST = -1
 """The epoch whose order and augmentation the images have."""
 
@@ -54,7 +57,7 @@ class BatchNorm:
         batch_size: int | None = None,
         augment: bool = True,
     ) -> None:
-        self.mode, self.names = mode, statistics(model)
+        self.mode, self.names, self.can_refresh = mode, statistics(model), True
         self.seconds = 0.0
         """What it has taken so far."""
         self._model, self._recipe, self._augment = model.to(device), recipe, augment
@@ -70,13 +73,18 @@ class BatchNorm:
         return bool(self.names)
 
     def check(self) -> None:
-        """Raise ConfigError where no statistics can be computed on such batches, before it is known
-        of any weights."""
+        """Before there are any weights: raise ConfigError where statistics are to be computed and
+        can't be, on such small batches. With another mode, only the last checkpoint goes without.
+        """
         smallest = min(map(len, self._batches))
         blank = torch.zeros(smallest, *self._images.shape[1:], device=self._device)
         try:
             self._refresh([inputs.scale(blank, self._recipe.scaling)])
         except ValueError as error:
+            self.can_refresh = False
+            if self.mode != "refresh":
+                log.warning("no statistics for the last checkpoint: batches too small (%s)", error)
+                return
             raise ConfigError(
                 f"averaging.refresh: batches of {smallest} images are too small for the model's "
                 f"batch norm ({error}); allowed: a larger averaging.refresh.batch_size or "

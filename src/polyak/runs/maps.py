@@ -54,5 +54,6 @@ def window_map(
             clip_on=False,
             label=f"{what}: {start}..{last}",
         )
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
+    if marks:
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
     axes.set(xlabel="last epoch of the window", ylabel="first epoch")

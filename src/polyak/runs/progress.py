@@ -6,7 +6,6 @@ with progress(trajectory, epochs=20, device=device) as bar:
 """
 
 import logging
-import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -68,7 +67,7 @@ class Progress:
 def progress(trajectory: Trajectory, epochs: int, device: torch.device) -> Iterator[Progress]:
     """Log what is to be trained, and show a bar where there is a terminal."""
     data = trajectory.dataset
-    steps = math.ceil(len(data.train) / trajectory.recipe.batch_size)
+    steps = trajectory.recipe.steps(len(data.train))
     sizes = {"training": data.train, **data.evaluated}
     shown = ", ".join(f"{len(split):,} {name}" for name, split in sizes.items())
     threads = torch.get_num_threads()

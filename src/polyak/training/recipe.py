@@ -45,3 +45,7 @@ class Recipe:
     precision: str = "fp32"
     compiled: bool = False
     init: str | None = None
+
+    def steps(self, images: int) -> int:
+        """Of an epoch on so many images."""
+        return images // self.batch_size if self.drop_last else -(-images // self.batch_size)
