@@ -31,7 +31,7 @@ def percent(value: float) -> str:
 
 def points(value: float) -> str:
     """A difference of accuracies: "+2.64"."""
-    return f"{100 * value:+.2f}"
+    return f"{round(100 * value, 2) + 0.0:+.2f}"  # never -0.00
 
 
 def interval(found: Interval) -> str:

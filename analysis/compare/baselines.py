@@ -2,6 +2,7 @@
 
 compared(runs)   # ["window_mean", "last", "last_refreshed", ...]
 last_of(runs)    # "last_refreshed" for networks with batch norm
+primary_of(runs)   # what the primary comparison is with
 """
 
 from collections.abc import Iterable
@@ -26,8 +27,17 @@ SHORT = {
 }
 """For legends and titles."""
 
-PRIMARY = "gain_over_window_mean_test"
-"""The column of the primary comparison, which is specified beforehand."""
+
+def primary_of(runs: pd.DataFrame) -> str:
+    """What the primary comparison, which is specified beforehand, compares the average with: the
+    mean of the window's checkpoints; of networks with batch norm, whose stored checkpoints have
+    statistics of another kind than the average, the last checkpoint with refreshed ones."""
+    return "last_refreshed" if last_of(runs) == "last_refreshed" else "window_mean"
+
+
+def gain_over(what: str) -> str:
+    """The column of the average's gain over it, on test."""
+    return f"gain_over_{what}_test"
 
 
 def compared(runs: pd.DataFrame, names: Iterable[str] = BASELINES) -> list[str]:

@@ -9,7 +9,7 @@ from statistics import median_low
 
 import pandas as pd
 
-from analysis.compare.baselines import BASELINES, PRIMARY
+from analysis.compare.baselines import BASELINES, gain_over, primary_of
 from analysis.compare.groups import Group
 from analysis.statistics.intervals import t_interval
 from analysis.statistics.significance import holm, t_test
@@ -57,9 +57,9 @@ def comparable_seeds(group: Group) -> frozenset[int]:
 def candidates_of(group: Group, seeds: frozenset[int]) -> pd.DataFrame:
     """One row per candidate, in the order of its values; `complete` where it has all `seeds`.
     docs/analysis.md has the columns of candidates.csv. Fractions."""
-    rows = []
+    rows, primary = [], gain_over(primary_of(group.runs))
     for key, runs in group.runs.groupby(CANDIDATE, sort=True):
-        gain = t_interval(runs[PRIMARY].to_numpy())
+        gain = t_interval(runs[primary].to_numpy())
         complete = seeds <= set(runs["seed"])
         shared = runs[runs["seed"].isin(seeds)] if complete else runs.iloc[:0]
         rows.append(
@@ -76,13 +76,13 @@ def candidates_of(group: Group, seeds: frozenset[int]) -> pd.DataFrame:
                 **{f"{what}_test": _mean(runs, f"{what}_test_accuracy") for what in BASELINES},
                 **{
                     f"gain_over_{what}": _mean(runs, f"gain_over_{what}_test")
-                    for what in ("last", "last_refreshed")
+                    for what in ("window_mean", "last", "last_refreshed")
                 },
                 "gain": gain.mean,
                 "gain_sd": gain.sd,
                 "gain_low": gain.low,
                 "gain_high": gain.high,
-                "p": t_test(runs[PRIMARY].to_numpy()),
+                "p": t_test(runs[primary].to_numpy()),
             }
         )
     table = pd.DataFrame(rows)

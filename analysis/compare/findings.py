@@ -4,7 +4,8 @@
     findings.verdict, findings.primary   # "gain", Interval(n=3, mean=0.027, ...)
 
 The primary comparison is specified beforehand: the average minus the mean of the window's
-checkpoints on test, paired within each trajectory, for the candidate (learning rate, window,
+checkpoints (of networks with batch norm, minus the last checkpoint with refreshed statistics) on
+test, paired within each trajectory, for the candidate (learning rate, window,
 scheme) whose average has the highest mean validation accuracy. Everything else is exploratory.
 """
 
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.compare.baselines import PRIMARY, compared, last_of
+from analysis.compare.baselines import compared, gain_over, last_of, primary_of
 from analysis.compare.candidates import candidates_of, comparable_seeds, of_candidate
 from analysis.compare.epochs_saved import epochs_saved
 from analysis.compare.groups import Group
@@ -33,8 +34,8 @@ class Findings:
     only one or reported without selection; `reason` says which. `oracle`: the best complete one by
     mean test accuracy.
 
-    `primary`: the gain over the mean of the window's checkpoints, of the selected candidate; `p`:
-    two-sided. `secondary`: its gains over the other BASELINES. `minimum_detectable_effect`: the
+    `primary`: the gain over `baseline` (`primary_of`), of the selected candidate; `p`: two-sided.
+    `secondary`: its gains over the other BASELINES. `minimum_detectable_effect`: the
     smallest gain that so many seeds detect with 80 % power. All fractions; test split.
 
     `image_tests`: McNemar's, one row per trajectory; `windows`: see `window_table`; `saved`: seed
@@ -48,6 +49,7 @@ class Findings:
     selected_on_validation: bool
     reason: str
     oracle: pd.Series
+    baseline: str
     primary: Interval
     p: float | None
     bootstrap: tuple[float, float] | None
@@ -100,7 +102,8 @@ class Findings:
     @property
     def below_last(self) -> bool:
         """Whether the average gains over the mean checkpoint and loses to the last one."""
-        return self.verdict == "gain" and self.secondary[self.last].mean < 0
+        last = self.secondary.get(self.last)
+        return self.verdict == "gain" and last is not None and last.mean < 0
 
     @property
     def runs(self) -> pd.DataFrame:
@@ -120,8 +123,8 @@ def findings_of(group: Group) -> Findings:
     candidates = candidates_of(group, seeds)
     complete = candidates[candidates["complete"]]
     selection = select(group, candidates)
-    rows = of_candidate(group.runs, selection.candidate)
-    gains = rows[PRIMARY].to_numpy()
+    rows, baseline = of_candidate(group.runs, selection.candidate), primary_of(group.runs)
+    gains = rows[gain_over(baseline)].to_numpy()
     primary = t_interval(gains)
     windows, unread = window_table(group.runs, group.epochs)
     tests, untested = image_tests(rows.sort_values("seed"))
@@ -133,13 +136,14 @@ def findings_of(group: Group) -> Findings:
         selected_on_validation=selection.on_validation,
         reason=selection.reason,
         oracle=complete.iloc[int(complete["shared_test"].to_numpy().argmax())],
+        baseline=baseline,
         primary=primary,
         p=t_test(gains),
         bootstrap=bootstrap_interval(gains),
         secondary={
-            what: t_interval(rows[column].to_numpy())
+            what: t_interval(rows[gain_over(what)].to_numpy())
             for what in compared(rows)
-            if (column := f"gain_over_{what}_test") != PRIMARY
+            if what != baseline
         },
         minimum_detectable_effect=minimum_detectable_effect_over_seeds(primary.sd, primary.n)
         if primary.sd

@@ -60,9 +60,13 @@ class Group:
         return (
             f"{first['dataset']}{kind}, {first['train_images']:,.0f} training / "
             f"{first['test_images']:,.0f} test images, {first['model']}, {first['optimizer']}"
-            + (f", {first['schedule'].lower()} schedule" if first["schedule"] != "Constant" else "")
+            + (f", {first['schedule'].lower()} schedule" if self._names_its_schedule else "")
             + (f", {self.name}" if self.name else "")
         )
+
+    @property
+    def _names_its_schedule(self) -> bool:
+        return self.runs["schedule"].iloc[0] != "Constant" and "schedule=" not in self.name
 
     @property
     def population(self) -> str:

@@ -57,7 +57,11 @@ def names_of(firsts: list[pd.Series]) -> list[str]:
     configured = [key for key in differing if not key.startswith("content.")]
     for used in ([k for k in configured if k.endswith("_target_")], configured, differing):
         names = [
-            ", ".join(f"{key}={_short(values[key])}" for key in used if _is_there(values.get(key)))
+            ", ".join(
+                f"{key.removesuffix('._target_')}={_short(values[key])}"
+                for key in used
+                if _is_there(values.get(key))
+            )
             for values in settings
         ]
         if len(set(names)) == len(names):

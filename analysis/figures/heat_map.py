@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from analysis.compare.baselines import PRIMARY
+from analysis.compare.baselines import SHORT, gain_over
 from analysis.compare.candidates import CANDIDATE
 from analysis.compare.findings import Findings
 from analysis.figures.captions import like_selected
@@ -22,7 +22,7 @@ AXES = ["learning_rate", "start"]
 
 
 def heat_map(findings: Findings) -> tuple[Figure, str]:
-    """The average's test accuracy and its gain over the mean checkpoint, per start epoch and
+    """The average's test accuracy and its gain in the primary comparison, per start epoch and
     learning rate; the selected candidate and the oracle are outlined."""
     runs, left_out = like_selected(findings)
     counts = runs.groupby(AXES).size()
@@ -31,14 +31,15 @@ def heat_map(findings: Findings) -> tuple[Figure, str]:
         raise NotDrawnError("needs more than one start epoch or learning rate")
     figure, (accuracy, gain) = grid(2, columns=1, height=max(1.1, 0.32 * rates + 0.6))
     figure.set_size_inches(WIDTH, figure.get_size_inches()[1])
-    accuracies, gains = (_percentages(runs, name) for name in ("average_test_accuracy", PRIMARY))
+    columns = ("average_test_accuracy", gain_over(findings.baseline))
+    accuracies, gains = (_percentages(runs, name) for name in columns)
     # Windows with the first epochs would take the whole range of colours.
     low, high = float(np.nanquantile(accuracies, 0.2)), float(np.nanmax(accuracies))
     limit = max(float(np.nanmax(np.abs(gains))), 0.1)
     marks = _marks(findings)
     for axes, table, title, limits, colours in (
         (accuracy, accuracies, "test accuracy of the average (%)", (low, high), "cividis"),
-        (gain, gains, "gain over the mean checkpoint (points)", (-limit, limit), "PuOr"),
+        (gain, gains, f"gain over {SHORT[findings.baseline]} (points)", (-limit, limit), "PuOr"),
     ):
         sns.heatmap(
             table,

@@ -19,9 +19,10 @@ def cautions(findings: Findings) -> Iterator[str]:
         runs = findings.runs
         change = (runs["last_refreshed_test_accuracy"] - runs["last_test_accuracy"]).mean()
         yield (
-            "batch norm: the baselines keep the statistics of training, all but "
-            f"{BASELINES['last_refreshed']}; refreshing alone changes its test accuracy by "
-            f"{points(change)} points (mean, n = {len(runs)})"
+            "batch norm: the average's statistics are refreshed, and of what it is compared with "
+            f"only those of {BASELINES['last_refreshed']}. Refreshing alone changes that "
+            f"checkpoint's test accuracy by {points(change)} points (mean, n = {len(runs)}), which "
+            "the gains over the others contain"
         )
     if findings.selected_on_validation:
         complete = findings.candidates[findings.candidates["complete"]]

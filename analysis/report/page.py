@@ -86,6 +86,7 @@ def _shown(section: Section) -> dict[str, Any]:
         "notes": section.notes,
         "baselines": tables.baselines(findings),
         "last": BASELINES[findings.last],
+        "baseline": BASELINES[findings.baseline],
         "trajectories": tables.trajectories(findings),
         "candidates": tables.candidates(findings),
         "candidate_count": len(findings.candidates),

@@ -9,17 +9,17 @@ from analysis.wording import candidate, count, interval, p_value, percent, point
 
 
 def headline(findings: Findings) -> str:
-    """The verdict and the gains over the mean checkpoint and the last that is like the average."""
+    """The verdict and the gains in the primary comparison and over the last checkpoint."""
     verdict = findings.verdict.capitalize()
     if findings.exploratory:
         verdict = f"No candidate selected (exploratory: {findings.verdict})"
     if unfinished := findings.group.unfinished:
         verdict = f"Preliminary ({count(unfinished, 'run')} not finished). {verdict}"
-    return (
-        f"{verdict}: {points(findings.primary.mean)} points over {BASELINES['window_mean']}, "
-        f"{'but ' * findings.below_last}{points(findings.secondary[findings.last].mean)} over "
-        f"{BASELINES[findings.last]}"
-    )
+    text = f"{verdict}: {points(findings.primary.mean)} points over {BASELINES[findings.baseline]}"
+    if (last := findings.secondary.get(findings.last)) is None:
+        return text
+    but = "but " * findings.below_last
+    return f"{text}, {but}{points(last.mean)} over {BASELINES[findings.last]}"
 
 
 def sentences(findings: Findings) -> list[str]:
@@ -35,7 +35,7 @@ def _primary(findings: Findings) -> str:
         f"{candidate(selected)} "
         f"reaches {percent(selected['test'])} % on the "
         f"{runs['test_images'].iloc[0]:,} test images of {runs['dataset'].iloc[0]}, "
-        f"{points(primary.mean)} points over {BASELINES['window_mean']} "
+        f"{points(primary.mean)} points over {BASELINES[findings.baseline]} "
         f"({', '.join(filter(None, tested))}); {findings.reason}."
     )
 

@@ -5,7 +5,7 @@ Each function gives a frame of texts and numbers, which the report and the comma
 
 import pandas as pd
 
-from analysis.compare.baselines import BASELINES, SHORT, compared, last_of
+from analysis.compare.baselines import BASELINES, SHORT, compared, gain_over
 from analysis.compare.candidates import by_validation
 from analysis.compare.findings import Findings
 from analysis.compare.groups import Group
@@ -19,9 +19,10 @@ from analysis.wording import count, p_value, percent, points, window
 def baselines(findings: Findings) -> pd.DataFrame:
     """The selected candidate: test accuracy of the average and of each baseline, and the gains."""
     runs = findings.runs
-    gains = {"window_mean": findings.primary, **findings.secondary}
+    gains = {findings.baseline: findings.primary, **findings.secondary}
     rows = []
     labels = BASELINES | {"average": "the average"}
+    kinds = {findings.baseline: "primary", "average": "-"}
     for what in compared(runs, labels):
         rows.append(
             {
@@ -29,7 +30,7 @@ def baselines(findings: Findings) -> pd.DataFrame:
                 "test accuracy, %": _mean_and_sd(runs[f"{what}_test_accuracy"]),
                 "gain of the average, points": _gain(gains[what]) if what in gains else "-",
                 "n": len(runs),
-                "comparison": {"window_mean": "primary", "average": "-"}.get(what, "exploratory"),
+                "comparison": kinds.get(what, "exploratory"),
             }
         )
     return pd.DataFrame(rows)
@@ -37,9 +38,11 @@ def baselines(findings: Findings) -> pd.DataFrame:
 
 def candidates(findings: Findings, most: int = 40) -> pd.DataFrame:
     """The candidates, best on validation first (without validation, in the order of their values):
-    mean accuracies, gains over the last checkpoint and the mean one, Holm-adjusted p. At most
-    `most` of them, but always the selected one and the oracle."""
-    table, last = findings.candidates, last_of(findings.group.runs)
+    mean accuracies, the gain in the primary comparison with its Holm-adjusted p, and the gain over
+    the last checkpoint or, where that is the primary one, the mean. At most `most` of them, but
+    always the selected one and the oracle."""
+    table, primary = findings.candidates, findings.baseline
+    other = "window_mean" if primary == findings.last else findings.last
     if table["validation"].notna().all():
         table = by_validation(table)
     marks: dict[object, list[str]] = {}
@@ -48,11 +51,14 @@ def candidates(findings: Findings, most: int = 40) -> pd.DataFrame:
         marks.setdefault(findings.oracle.name, []).append("best on test (oracle)")
     kept = [place for rank, place in enumerate(table.index) if rank < most or place in marks]
     return pd.DataFrame(
-        [_candidate(table.loc[place], ", ".join(marks.get(place, [])), last) for place in kept]
+        [
+            _candidate(table.loc[place], ", ".join(marks.get(place, [])), primary, other)
+            for place in kept
+        ]
     )
 
 
-def _candidate(row: pd.Series, mark: str, last: str) -> dict[str, object]:
+def _candidate(row: pd.Series, mark: str, primary: str, other: str) -> dict[str, object]:
     sd, low, high = (
         None if pd.isna(row[key]) else float(row[key])
         for key in ("gain_sd", "gain_low", "gain_high")
@@ -64,8 +70,10 @@ def _candidate(row: pd.Series, mark: str, last: str) -> dict[str, object]:
         "n": row["n"],
         "validation, %": percent(row["shared_validation" if row["complete"] else "validation"]),
         "test, %": percent(row["test"]),
-        f"gain over {SHORT[last]}, points": points(row[f"gain_over_{last}"]),
-        "gain over mean checkpoint, points": _gain(Interval(row["n"], row["gain"], sd, low, high)),
+        f"gain over {SHORT[other]}, points": points(row[f"gain_over_{other}"]),
+        f"gain over {SHORT[primary]}, points": _gain(
+            Interval(row["n"], row["gain"], sd, low, high)
+        ),
         "p (Holm)": _p(row["p_holm"]),
         "": mark,
     }
@@ -82,14 +90,18 @@ def trajectories(findings: Findings) -> pd.DataFrame:
                 f"{SHORT[what]}, %": runs[f"{what}_test_accuracy"].map(percent).tolist()
                 for what in compared(runs, ("average", "window_mean", "last", "last_refreshed"))
             },
-            "gain over mean, points": runs["gain_over_window_mean_test"].map(points).tolist(),
+            f"gain over {SHORT[findings.baseline]}, points": runs[gain_over(findings.baseline)]
+            .map(points)
+            .tolist(),
         }
     )
     if len(tests):
         of_seed = {test["seed"]: test for test in tests.to_dict("records")}
         found = [of_seed.get(seed) for seed in table["seed"]]
         table["right: average only"] = [str(test["only_average"]) if test else "" for test in found]
-        table["right: last only"] = [str(test["only_last"]) if test else "" for test in found]
+        table[f"right: {SHORT[findings.last]} only"] = [
+            str(test["only_last"]) if test else "" for test in found
+        ]
         table["McNemar p (Holm)"] = [_p(test["p_holm"]) if test else "" for test in found]
     if findings.saved:
         table["epochs saved"] = ["none" if n is None else str(n) for _, n in findings.saved]
@@ -124,7 +136,7 @@ def configuration(group: Group) -> pd.DataFrame:
     rows = {
         "data": group.title,
         "runs": group.population,
-        **{name: ", ".join(map(_setting, sorted(of.unique()))) for name, of in axes.items()},
+        **{name: "; ".join(map(_setting, sorted(of.unique()))) for name, of in axes.items()},
         **{
             name: ", ".join(sorted(map(_setting, runs[name].dropna().unique())))
             for name in environment

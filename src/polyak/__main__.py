@@ -50,6 +50,8 @@ def windows(given: argparse.Namespace) -> int:
         )
     target = given.run / "figures" / "windows.png"
     title = f"{data.title}, {len(data.train):,} training images, seed {run.config.seed}"
+    if run.job.batch_norm.there:
+        title += f"\nbatch norm of every window, single checkpoints too: {run.job.batch_norm.words}"
     window = run.summary.window.epochs
     window_report.draw(target, title=title, rows=rows, configured=window)
     print(f"{window_report.report(rows, spent, window)}\n{target}\n{path}")

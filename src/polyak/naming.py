@@ -1,7 +1,7 @@
 """What choices and windows are called where a person reads them. Needs no torch.
 
 name_of({"_target_": "polyak.models.torchvision.classifier", "name": "resnet18"})   # "resnet18"
-epochs_of(range(11, 20, 2))   # "epochs 11..19 by 2"
+epochs_of(range(10, 20))   # "epochs 10..19"
 """
 
 from collections.abc import Mapping
@@ -14,5 +14,5 @@ def name_of(choice: Mapping[str, Any]) -> str:
 
 
 def epochs_of(window: range) -> str:
-    """ "epochs 10..19"; by what, where not every epoch between counts."""
-    return f"epochs {window[0]}..{window[-1]}" + f" by {window.step}" * (window.step > 1)
+    """ "epochs 10..19"."""
+    return f"epochs {window[0]}..{window[-1]}"

@@ -163,7 +163,7 @@ def write_run(
         "environment": {
             **{"device": "cpu", "hardware": "x86_64", "threads": 2, "precision": "fp32"},
             **{"commit": "0123abc", "python": "3.11.7", "torch": "2.14.1", "platform": "Linux"},
-            **{"torchvision": "0.29.1", "timm": "1.0.31"},
+            **{"torchvision": "0.29.1", "timm": "1.0.31", "schedulefree": "1.4.1"},
         },
     } | dict(summary or {})
     (directory / "summary.json").write_text(json.dumps(values))

@@ -49,7 +49,6 @@ EVERY_CHOICE = [
     for group in sorted((ROOT / "conf").iterdir())
     if group.is_dir() and group.name != "hydra"
     for choice in sorted(group.rglob("*.yaml"))
-    if choice.stem != "base"  # which several experiments share
 ]
 
 
@@ -155,7 +154,12 @@ WRONG = {
     "schedule=cyclic schedule.start=10 schedule.length=2 averaging.stride=2": (
         "averaging.start = 10, averaging.stride = 2: no cycle"
     ),
-    "schedule=cyclic schedule.length=50": "cycles end at no epoch of the training",
+    "schedule=cyclic schedule.length=50": (
+        "schedule.start = 10, length = 50: allowed: a cycle that ends within training.epochs = 20"
+    ),
+    "schedule=swa training.epochs=4 averaging.start=1": (
+        "schedule.start = 10: allowed: at most training.epochs = 4"
+    ),
     "augmentation=crop augmentation.pad=0": "augmentation.pad = 0",
     "augmentation._target_=polyak.data.crops.crop": "augmentation._target_",
 }

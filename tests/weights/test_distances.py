@@ -51,13 +51,14 @@ def stored(tmp_path):
 
 
 def vector(path):
-    """All floating tensors of a file, tied ones once, as one float64 vector."""
+    """All floating tensors of a file but running statistics, tied ones once, as one float64
+    vector."""
     state = checkpoint.load(path)
     copies = {name for group in state.tied for name in group[1:]}
     counted = [
         tensor.double().flatten()
         for name, tensor in state.tensors.items()
-        if tensor.is_floating_point() and name not in copies
+        if tensor.is_floating_point() and name not in copies and "running" not in name
     ]
     return torch.cat(counted)
 

@@ -71,7 +71,7 @@ def average_files(
         layout = common_layout(sources, paths)
         copies = layout.copies
         several = sum(weight > 0 for weight in given) > 1
-        norms = [name for name in layout.averaged if name.endswith("running_mean")]
+        norms = [name for name in layout.averaged if name not in layout.weights]
         stale = norms[0] if several and norms else None
         described = {
             **(metadata or {}),

@@ -49,7 +49,7 @@ class Job:
         return (
             f"{data.title}, {len(data.train):,} training / {len(data.test):,} test images\n"
             f"{model}, {optimizer} lr {lr:g}, seed {config.seed}, "
-            f"{self.method} average of {epochs_of(window)}"
+            f"average of {epochs_of(window)} ({self.method})"
         )
 
     @property

@@ -138,15 +138,13 @@ def _check_schedule(config: Config) -> None:
     schedule, window = config.learning_rates, config.window
     try:
         schedule.factor(0.0, config.training.epochs)
+        getattr(schedule, "check", lambda epochs: None)(config.training.epochs)
     except ValueError as error:
         raise ConfigError(f"schedule.{error}") from error
-    ends: range | None = getattr(schedule, "cycle_ends", lambda epochs: None)(
-        config.training.epochs
-    )
-    if ends is not None and not set(ends) & set(window):
+    ends = getattr(schedule, "cycle_ends", lambda epochs: range(epochs))(config.training.epochs)
+    if not set(ends) & set(window):
         shown = ", ".join(map(str, ends[:3])) + ", ..." * (len(ends) > 3)
-        has = f"epochs {shown}" if ends else "no epoch of the training"
         raise ConfigError(
             f"averaging.start = {window.start}, averaging.stride = {window.step}: no cycle of the "
-            f"schedule ends in the window; cycles end at {has}"
+            f"schedule ends in the window; cycles end at epochs {shown}"
         )

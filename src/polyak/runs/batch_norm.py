@@ -72,6 +72,12 @@ class BatchNorm:
         """Whether the model has any."""
         return bool(self.names)
 
+    @property
+    def words(self) -> str:
+        """The mode, for titles."""
+        kinds = {"refresh": "refreshed", "average": "averaged", "last": "its last checkpoint's"}
+        return kinds[self.mode]
+
     def check(self) -> None:
         """Before there are any weights: raise ConfigError where statistics are to be computed and
         can't be, on such small batches. With another mode, only the last checkpoint goes without.

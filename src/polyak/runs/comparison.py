@@ -97,6 +97,6 @@ def table(comparison: Comparison, window: range, method: str) -> str:
         for split in splits:
             line += f"{100 * result.splits[split].accuracy:14.2f}"
             gain = gains.get(f"over_{name}", {}).get(split)
-            line += f"{'':>9}" if gain is None else f"{100 * gain:+9.2f}"
+            line += f"{'':>9}" if gain is None else f"{round(100 * gain, 2) + 0.0:+9.2f}"
         lines.append(line.rstrip())
     return "\n".join(lines)

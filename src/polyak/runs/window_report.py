@@ -26,6 +26,8 @@ def report(rows: Sequence[windows.Row], spent: windows.Spent, configured: range)
         shares = {name.replace("_", " "): 100 * one / total for name, one in asdict(spent).items()}
         said = ", ".join(f"{name} {share:.0f} %" for name, share in shares.items() if share)
         lines[0] += f"; {total:.1f} s now, of which {said}"
+    if configured.step > 1:
+        lines.append(f"the run's own takes every {configured.step} epochs: it is none of these")
     named = _named(rows, configured)
     for split in sorted({row.split for row in rows}):
         accuracies = {

@@ -54,10 +54,10 @@ def between(checkpoints: Mapping[int, Path], average: Path, *, entries: int = EN
     """A row for each pair of `checkpoints` (zero-based epoch to file), in their order, and after a
     checkpoint's pairs with later ones its pair with the `average`.
 
-    A file's vector is all its floating tensors, tied ones once. Running statistics and other
-    floating buffers count, since a file doesn't say which tensors are parameters; integer and
-    boolean ones don't. Sums are in float64. Distances are sums of squared differences, never
-    differences of squared norms, so near-identical files lose no digits. Two to three times
+    A file's vector is all its floating tensors, tied ones once, without the running statistics of
+    norms. Other floating buffers count, since a file doesn't say which tensors are parameters;
+    integer and boolean ones don't. Sums are in float64. Distances are sums of squared differences,
+    never differences of squared norms, so near-identical files lose no digits. Two to three times
     `entries` float64 values are in memory at once, whatever the size and number of tensors and
     files.
 
@@ -73,7 +73,7 @@ def between(checkpoints: Mapping[int, Path], average: Path, *, entries: int = EN
     with ExitStack() as stack:
         sources = [stack.enter_context(open_source(path)) for path in paths]
         layout = common_layout(sources, paths)
-        for name in layout.averaged:
+        for name in layout.weights:
             size = layout.entries[name].shape.numel()
             for start in range(0, size, width):
                 block = _read(name, slice(start, min(start + width, size)), sources, paths)

@@ -21,6 +21,10 @@ AVERAGED = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 """The dtypes that have means and distances: float64 holds all their values exactly."""
 
 
+STATISTICS = ("running_mean", "running_var")
+"""How torch calls the running statistics of a norm."""
+
+
 class Entry(NamedTuple):
     """What a tensor is, whatever its values."""
 
@@ -58,6 +62,12 @@ class Layout:
         """Every further name of a tied tensor, and the first name of its group: what is computed
         per tensor is computed for the first and serves the others."""
         return {name: first for first, *others in self.tied for name in others}
+
+    @property
+    def weights(self) -> list[str]:
+        """`averaged` without the running statistics of norms: these have the unit of activations,
+        and are computed anew for an average. They are told by torch's names for them."""
+        return [name for name in self.averaged if name.rpartition(".")[2] not in STATISTICS]
 
     @property
     def averaged(self) -> list[str]:

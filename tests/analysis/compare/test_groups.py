@@ -30,7 +30,7 @@ def test_one_group_has_no_name_and_all_runs(tmp_path):
         ({"model__channels": [4, 8]}, "model.channels=(4, 8)"),
         (
             {"schedule": {"_target_": "polyak.training.schedules.Cosine"}},
-            "schedule._target_=Cosine",
+            "schedule=Cosine",
         ),
         ({"training__epochs": 8}, "training.epochs=8"),
         ({"dataset__validation": 0.2}, "dataset.validation=0.2"),

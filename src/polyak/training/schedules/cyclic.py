@@ -34,6 +34,14 @@ class Cyclic:
         time = min(1.0, ((epoch - self.start) % self.length + 1) / self.length)
         return (1 - time) + time * self.lowest / self.lr
 
+    def check(self, epochs: int) -> None:
+        """Raises ValueError where no cycle fits a training of `epochs`."""
+        if not self.cycle_ends(epochs):
+            raise ValueError(
+                f"start = {self.start}, length = {self.length}: allowed: a cycle that ends within "
+                f"training.epochs = {epochs}"
+            )
+
     def cycle_ends(self, epochs: int) -> range:
         """The zero-based epochs that end a whole cycle, of `epochs`; each `length` after another.
 

@@ -25,6 +25,11 @@ class SWA:
         if self.swa_lr > self.lr:
             raise ValueError(f"swa_lr = {self.swa_lr:g}: allowed: at most lr = {self.lr:g}")
 
+    def check(self, epochs: int) -> None:
+        """Raises ValueError where it doesn't fit a training of `epochs`."""
+        if self.start > epochs:
+            raise ValueError(f"start = {self.start}: allowed: at most training.epochs = {epochs}")
+
     def factor(self, epoch: float, epochs: int) -> float:
         time, lowest = epoch / self.start, self.swa_lr / self.lr
         if time <= 0.5:
