@@ -186,7 +186,7 @@ def test_a_run_with_every_option_resumes_bit_for_bit(tmp_path, start):
 def test_a_network_of_a_library_is_trained_averaged_refreshed_and_resumed(tmp_path, start, model):
     few = ("dataset.limit_train=64", "dataset.limit_test=20", "training.batch_size=16")
     whole = tmp_path / "whole"
-    given = (*model, *few, "training.epochs=4", "~model.channels", "~model.hidden")
+    given = (*model, *few, "training.epochs=3", "~model.channels", "~model.hidden")
     killed_and_continued(start, tmp_path / "killed", whole, *given)
     found = summary_of(whole / "runs" / "victim")
     assert found["results"]["last_refreshed"]["test"]["loss"] > 0
