@@ -33,7 +33,8 @@ def max_t(values: npt.ArrayLike, draws: int = DRAWS, seed: int = 0) -> MaxT:
     Step-down max-T (Westfall and Young 1993, Resampling-Based Multiple Testing; Romano and Wolf
     2005, JASA 100:94-108) by sign flips: a seed's sign is flipped in all candidates at once, so
     that their correlation is kept; that is what it gains over `holm`. Each candidate's statistic is
-    |t|, so that noisy ones don't hide the others. It assumes differences symmetric about 0 under the null hypothesis.
+    |t|, so that noisy ones don't hide the others. It assumes differences symmetric about 0 under
+    the null hypothesis.
 
     Exact for n <= `EXACT_TO` seeds; beyond, of `draws` random signs with those observed counted
     among them. Raises ValueError for values that aren't finite or not [candidates, seeds], both
