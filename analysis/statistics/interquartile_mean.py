@@ -38,7 +38,9 @@ def interquartile_mean(
     scipy.stats.trim_mean gives for 0.25.
 
     A resample of n values varies by (n - 1) / n of what it should, so each group's deviations from
-    its mean are scaled by sqrt(n / (n - 1)) (Rao and Wu 1988, JASA 83:231-241).
+    its mean are scaled by sqrt(n / (n - 1)) (Rao and Wu 1988, JASA 83:231-241). Of 4 groups of 3
+    normal values, "95 %" hold the mean 88 times in 100 instead of 81; of 12 groups, 93 instead of
+    87; from 6 values on, 92 to 94 (`python -m benchmarks.statistics`).
 
     The same values, in the same order, give the same interval. None where a group has one value,
     and where no group has two that differ. Raises ValueError for no groups, a group without values,

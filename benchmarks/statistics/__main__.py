@@ -21,9 +21,9 @@ def main() -> None:
     less = 50 if parser.parse_args().quick else 1
     tables: list[Callable[[], Table]] = [
         lambda: one_comparison.table(2000 // less),
-        lambda: candidates.selection_table(2000 // less),
-        lambda: candidates.adjusted_table(500 // less),
-        lambda: two_way.table(2000 // less, 500 // less),
+        lambda: candidates.selection_table(1500 // less),
+        lambda: candidates.adjusted_table(400 // less),
+        lambda: two_way.table(1500 // less, 400 // less),
         lambda: groups.table(500 // less),
     ]
     began = time.monotonic()

@@ -15,11 +15,13 @@ SHIFT = 2.0
 """Of the half of the candidates that do differ, in standard deviations."""
 
 
-def gains(generator: np.random.Generator, shape: str, n: int) -> Values:
+def gains(
+    generator: np.random.Generator, shape: str, n: int, correlation: float = CORRELATION
+) -> Values:
     """[candidates, n] of mean 0 and standard deviation 1: what seeds do to all candidates, and to
     each."""
-    common = math.sqrt(CORRELATION) * effects(generator, shape, n)
-    return common + math.sqrt(1 - CORRELATION) * effects(generator, shape, (CANDIDATES, n))
+    common = math.sqrt(correlation) * effects(generator, shape, n)
+    return common + math.sqrt(1 - correlation) * effects(generator, shape, (CANDIDATES, n))
 
 
 def adjusted_table(simulations: int) -> Table:
@@ -65,37 +67,51 @@ def p_values(values: Values) -> list[list[float]]:
 
 
 def selection_table(simulations: int) -> Table:
-    """Validation and test measure each trajectory's gain with independent noise of their images.
-    Where both measure the same trajectories, what a seed happened to do for a candidate counts on
-    both."""
     generator = np.random.default_rng(3)
-    rows = []
+    rows, names = [], []
     for shape in SHAPES:
         for n in SEEDS:
-            hits: list[list[bool]] = []
+            hits: dict[str, list[bool]] = {}
             for _ in range(simulations):
-                seeds = gains(generator, shape, n)
-                validation = seeds + generator.normal(size=seeds.shape)
-                test = seeds + generator.normal(size=seeds.shape)
-                new = gains(generator, shape, n) + generator.normal(size=seeds.shape)
-                images = generator.normal(size=(2, CANDIDATES, n)) + seeds.mean(0)
-                chosen = int(validation.mean(1).argmax())
-                tested = [
-                    test[0],  # named beforehand
-                    new[chosen],
-                    images[1, int(images[0].mean(1).argmax())],
-                    test[chosen],
-                    test[int(test.mean(1).argmax())],
-                ]
-                hits.append([significant(t_test(row)) for row in tested])
-            rows.append([shape, str(n), *(share(column) for column in zip(*hits, strict=True))])
-    head = ["seeds' effects", "n", "named beforehand", "by validation, tested on new seeds"]
-    head += ["by validation, same seeds, which treat candidates alike"]
-    head += ["by validation, same seeds", "by test"]
+                for name, values in chosen(generator, shape, n).items():
+                    hits.setdefault(name, []).append(significant(t_test(values)))
+            names = list(hits)
+            rows.append([shape, str(n), *(share(column) for column in hits.values())])
     return Table(
         f"The best of {CANDIDATES} candidates, none of which differs, tested on test: p at most "
         "0.05, % of simulations (right: 5).",
-        head,
+        ["seeds' effects", "n", *names],
         rows,
-        f"{simulations:,} simulations per cell; images add noise as large as the seeds' effects.",
+        f"{simulations:,} simulations per cell. Two candidates' effects of seeds are correlated by "
+        f"{CORRELATION} where the column doesn't say; the noise of images is as large as they.",
     )
+
+
+def chosen(generator: np.random.Generator, shape: str, n: int) -> dict[str, Values]:
+    """Gains [n] on test of one candidate, by how it was chosen. Validation and test measure each
+    trajectory's gain with independent noise of their images. Where both measure the same
+    trajectories, what a seed happened to do for one candidate alone counts on both."""
+    seeds = gains(generator, shape, n)
+    validation, test = measured(generator, seeds), measured(generator, seeds)
+    new = measured(generator, gains(generator, shape, n))
+    found = {
+        "named beforehand": test[0],
+        "by test": best(test, test),
+        "by validation, tested on new seeds": best(validation, new),
+        "by validation, same seeds": best(validation, test),
+    }
+    for correlation in (1.0, 0.0):
+        seeds = gains(generator, shape, n, correlation)
+        found[f"the same, correlation {correlation:.0f}"] = best(
+            measured(generator, seeds), measured(generator, seeds)
+        )
+    return found
+
+
+def best(selecting: Values, tested: Values) -> Values:
+    row: Values = tested[selecting.mean(1).argmax()]
+    return row
+
+
+def measured(generator: np.random.Generator, seeds: Values) -> Values:
+    return seeds + generator.normal(size=seeds.shape)

@@ -27,11 +27,11 @@ def differences(generator: np.random.Generator, case: str, n: int, images: int) 
     signs = np.where(generator.random((n, images)) < towards, 1.0, -1.0)
     variance = ALWAYS * DISCORDANT
     scale = 0.0
-    if case.startswith("seeds"):
-        scale = math.sqrt(4 * variance / images)
-    if case.startswith("both"):
+    if case == "seeds and images":  # 2 to 1
         alike = ALWAYS * (DISCORDANT * (2 * TENDENCY - 1)) ** 2
-        scale = math.sqrt(n * alike / images)
+        scale = math.sqrt(2 * n * alike / images)
+    elif "seeds" in case:
+        scale = math.sqrt(4 * variance / images)
     shape = "skewed" if case.endswith("skewed") else "normal"
     return differ * signs + scale * effects(generator, shape, (n, 1))
 
@@ -40,7 +40,7 @@ def table(simulations: int, resampled: int) -> Table:
     """`resampled`: simulations of the bootstraps, which are slower."""
     generator = np.random.default_rng(4)
     rows = []
-    for case in ("neither", "seeds", "seeds, skewed", "images", "both images and seeds"):
+    for case in ("neither", "seeds", "seeds, skewed", "images", "seeds and images"):
         for n in SEEDS:
             hits: dict[str, list[bool]] = {}
             shares = []
