@@ -8,7 +8,8 @@ A budget is one data set, model and number of epochs; the recipes of a budget di
 rate, schedule, optimizer, or whatever else was swept.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -72,7 +73,7 @@ def _unaveraged(group: Group) -> Iterator[dict[str, object]]:
 
 
 def _row(
-    group: Group, run: dict[str, object], what: str, name: str, **more: object
+    group: Group, run: Mapping[Any, Any], what: str, name: str, **more: object
 ) -> dict[str, object]:
     return {
         "recipe": group.name,
