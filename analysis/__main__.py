@@ -15,6 +15,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from analysis.compare.estimators import budgets
+from analysis.compare.fair import MARGIN, METRICS, answer_of
 from analysis.compare.groups import Group, comparison_groups
 from analysis.figures.catalogue import FIGURES
 from analysis.read.directories import AnalysisError
@@ -61,12 +63,14 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         raise AnalysisError(f"no run has finished yet: there is no result{written}")
     if options.command == "figure":
         return _figure(options.name, groups, out)
+    answers = [answer_of(budget, options.metric, options.margin) for budget in budgets(groups)]
     figures = FIGURES if reporting else ()
     sections = [section_of(group, folder_of(group, groups, out), figures) for group in groups]
     if reporting:
         exports.write_findings(sections, out)
-        page.write(out / "report.html", loaded, sections, arguments)
-    print(terminal.results(loaded, sections))
+        exports.write_answers(answers, out)
+        page.write(out / "report.html", loaded, answers, sections, arguments)
+    print(terminal.results(loaded, answers, sections))
     if reporting:
         print(f"\n{out / 'report.html'}")
     return 0
@@ -105,11 +109,37 @@ def _parser() -> argparse.ArgumentParser:
             help="sweeps or runs of train.py, or directories of them",
         )
         command.set_defaults(out=None)
+        if name != "figure":
+            command.add_argument(
+                "--metric",
+                choices=METRICS,
+                default="accuracy",
+                help="by which both sides are selected and compared; name it beforehand",
+            )
+            command.add_argument(
+                "--margin",
+                type=_margin,
+                default=MARGIN,
+                metavar="POINTS",
+                help="the smallest difference that would matter, for equivalence: in points, of "
+                f"loss in hundredths of a nat (default {100 * MARGIN:g})",
+            )
         if name != "table":
             command.add_argument(
                 "--out", type=Path, help="default: the first DIRECTORY's analysis/"
             )
     return parser
+
+
+def _margin(text: str) -> float:
+    """A fraction, of a text in points."""
+    try:
+        points = float(text)
+    except ValueError:
+        points = 0.0
+    if not 0 < points <= 100:
+        raise argparse.ArgumentTypeError(f"{text}: allowed: above 0, at most 100")
+    return points / 100
 
 
 if __name__ == "__main__":

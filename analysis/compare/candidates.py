@@ -5,7 +5,9 @@ by_validation(table).iloc[0]
 """
 
 import math
+from collections.abc import Mapping
 from statistics import median_low
+from typing import Any
 
 import pandas as pd
 
@@ -42,6 +44,14 @@ def comparable_seeds(group: Group) -> frozenset[int]:
             )
             failed = set(unmeasured.loc[same.fillna(False), "seed"].dropna().tolist())
         tried[key] = seeds | failed
+    return most_tried(tried, measured)
+
+
+def most_tried(
+    tried: Mapping[Any, frozenset[int]], measured: Mapping[Any, frozenset[int]]
+) -> frozenset[int]:
+    """The set of seeds that most candidates have `tried`, of those that at least one has `measured`
+    and that are no smaller than the smaller half of them; of equals the smallest set."""
     typical = median_low(len(seeds) for seeds in tried.values())
     able = [
         seeds

@@ -12,10 +12,12 @@ import pandas as pd
 
 from analysis.compare import image_tests
 from analysis.compare.baselines import compared
+from analysis.compare.fair import Answer, NoAnswer
 from analysis.compare.findings import Findings
 from analysis.compare.groups import Group
 from analysis.compare.settings import swept_columns
 from analysis.read.load import Loaded
+from analysis.report import answers
 from analysis.report.section import Section
 from analysis.report.sentences import sentences
 from polyak import files
@@ -44,6 +46,11 @@ def write_findings(sections: Sequence[Section], out: Path) -> None:
     ]
     _write(out / "candidates.csv", pd.concat(candidates))
     files.write_json(out / "findings.json", [_findings(section.findings) for section in sections])
+
+
+def write_answers(given: Sequence[Answer | NoAnswer], out: Path) -> None:
+    """Write answers.json, with one entry per budget, into `out`."""
+    files.write_json(out / "answers.json", [answers.plain(one) for one in given])
 
 
 def _findings(findings: Findings) -> dict[str, Any]:

@@ -14,12 +14,13 @@ import pandas as pd
 
 from analysis.compare import image_tests
 from analysis.compare.baselines import BASELINES
+from analysis.compare.fair import Answer, NoAnswer
 from analysis.compare.findings import Findings
 from analysis.compare.groups import Group
 from analysis.figures.drawn import Drawn
 from analysis.read.load import Loaded
 from analysis.read.window_table import uniform
-from analysis.report import tables
+from analysis.report import answers, tables
 from analysis.report.section import Section
 from analysis.report.sentences import headline, sentences
 from analysis.wording import percent, points
@@ -31,7 +32,11 @@ FULL_WIDTH = 1400
 
 
 def write(
-    path: Path, loaded: Loaded, sections: Sequence[Section], arguments: Sequence[str]
+    path: Path,
+    loaded: Loaded,
+    given: Sequence[Answer | NoAnswer],
+    sections: Sequence[Section],
+    arguments: Sequence[str],
 ) -> None:
     """Write the report. `arguments`: those of the command that made it."""
     environment = jinja2.Environment(
@@ -45,6 +50,7 @@ def write(
         title=_title(groups),
         counts=tables.counts(loaded),
         notes=loaded.notes,
+        answers=[_answered(answer) for answer in given],
         sections=[_shown(section) for section in sections],
         without_results=tables.without_results(loaded.runs),
         commits=sorted({commit for group in groups for commit in group.runs["commit"].dropna()}),
@@ -75,6 +81,15 @@ def _title(groups: Sequence[Group]) -> str:
         return groups[0].title
     names = dict.fromkeys(group.runs["dataset"].iloc[0] for group in groups)
     return f"{', '.join(names)}: {len(groups)} comparison groups"
+
+
+def _answered(answer: Answer | NoAnswer) -> dict[str, Any]:
+    return {
+        "title": answers.title(answer),
+        "headline": answers.headline(answer),
+        "sentences": answers.sentences(answer),
+        "pairs": answers.pairs(answer) if isinstance(answer, Answer) else None,
+    }
 
 
 def _shown(section: Section) -> dict[str, Any]:

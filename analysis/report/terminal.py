@@ -4,17 +4,24 @@ import shutil
 import textwrap
 from collections.abc import Sequence
 
+from analysis.compare.fair import Answer, NoAnswer
 from analysis.read.load import Loaded
-from analysis.report import tables
+from analysis.report import answers, tables
 from analysis.report.section import Section
 from analysis.report.sentences import headline, sentences
 
 
-def results(loaded: Loaded, sections: Sequence[Section], most: int = 10) -> str:
-    """Each group's result and tables; at most so many candidates."""
+def results(
+    loaded: Loaded, given: Sequence[Answer | NoAnswer], sections: Sequence[Section], most: int = 10
+) -> str:
+    """The answer of each budget, and each group's result and tables; at most so many candidates."""
     width = min(100, shutil.get_terminal_size().columns)
     parts = [tables.counts(loaded), *(f"note: {note}" for note in loaded.notes)]
+    for answer in given:
+        parts += ["", f"THE ANSWER for {answers.title(answer)}", answers.headline(answer)]
+        parts += answers.sentences(answer)
     parts = [textwrap.fill(one, width) for one in parts]
+    parts += ["", "WHERE IT COMES FROM, group by group"]
     for section in sections:
         findings = section.findings
         paragraphs = [f"{findings.group.title}: {findings.group.population}"]

@@ -250,3 +250,21 @@ def test_a_thousand_runs_take_seconds(tmp_path):
     seconds, kilobytes = map(float, done.stdout.splitlines()[-1].split())
     assert seconds < 60  # of the processor: about 10 on an idle machine
     assert kilobytes < 1_000_000
+
+
+def test_the_answer_comes_first_in_terminal_report_and_json(sweep, capsys):
+    assert main([str(sweep), "--margin", "0.5", "--metric", "loss"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.index("THE ANSWER for") < printed.index("WHERE IT COMES FROM")
+    (found,) = json.loads((sweep / "analysis" / "answers.json").read_text())
+    assert (found["metric"], found["margin"]) == ("loss", 0.005)
+    assert len(found["pairs"]) == 3
+    page = (sweep / "analysis" / "report.html").read_text()
+    assert page.index("<h2>The answer") < page.index("<h2>Where it comes from")
+
+
+@pytest.mark.parametrize("margin", ["0", "-1", "101", "much"])
+def test_a_margin_that_is_none_is_refused(sweep, margin, capsys):
+    with pytest.raises(SystemExit):
+        main(["table", str(sweep), f"--margin={margin}"])
+    assert f"{margin}: allowed: above 0, at most 100" in capsys.readouterr().err

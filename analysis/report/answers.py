@@ -1,0 +1,178 @@
+"""The answer of each budget in words, as a table of its pairs, and as plain values for JSON.
+
+headline(answer)     # "Undecided: -0.27 points for averaging [-1.14, +0.61] (n = 3 seeds)"
+"""
+
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+
+from analysis.compare.estimators import ESTIMATOR, UNAVERAGED
+from analysis.compare.fair import Answer, Metric, NoAnswer, Side
+from analysis.read.window_table import epochs_of
+from analysis.statistics.intervals import Interval
+from analysis.wording import count, p_value, window
+
+NAMES: dict[Metric, str] = {
+    "accuracy": "accuracy",
+    "loss": "loss",
+    "calibration_error": "calibration error",
+}
+
+
+def title(answer: Answer | NoAnswer) -> str:
+    """Data, model and budget."""
+    first = answer.groups[0].runs.iloc[0]
+    synthetic = " (synthetic)" * bool(first["synthetic"])
+    return (
+        f"{first['dataset']}{synthetic}, {first['train_images']:,.0f} training images, "
+        f"{first['model']}, {first['epochs']} epochs"
+    )
+
+
+def headline(answer: Answer | NoAnswer) -> str:
+    """The conclusion, the difference and its interval."""
+    if isinstance(answer, NoAnswer):
+        return f"No answer: {answer.reason}"
+    found = answer.conclusion
+    within = f" within {amount(answer.margin, answer.metric, signed=False)}"
+    kind = found.kind.capitalize() + within * (found.kind == "equivalent")
+    small = f", though{within}" * (found.within_margin and found.kind != "equivalent")
+    return (
+        f"{kind}{small}: {amount(found.interval.mean, answer.metric)} for averaging, against the "
+        f"best without it{_bracket(found.interval, answer.metric)} "
+        f"(n = {count(found.interval.n, 'seed')})"
+    )
+
+
+def sentences(answer: Answer | NoAnswer) -> list[str]:
+    """The pair that is compared; how sure it is; the other metrics."""
+    return (
+        [] if isinstance(answer, NoAnswer) else [_pair(answer), _certainty(answer), _others(answer)]
+    )
+
+
+def _pair(answer: Answer) -> str:
+    averaged, unaveraged, metric = answer.averaged, answer.unaveraged, answer.metric
+    images = answer.groups[0].runs["test_images"].iloc[0]
+    scores = [score(side.mean(metric), metric) for side in (averaged, unaveraged)]
+    looks = [count(side.looks, "look") for side in (averaged, unaveraged)]
+    return (
+        f"The best average, {candidate(averaged)}, has {scores[0]} on the {images:,} test images; "
+        f"the best without averaging, {candidate(unaveraged)}, {scores[1]}. Selected by mean "
+        f"validation {NAMES[metric]} from {count(averaged.candidates, 'average')} ({looks[0]} at "
+        f"validation) and {count(unaveraged.candidates, 'candidate')} without ({looks[1]}), over "
+        "the same recipes."
+    )
+
+
+def _certainty(answer: Answer) -> str:
+    found, metric = answer.conclusion, answer.metric
+    if found.reason is not None:
+        return f"There is no test: {found.reason}."
+    assert found.equivalence is not None
+    assert found.detectable is not None
+    if answer.two_way is not None and answer.two_way.low is not None:
+        both = Interval(0, answer.two_way.mean, None, answer.two_way.low, answer.two_way.high)
+        images = f"over seeds and images together{_bracket(both, metric)}"
+    else:
+        images = f"no interval over seeds and images ({answer.without_two_way or 'too few'})"
+    return (
+        f"95 % t interval over seeds{_bracket(found.interval, metric)}; {images}; sign-flip test "
+        f"{p_value(answer.sign_flip)} (the smallest that {found.interval.n} seeds can give: "
+        f"{answer.smallest_p:.2g}); equivalence within "
+        f"{amount(answer.margin, metric, signed=False)} {p_value(found.equivalence.p)}. So many "
+        f"seeds of this spread would show {amount(found.detectable, metric, signed=False)} with "
+        "80 % power."
+    )
+
+
+def _others(answer: Answer) -> str:
+    parts = [
+        f"{NAMES[name]} {amount(found.mean, name)}{_bracket(found, name)}"
+        for name, found in answer.differences.items()
+        if name != answer.metric
+    ]
+    return (
+        f"The same pair by other metrics, positive where the average is better: {'; '.join(parts)}."
+    )
+
+
+def candidate(side: Side) -> str:
+    """ "uniform average of epochs 10..15 at learning rate 0.1, schedule=Cosine"."""
+    first = side.first
+    recipe = f", {first['recipe']}" if first["recipe"] else ""
+    at = f"at learning rate {first['learning_rate']:g}{recipe}"
+    if not first["averaged"]:
+        return f"the {UNAVERAGED[str(first['estimator'])]} {at}"
+    epochs = epochs_of(first)
+    named = window(first["start"], first["end"], epochs.step)
+    return f"of {named} ({first['scheme']}) {at}"
+
+
+def pairs(answer: Answer) -> pd.DataFrame:
+    """Per seed: both scores and the difference."""
+    metric = answer.metric
+    table = answer.pairs
+    return pd.DataFrame(
+        {
+            "seed": table.index.tolist(),
+            "averaged": [score(value, metric) for value in table["averaged"]],
+            "without": [score(value, metric) for value in table["unaveraged"]],
+            "difference": [amount(value, metric) for value in table["difference"]],
+        }
+    )
+
+
+def plain(answer: Answer | NoAnswer) -> dict[str, Any]:
+    """For answers.json."""
+    found: dict[str, Any] = {
+        "title": title(answer),
+        "comparison_groups": [group.name for group in answer.groups],
+    }
+    if isinstance(answer, NoAnswer):
+        return found | {"conclusion": None, "reason": answer.reason}
+    return found | {
+        "conclusion": answer.conclusion.kind,
+        "metric": answer.metric,
+        "margin": answer.margin,
+        "averaged": _side(answer.averaged),
+        "unaveraged": _side(answer.unaveraged),
+        "difference": asdict(answer.conclusion),
+        "differences": {name: asdict(one) for name, one in answer.differences.items()},
+        "sign_flip_p": answer.sign_flip,
+        "smallest_p": answer.smallest_p,
+        "two_way": asdict(answer.two_way) if answer.two_way else None,
+        "without_two_way": answer.without_two_way,
+        "pairs": answer.pairs.reset_index().to_dict("records"),
+    }
+
+
+def _side(side: Side) -> dict[str, Any]:
+    named = {key: side.first[key] for key in ESTIMATOR}
+    values = {
+        key: value.item() if hasattr(value, "item") else value for key, value in named.items()
+    }
+    return {**values, "candidates": side.candidates, "looks": side.looks}
+
+
+def score(value: float, metric: Metric) -> str:
+    """ "87.23 %", "0.3512 nats"."""
+    return f"{value:.4f} nats" if metric == "loss" else f"{100 * value:.2f} %"
+
+
+def amount(value: float, metric: Metric, signed: bool = True) -> str:
+    """A difference: "+0.27 points", "-0.0120 nats"."""
+    sign = "+" if signed else ""
+    if metric == "loss":
+        return f"{round(value, 4) + 0.0:{sign}.4f} nats"
+    return f"{round(100 * value, 2) + 0.0:{sign}.2f} points"
+
+
+def _bracket(found: Interval, metric: Metric) -> str:
+    """The limits alone, with a space before; "" where there are none."""
+    if found.low is None or found.high is None:
+        return ""
+    low, high = (amount(value, metric).rpartition(" ")[0] for value in (found.low, found.high))
+    return f" [{low}, {high}]"

@@ -1,0 +1,1 @@
+"""How often the statistics of the analysis are right, simulated."""
