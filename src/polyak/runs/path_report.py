@@ -69,15 +69,15 @@ def draw(path: Path, *, title: str, rows: Sequence[Row], epochs: Mapping[str, in
     table = pd.DataFrame(map(asdict, rows))
     table["value"] = table["loss"].where(table["split"] == "train", 100 * (1 - table["accuracy"]))
     splits, planes = list(table["split"].unique()), table[table["which"] == "plane"]
-    heights = [1.0]
+    heights, around = [0.9], 1.0  # inches of axes, and of what is around them
     if len(planes):
         width, height = (float(np.ptp(planes[axis])) for axis in "xy")
-        heights.append(PANEL * height / width + 0.65)  # and the bar of colours
+        heights, around = [*heights, PANEL * height / width], 1.75
     with style(), plt.rc_context({"xtick.labelsize": 6.5, "ytick.labelsize": 6.5}):
         figure, panels = plt.subplots(
             len(heights),
             len(splits),
-            figsize=(COLUMN / 2 * max(len(splits), 1.4), sum(heights) + 0.75 + 0.3 * len(heights)),
+            figsize=(COLUMN / 2 * max(len(splits), 1.4), sum(heights) + around),
             layout="constrained",
             squeeze=False,
             height_ratios=heights,
@@ -102,18 +102,19 @@ def _line(axes: Axes, rows: pd.DataFrame, epochs: Mapping[str, int]) -> None:
     """The quantity along the line, against the distance from the average."""
     axes.plot(rows["x"], rows["value"], ".-", color=BLUE, markersize=2.5, linewidth=1)
     _marks(axes, rows, epochs, up="value")
-    axes.set(xlabel="distance from the average")
+    axes.set_xlabel("distance from average")
     axes.margins(y=0.15)
     _few_ticks(axes)
 
 
 def _plane(axes: Axes, rows: pd.DataFrame, epochs: Mapping[str, int]) -> None:
-    """Contours over the plane, in the unit of the weights; the highest tenth has one colour, since
-    losses rise steeply outwards."""
+    """Contours over the plane, in the unit of the weights. Losses rise steeply outwards: what is
+    far above the checkpoints has one colour."""
     cells = rows[rows["name"] == ""].pivot(index="y", columns="x", values="value")
     values = np.ma.masked_invalid(cells.to_numpy())
-    high = float(np.quantile(values.compressed(), 0.9))
-    levels = MaxNLocator(9).tick_values(float(values.min()), high)
+    low, middling = np.quantile(values.compressed(), (0, 0.5))
+    own = rows["value"][rows["name"] != ""].max()
+    levels = MaxNLocator(9).tick_values(low, max(low + 1.5 * (own - low), middling))
     drawn: Any = (cells.columns, cells.index, values, levels)
     mesh = axes.contourf(*drawn, cmap="cividis_r", extend="max")
     axes.contour(*drawn, colors="white", linewidths=0.4)
@@ -121,13 +122,13 @@ def _plane(axes: Axes, rows: pd.DataFrame, epochs: Mapping[str, int]) -> None:
     axes.set(xlabel="distance", aspect="equal")
     axes.grid(visible=False)
     _few_ticks(axes)
-    ticks = MaxNLocator(4, steps=STEPS)
-    axes.figure.colorbar(mesh, ax=axes, location="bottom", aspect=16, pad=0.03, ticks=ticks)
+    place: Any = {"location": "bottom", "aspect": 16, "pad": 0.03}
+    axes.figure.colorbar(mesh, ax=axes, ticks=levels[:: -(-len(levels) // 5)], **place)
 
 
 def _few_ticks(axes: Axes) -> None:
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(MaxNLocator(4, steps=STEPS))
+        axis.set_major_locator(MaxNLocator(5, steps=STEPS))
 
 
 def _marks(axes: Axes, rows: pd.DataFrame, epochs: Mapping[str, int], up: str) -> None:

@@ -51,7 +51,8 @@ class Plane:
     def through(cls, first: State, middle: State, last: State, names: Sequence[str]) -> Self | None:
         """The plane; None where the three lie on one line, or so near to one that rounding the
         weights to their dtype moves them as far."""
-        width, limit = distance(first, last, names), _rounding(first, names)
+        width = distance(first, last, names)
+        limit = max(_rounding(one, names) for one in (first, middle, last))
         if width <= limit:
             return None
         sides = [(_apart(last, first, name), _apart(middle, first, name)) for name in names]
@@ -89,7 +90,7 @@ def distance(one: State, other: State, names: Sequence[str]) -> float:
 
 def same(one: State, other: State, names: Sequence[str]) -> bool:
     """Whether they are no further apart than rounding to their dtype may move them."""
-    return distance(one, other, names) <= _rounding(one, names)
+    return distance(one, other, names) <= max(_rounding(one, names), _rounding(other, names))
 
 
 def _rounding(weights: State, names: Sequence[str]) -> float:
