@@ -13,20 +13,15 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.patheffects import withStroke
-from matplotlib.ticker import MaxNLocator
 
 from polyak.runs.path import Landscape
+from polyak.runs.path_panels import label_of, line, plane, values
 from polyak.runs.path_table import Row
-from polyak.runs.style import BLUE, VERMILLION, style, write
+from polyak.runs.style import style, write
 from polyak.runs.windows import Spent
 
 COLUMN, PANEL = 3.4, 1.3
 """Inches: the width of a paper's column, for two splits, and about that of the axes of each."""
-
-STEPS = (1, 2, 5, 10)
-"""Between ticks, times a power of ten."""
 
 
 def report(rows: Sequence[Row], spent: Spent, landscape: Landscape) -> str:
@@ -67,7 +62,7 @@ def draw(path: Path, *, title: str, rows: Sequence[Row], epochs: Mapping[str, in
     training images, the error on others, as Izmailov et al. 2018 do. `epochs` are those of the
     first, middle and last checkpoint."""
     table = pd.DataFrame(map(asdict, rows))
-    table["value"] = table["loss"].where(table["split"] == "train", 100 * (1 - table["accuracy"]))
+    table["value"] = values(table)
     splits, planes = list(table["split"].unique()), table[table["which"] == "plane"]
     heights, around = [0.9], 1.0  # inches of axes, and of what is around them
     if len(planes):
@@ -84,10 +79,10 @@ def draw(path: Path, *, title: str, rows: Sequence[Row], epochs: Mapping[str, in
         )
         for column, split in zip(panels.T, splits, strict=True):
             found = table[table["split"] == split]
-            column[0].set_title("train loss (nats)" if split == "train" else f"{split} error (%)")
-            _line(column[0], found[found["which"] == "line"], epochs)
+            column[0].set_title(label_of(split))
+            line(column[0], found[found["which"] == "line"], epochs)
             if len(planes):
-                _plane(column[1], found[found["which"] == "plane"], epochs)
+                plane(column[1], found[found["which"] == "plane"], epochs)
         if len(planes):
             panels[1, 0].set_ylabel("distance")
         handles, labels = panels[0, 0].get_legend_handles_labels()
@@ -96,62 +91,3 @@ def draw(path: Path, *, title: str, rows: Sequence[Row], epochs: Mapping[str, in
         figure.suptitle(title)
         write(figure, path)
     plt.close(figure)
-
-
-def _line(axes: Axes, rows: pd.DataFrame, epochs: Mapping[str, int]) -> None:
-    """The quantity along the line, against the distance from the average."""
-    axes.plot(rows["x"], rows["value"], ".-", color=BLUE, markersize=2.5, linewidth=1)
-    _marks(axes, rows, epochs, up="value")
-    axes.set_xlabel("distance from average")
-    axes.margins(y=0.15)
-    _few_ticks(axes)
-
-
-def _plane(axes: Axes, rows: pd.DataFrame, epochs: Mapping[str, int]) -> None:
-    """Contours over the plane, in the unit of the weights. Losses rise steeply outwards: what is
-    far above the checkpoints has one colour."""
-    cells = rows[rows["name"] == ""].pivot(index="y", columns="x", values="value")
-    values = np.ma.masked_invalid(cells.to_numpy())
-    low, middling = np.quantile(values.compressed(), (0, 0.5))
-    own = rows["value"][rows["name"] != ""].max()
-    levels = MaxNLocator(9).tick_values(low, max(low + 1.5 * (own - low), middling))
-    drawn: Any = (cells.columns, cells.index, values, levels)
-    mesh = axes.contourf(*drawn, cmap="cividis_r", extend="max")
-    axes.contour(*drawn, colors="white", linewidths=0.4)
-    _marks(axes, rows, epochs, up="y")
-    axes.set(xlabel="distance", aspect="equal")
-    axes.grid(visible=False)
-    _few_ticks(axes)
-    place: Any = {"location": "bottom", "aspect": 16, "pad": 0.03}
-    axes.figure.colorbar(mesh, ax=axes, ticks=levels[:: -(-len(levels) // 5)], **place)
-
-
-def _few_ticks(axes: Axes) -> None:
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(MaxNLocator(5, steps=STEPS))
-
-
-def _marks(axes: Axes, rows: pd.DataFrame, epochs: Mapping[str, int], up: str) -> None:
-    """The run's own weights: checkpoints, by their epochs, and the average, which in a plane is
-    where it is nearest to it. `up` is the column that is drawn upwards."""
-    outline: Any = {"markeredgecolor": "white", "markeredgewidth": 0.6, "linestyle": "none"}
-    for names, marker, label in (
-        (list(epochs), {"marker": "X", "color": "black", "markersize": 5}, "checkpoint of epoch"),
-        (
-            ["average", "projection"],
-            {"marker": "*", "color": VERMILLION, "markersize": 9},
-            "average, or its projection",
-        ),
-    ):
-        found, look = rows[rows["name"].isin(names)], {**outline, **marker}
-        axes.plot(found["x"], found[up], label=label, clip_on=False, **look)
-        for name, x, y in zip(found["name"], found["x"], found[up], strict=True):
-            if name in epochs:
-                axes.annotate(
-                    str(epochs[name]),
-                    (x, y),
-                    (3.5, 3),
-                    textcoords="offset points",
-                    fontsize=7,
-                    path_effects=[withStroke(linewidth=1.5, foreground="white")],
-                )
