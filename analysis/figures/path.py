@@ -25,7 +25,13 @@ def path(findings: Findings) -> tuple[Figure, str]:
     splits = [split for split in ("train", "validation", "test") if split in set(table["split"])]
     line, planes = (table[table["which"] == which] for which in ("line", "plane"))
     seeds = line["seed"].nunique()
-    figure, panels = grid((1 + bool(len(planes))) * len(splits), columns=len(splits), height=2.4)
+    heights, around = [1.5], 1.9  # inches of axes, and of what is around them
+    if len(planes):
+        one = planes[planes["seed"] == planes["seed"].min()]
+        width, height = (one[axis].max() - one[axis].min() for axis in "xy")
+        heights, around = [*heights, 2 * height / width], 2.9
+    figure, panels = grid(len(heights) * len(splits), columns=len(splits), height_ratios=heights)
+    figure.set_size_inches(figure.get_size_inches()[0], sum(heights) + around)
     for axes, split in zip(panels, splits, strict=False):
         _line(axes, line[line["split"] == split])
         axes.set(title=label_of(split))
@@ -34,8 +40,6 @@ def path(findings: Findings) -> tuple[Figure, str]:
         f"both: each seed, and the mean over n = {count(seeds, 'seed')}."
     )
     if len(planes):
-        seed = planes["seed"].min()
-        one = planes[planes["seed"] == seed]
         averaged = findings.averaged
         corners = (averaged[0], averaged[len(averaged) // 2], averaged[-1])
         epochs = dict(zip(("first", "middle", "last"), corners, strict=True))
@@ -43,7 +47,7 @@ def path(findings: Findings) -> tuple[Figure, str]:
             plane(axes, one[one["split"] == split], epochs)
         caption += (
             " Below, the plane through three checkpoints (crosses, by epoch) of "
-            f"seed {seed}, with the projection of the average (star)."
+            f"seed {one['seed'].iloc[0]}, with the projection of the average (star)."
         )
     return figure, f"{caption} The {candidate(findings.selected, findings.averaged)}."
 

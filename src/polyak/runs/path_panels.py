@@ -80,7 +80,7 @@ def _marks(axes: Axes, rows: pd.DataFrame, epochs: Mapping[str, int], up: str) -
         (
             ["average", "projection"],
             {"marker": "*", "color": VERMILLION, "markersize": 9},
-            "average, or its projection",
+            "average" if up == "value" else "average, or its projection",
         ),
     ):
         found, look = rows[rows["name"].isin(names)], {**outline, **marker}

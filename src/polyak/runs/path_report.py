@@ -20,8 +20,8 @@ from polyak.runs.path_table import Row
 from polyak.runs.style import style, write
 from polyak.runs.windows import Spent
 
-COLUMN, PANEL = 3.4, 1.3
-"""Inches: the width of a paper's column, for two splits, and about that of the axes of each."""
+COLUMN, BESIDE = 3.4, 0.4
+"""Inches: the width of a paper's column, for one or two splits, and what is beside the axes."""
 
 
 def report(rows: Sequence[Row], spent: Spent, landscape: Landscape) -> str:
@@ -64,15 +64,16 @@ def draw(path: Path, *, title: str, rows: Sequence[Row], epochs: Mapping[str, in
     table = pd.DataFrame(map(asdict, rows))
     table["value"] = values(table)
     splits, planes = list(table["split"].unique()), table[table["which"] == "plane"]
+    inches = COLUMN * max(1, len(splits) / 2)
     heights, around = [0.9], 1.0  # inches of axes, and of what is around them
     if len(planes):
         width, height = (float(np.ptp(planes[axis])) for axis in "xy")
-        heights, around = [*heights, PANEL * height / width], 1.75
+        heights, around = [*heights, (inches / len(splits) - BESIDE) * height / width], 1.75
     with style(), plt.rc_context({"xtick.labelsize": 6.5, "ytick.labelsize": 6.5}):
         figure, panels = plt.subplots(
             len(heights),
             len(splits),
-            figsize=(COLUMN / 2 * max(len(splits), 1.4), sum(heights) + around),
+            figsize=(inches, sum(heights) + around),
             layout="constrained",
             squeeze=False,
             height_ratios=heights,
@@ -85,7 +86,7 @@ def draw(path: Path, *, title: str, rows: Sequence[Row], epochs: Mapping[str, in
                 plane(column[1], found[found["which"] == "plane"], epochs)
         if len(planes):
             panels[1, 0].set_ylabel("distance")
-        handles, labels = panels[0, 0].get_legend_handles_labels()
+        handles, labels = panels[-1, 0].get_legend_handles_labels()
         options: Any = {"loc": "outside lower center", "ncols": 2}
         figure.legend(handles, labels, handletextpad=0.1, columnspacing=1, **options)
         figure.suptitle(title)
