@@ -43,6 +43,16 @@ def test_a_point_beyond_is_the_exact_sum_rounded_once(dtype):
     assert found.dtype == dtype
 
 
+def test_just_above_a_tie_is_rounded_up():
+    """By way of float32, which loses the 2**-37, it would be a tie and go to the even 1.0."""
+    one, next_one = (
+        Checkpoint({"w": torch.tensor([value], dtype=torch.bfloat16)}) for value in (1, 1 + 2**-7)
+    )
+    share = 0.5 + 2**-30
+    point = Affine({"a": one, "b": next_one}, kept="b").point({"a": 1 - share, "b": share})
+    assert point.tensors["w"].item() == 1 + 2**-7
+
+
 def test_tied_tensors_stay_one():
     def tied(value):
         shared = randn(3) * value
