@@ -25,7 +25,7 @@ NAMED = {
     "averaging.end=2": "averaging.start",
     "optimizer.typo=1": "error: optimizer.typo: there is no such key; train.py --help lists",
     "+optimizer.typo=1": "optimizer.typo = 1: there is no such key",
-    "optimizer=lion": "error: optimizer = lion: allowed: adam, adamw, schedule_free_adamw, schedule_free_sgd, sgd",
+    "optimizer=lion": "error: optimizer = lion: allowed: adam, adamw, schedule_free_adamw, ",
     "dataset.limit_train=20": "training.batch_size = 32: allowed: at most the 20 training images",
     "dataset.train=missing.npz": "missing.npz': there is no such file",
 }

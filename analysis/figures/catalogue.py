@@ -14,7 +14,7 @@ from analysis.figures.drawn import Drawn
 
 FIGURES = (
     *("gain_by_start", "heat_map", "accuracy_by_epoch", "ensemble"),
-    *("schemes", "window_map", "calibration", "distance_maps"),
+    *("schemes", "window_map", "calibration", "distance_maps", "path"),
 )
 """In the order of the report."""
 

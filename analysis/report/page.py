@@ -71,7 +71,7 @@ def _further_commands(groups: Sequence[Group]) -> list[str]:
         shlex.join(["python", "-m", "polyak", name, run])
         for group in groups
         for run in group.runs["directory"]
-        for name in ("windows", "distances")
+        for name in ("windows", "path", "distances")
         if (Path(run) / f"{name}.csv").exists()
     ][:MOST_COMMANDS]
 

@@ -1,6 +1,6 @@
 """The commands: parse, call the library, print. Each imports what it needs when it runs.
 
-    python -m polyak windows|distances|average|score|store --help
+    python -m polyak windows|path|distances|average|score|store --help
 
 Exit codes: 0; 1 where a command fails, which says why; 2 for wrong arguments; 130 interrupted.
 """
@@ -55,6 +55,40 @@ def windows(given: argparse.Namespace) -> int:
     window = run.summary.window.epochs
     window_report.draw(target, title=title, rows=rows, configured=window)
     print(f"{window_report.report(rows, spent, window)}\n{target}\n{path}")
+    return 0
+
+
+def path(given: argparse.Namespace) -> int:
+    """The line and the plane through a run's weights: path.csv, the figure and a table."""
+    from tqdm import tqdm
+
+    from polyak.config.finished import FinishedRun
+    from polyak.runs import path_report, path_table
+    from polyak.runs.path import Landscape
+    from polyak.runs.windows import Spent
+
+    run, table, spent = FinishedRun(given.run), given.run / "path.csv", Spent()
+    window, job = run.summary.window.epochs, run.job
+    landscape = Landscape.of(given.run, window, job.batch_norm.names)
+    points = landscape.line(given.points, given.margin)
+    if not given.line_only:
+        points += landscape.grid(given.grid, given.margin)
+    evaluator = job.evaluator(list(dict.fromkeys(given.splits)))
+    missing = path_table.missing(path_table.read(table, landscape), points, evaluator.splits)
+    with tqdm(total=len(missing), unit="point", disable=not sys.stderr.isatty()) as bar:
+        rows = path_table.complete(
+            table,
+            landscape,
+            points,
+            evaluator,
+            job.batch_norm,
+            spent=spent,
+            on_point=bar.update,
+        )
+    target = given.run / "figures" / "path.png"
+    title = f"{job.data.title}, {len(job.data.train):,} training images, seed {run.config.seed}"
+    path_report.draw(target, title=title, rows=rows, epochs=landscape.epochs)
+    print(f"{path_report.report(rows, spent, landscape)}\n{target}\n{table}")
     return 0
 
 
@@ -179,7 +213,7 @@ def store(given: argparse.Namespace) -> int:
     return int(failed)
 
 
-COMMANDS = (windows, distances, average, score, store)
+COMMANDS = (windows, path, distances, average, score, store)
 
 
 def main(given: Sequence[str] | None = None) -> int:
@@ -209,7 +243,7 @@ def _run(given: argparse.Namespace) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        continues = ": the same command continues" if given.command == "windows" else ""
+        continues = ": the same command continues" if given.command in ("windows", "path") else ""
         print(f"interrupted{continues}", file=sys.stderr)
         return 130
 

@@ -19,6 +19,17 @@ Writes windows.csv and figures/windows.png into the run's directory. Interrupted
 continues: windows.csv keeps what is there.
 """
 
+PATH = """\
+evaluate the line and the plane through a finished run's weights
+
+    python -m polyak path outputs/runs/NAME
+    python -m polyak path outputs/runs/NAME --grid 21 --margin 0.5 --splits train validation
+
+The line goes from the window's first checkpoint through the average to its last, the plane through
+its first, middle and last. Writes path.csv and figures/path.png into the run's directory.
+Interrupted, the same command continues: path.csv keeps what is there.
+"""
+
 DISTANCES = """\
 measure how far apart a finished run's checkpoints lie
 
@@ -106,6 +117,30 @@ def _parser() -> argparse.ArgumentParser:
     windows.add_argument(
         "--splits", nargs="+", metavar="SPLIT", help="default: all, validation and test"
     )
+
+    path = command("path", PATH)
+    path.add_argument("run", type=Path, metavar="RUN", help="a finished run's directory")
+    path.add_argument(
+        "--points", type=int, default=11, help="from the average to each end (default: 11)"
+    )
+    path.add_argument(
+        "--grid", type=int, default=9, help="points of the plane per direction (default: 9)"
+    )
+    path.add_argument(
+        "--margin",
+        type=float,
+        default=0.3,
+        metavar="SHARE",
+        help="how far beyond the checkpoints, of their distance (default: 0.3)",
+    )
+    path.add_argument(
+        "--splits",
+        nargs="+",
+        metavar="SPLIT",
+        default=["train", "test"],
+        help="drawn: the loss on train, the error on others (default: train test)",
+    )
+    path.add_argument("--line-only", action="store_true", help="leave the plane out")
 
     distances = command("distances", DISTANCES)
     distances.add_argument("run", type=Path, metavar="RUN", help="a finished run's directory")

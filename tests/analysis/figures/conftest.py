@@ -40,3 +40,24 @@ def write_distances(sweep):
     for run in sweep.iterdir():
         text = "first,second,distance,cosine,displacement_cosine\n" + "".join(pairs)
         (run / "distances.csv").write_text(text)
+
+
+PATH = "which,name,x,y,x_fraction,y_fraction,split,loss,accuracy\n"
+
+
+def write_path(sweep):
+    """A bowl around each average, higher by a tenth with every run."""
+    for place, run in enumerate(sorted(sweep.iterdir())):
+        named = {-1.0: "first", 0.0: "average", 1.0: "last"}
+        line = [(named.get(x, ""), x, 0.0) for x in (-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5)]
+        plane = [("first", 0.0, 0.0), ("middle", 0.5, 1.0), ("last", 1.0, 0.0)]
+        plane += [("projection", 0.5, 0.3)]
+        plane += [("", x / 2 - 0.5, y / 2 - 0.5) for x in range(5) for y in range(5)]
+        rows = [
+            f"{which},{name},{2 * x},{y},{x},{y},{split},"
+            f"{0.1 * place + x**2 + y**2},{0.9 - x**2 / 9}"
+            for which, points in (("line", line), ("plane", plane))
+            for name, x, y in points
+            for split in ("train", "test")
+        ]
+        (run / "path.csv").write_text(PATH + "\n".join(rows) + "\n")

@@ -5,13 +5,14 @@ from matplotlib.image import imread
 
 from analysis.figures.catalogue import FIGURES, draw
 from analysis.figures.drawn import NotDrawnError
-from tests.analysis.figures.conftest import write_distances, write_windows
+from tests.analysis.figures.conftest import write_distances, write_path, write_windows
 from tests.analysis.synthetic_runs import GAINS, findings_in, write_run, write_sweep
 
 
 def test_every_figure_is_drawn_as_png_and_pdf_with_its_caption(sweep, tmp_path):
     write_windows(sweep)
     write_distances(sweep)
+    write_path(sweep)
     for run in list(sweep.iterdir()):
         start, lr, seed = (part.split("=")[1] for part in run.name.split(","))
         write_run(
@@ -48,6 +49,7 @@ def test_signs_in_names_are_drawn_literally(tmp_path):
         ("schemes", "needs several schemes"),
         ("window_map", "python -m polyak windows"),
         ("distance_maps", "python -m polyak distances"),
+        ("path", "python -m polyak path"),
         ("calibration", "needs predictions"),
     ],
 )
