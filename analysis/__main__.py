@@ -18,7 +18,7 @@ from pathlib import Path
 from analysis.compare.estimators import budgets
 from analysis.compare.fair import MARGIN, METRICS, answer_of
 from analysis.compare.groups import Group, comparison_groups
-from analysis.figures.catalogue import FIGURES
+from analysis.figures.catalogue import FIGURES, draw_answers
 from analysis.read.directories import AnalysisError
 from analysis.read.load import load
 from analysis.report import exports, page, terminal
@@ -69,7 +69,10 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     if reporting:
         exports.write_findings(sections, out)
         exports.write_answers(answers, out)
-        page.write(out / "report.html", loaded, answers, sections, arguments)
+        drawn = draw_answers(answers, out / "figures")
+        page.write(
+            out / "report.html", loaded, list(zip(answers, drawn, strict=True)), sections, arguments
+        )
     print(terminal.results(loaded, answers, sections))
     if reporting:
         print(f"\n{out / 'report.html'}")

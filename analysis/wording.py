@@ -58,3 +58,16 @@ def window(start: int, end: int, stride: int = 1) -> str:
     """ "epochs 10..19", or "epoch 19 alone"; the scheme names the stride."""
     last = range(start, end, stride)[-1]
     return f"epochs {start}..{last}" if last > start else f"epoch {start} alone"
+
+
+def score(value: float, metric: str) -> str:
+    """ "87.23 %", "0.3512 nats"."""
+    return f"{value:.4f} nats" if metric == "loss" else f"{100 * value:.2f} %"
+
+
+def amount(value: float, metric: str, signed: bool = True) -> str:
+    """A difference of scores: "+0.27 points", "-0.0120 nats"."""
+    sign = "+" if signed else ""
+    if metric == "loss":
+        return f"{round(value, 4) + 0.0:{sign}.4f} nats"
+    return f"{round(100 * value, 2) + 0.0:{sign}.2f} points"

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.compare.candidates import most_tried
-from analysis.compare.estimators import ESTIMATOR, estimators
+from analysis.compare.estimators import ESTIMATOR, UNAVERAGED, estimators
 from analysis.compare.groups import Group
 from analysis.read.directories import AnalysisError
 from analysis.read.predictions import Predictions
@@ -24,6 +24,7 @@ from analysis.statistics.equivalence import Conclusion, conclusion
 from analysis.statistics.intervals import Interval, t_interval
 from analysis.statistics.sign_flip import sign_flip_test, smallest_p
 from analysis.statistics.two_way import TwoWay, two_way_interval
+from analysis.wording import window
 from polyak.evaluation.scores import Array
 
 Metric = Literal["accuracy", "loss", "calibration_error"]
@@ -47,19 +48,47 @@ class Side:
         found: pd.Series = self.rows.iloc[0]
         return found
 
+    @property
+    def name(self) -> str:
+        """ "of epochs 10..15 (uniform) at learning rate 0.1, schedule=Cosine", or "the last
+        checkpoint at learning rate 0.02"."""
+        first = self.first
+        recipe = f", {first['recipe']}" if first["recipe"] else ""
+        at = f"at learning rate {first['learning_rate']:g}{recipe}"
+        if not first["averaged"]:
+            return f"the {UNAVERAGED[str(first['estimator'])]} {at}"
+        epochs = window(first["start"], first["end"], first["stride"])
+        return f"of {epochs} ({first['scheme']}) {at}"
+
     def mean(self, metric: Metric) -> float:
         """On test."""
         return float(self.rows[f"test_{metric}"].astype(float).mean())
 
 
 @dataclass(frozen=True)
-class Answer:
+class Budget:
+    """The groups of one budget."""
+
+    groups: tuple[Group, ...]
+
+    @property
+    def title(self) -> str:
+        """Data, model and epochs."""
+        first = self.groups[0].runs.iloc[0]
+        synthetic = " (synthetic)" * bool(first["synthetic"])
+        return (
+            f"{first['dataset']}{synthetic}, {first['train_images']:,.0f} training images, "
+            f"{first['model']}, {first['epochs']} epochs"
+        )
+
+
+@dataclass(frozen=True)
+class Answer(Budget):
     """`conclusion` is of `metric`, on test: positive where the average is better. `differences`:
     Student's t interval for every metric, with the same sign. `sign_flip`: its p, and `smallest_p`
     what n seeds can give. `two_way`: the interval over seeds and images together, or None and
     `without_two_way` says why."""
 
-    groups: tuple[Group, ...]
     metric: Metric
     margin: float
     averaged: Side
@@ -84,10 +113,9 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class NoAnswer:
+class NoAnswer(Budget):
     """Why there is none."""
 
-    groups: tuple[Group, ...]
     reason: str
 
 

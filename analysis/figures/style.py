@@ -10,7 +10,6 @@ import numpy as np
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from analysis.compare.findings import Findings
 from analysis.figures.drawn import Drawn
 from polyak.runs.style import write
 
@@ -20,12 +19,10 @@ WIDTH = 7.0
 MARKERS = "osD^vPX*"
 
 
-def save(figure: Figure, findings: Findings, caption: str, name: str, folder: Path) -> Drawn:
-    """Put title, caption and the number of runs into the figure; write it as PNG and PDF."""
-    group = findings.group
+def save(figure: Figure, title: str, caption: str, name: str, folder: Path) -> Drawn:
+    """Put title and caption into the figure; write it as PNG and PDF."""
     inches = figure.get_size_inches()[0]
-    title = textwrap.fill(f"{group.title}: {group.population}", int(inches * 15.5))
-    figure.suptitle(title, x=0.01, ha="left")
+    figure.suptitle(textwrap.fill(title, int(inches * 15.5)), x=0.01, ha="left")
     wrapped = textwrap.fill(caption, int(inches * 20))
     figure.supxlabel(wrapped, x=0.01, ha="left", fontsize=6.5, color="#333333")
     paths = {suffix: folder / f"{name}.{suffix}" for suffix in ("png", "pdf")}

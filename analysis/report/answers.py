@@ -8,27 +8,16 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.compare.estimators import ESTIMATOR, UNAVERAGED
+from analysis.compare.estimators import ESTIMATOR
 from analysis.compare.fair import Answer, Metric, NoAnswer, Side
-from analysis.read.window_table import epochs_of
 from analysis.statistics.intervals import Interval
-from analysis.wording import count, p_value, window
+from analysis.wording import amount, count, p_value, score
 
 NAMES: dict[Metric, str] = {
     "accuracy": "accuracy",
     "loss": "loss",
     "calibration_error": "calibration error",
 }
-
-
-def title(answer: Answer | NoAnswer) -> str:
-    """Data, model and budget."""
-    first = answer.groups[0].runs.iloc[0]
-    synthetic = " (synthetic)" * bool(first["synthetic"])
-    return (
-        f"{first['dataset']}{synthetic}, {first['train_images']:,.0f} training images, "
-        f"{first['model']}, {first['epochs']} epochs"
-    )
 
 
 def headline(answer: Answer | NoAnswer) -> str:
@@ -59,8 +48,8 @@ def _pair(answer: Answer) -> str:
     scores = [score(side.mean(metric), metric) for side in (averaged, unaveraged)]
     looks = [count(side.looks, "look") for side in (averaged, unaveraged)]
     return (
-        f"The best average, {candidate(averaged)}, has {scores[0]} on the {images:,} test images; "
-        f"the best without averaging, {candidate(unaveraged)}, {scores[1]}. Selected by mean "
+        f"The best average, {averaged.name}, has {scores[0]} on the {images:,} test images; "
+        f"the best without averaging, {unaveraged.name}, {scores[1]}. Selected by mean "
         f"validation {NAMES[metric]} from {count(averaged.candidates, 'average')} ({looks[0]} at "
         f"validation) and {count(unaveraged.candidates, 'candidate')} without ({looks[1]}), over "
         "the same recipes."
@@ -99,18 +88,6 @@ def _others(answer: Answer) -> str:
     )
 
 
-def candidate(side: Side) -> str:
-    """ "uniform average of epochs 10..15 at learning rate 0.1, schedule=Cosine"."""
-    first = side.first
-    recipe = f", {first['recipe']}" if first["recipe"] else ""
-    at = f"at learning rate {first['learning_rate']:g}{recipe}"
-    if not first["averaged"]:
-        return f"the {UNAVERAGED[str(first['estimator'])]} {at}"
-    epochs = epochs_of(first)
-    named = window(first["start"], first["end"], epochs.step)
-    return f"of {named} ({first['scheme']}) {at}"
-
-
 def pairs(answer: Answer) -> pd.DataFrame:
     """Per seed: both scores and the difference."""
     metric = answer.metric
@@ -128,7 +105,7 @@ def pairs(answer: Answer) -> pd.DataFrame:
 def plain(answer: Answer | NoAnswer) -> dict[str, Any]:
     """For answers.json."""
     found: dict[str, Any] = {
-        "title": title(answer),
+        "title": answer.title,
         "comparison_groups": [group.name for group in answer.groups],
     }
     if isinstance(answer, NoAnswer):
@@ -155,19 +132,6 @@ def _side(side: Side) -> dict[str, Any]:
         key: value.item() if hasattr(value, "item") else value for key, value in named.items()
     }
     return {**values, "candidates": side.candidates, "looks": side.looks}
-
-
-def score(value: float, metric: Metric) -> str:
-    """ "87.23 %", "0.3512 nats"."""
-    return f"{value:.4f} nats" if metric == "loss" else f"{100 * value:.2f} %"
-
-
-def amount(value: float, metric: Metric, signed: bool = True) -> str:
-    """A difference: "+0.27 points", "-0.0120 nats"."""
-    sign = "+" if signed else ""
-    if metric == "loss":
-        return f"{round(value, 4) + 0.0:{sign}.4f} nats"
-    return f"{round(100 * value, 2) + 0.0:{sign}.2f} points"
 
 
 def _bracket(found: Interval, metric: Metric) -> str:

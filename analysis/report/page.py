@@ -34,7 +34,7 @@ FULL_WIDTH = 1400
 def write(
     path: Path,
     loaded: Loaded,
-    given: Sequence[Answer | NoAnswer],
+    given: Sequence[tuple[Answer | NoAnswer, Drawn | None]],
     sections: Sequence[Section],
     arguments: Sequence[str],
 ) -> None:
@@ -50,7 +50,7 @@ def write(
         title=_title(groups),
         counts=tables.counts(loaded),
         notes=loaded.notes,
-        answers=[_answered(answer) for answer in given],
+        answers=[_answered(answer, drawn) for answer, drawn in given],
         sections=[_shown(section) for section in sections],
         without_results=tables.without_results(loaded.runs),
         commits=sorted({commit for group in groups for commit in group.runs["commit"].dropna()}),
@@ -83,12 +83,13 @@ def _title(groups: Sequence[Group]) -> str:
     return f"{', '.join(names)}: {len(groups)} comparison groups"
 
 
-def _answered(answer: Answer | NoAnswer) -> dict[str, Any]:
+def _answered(answer: Answer | NoAnswer, drawn: Drawn | None) -> dict[str, Any]:
     return {
-        "title": answers.title(answer),
+        "title": answer.title,
         "headline": answers.headline(answer),
         "sentences": answers.sentences(answer),
         "pairs": answers.pairs(answer) if isinstance(answer, Answer) else None,
+        "figure": _embedded(drawn) if drawn else None,
     }
 
 

@@ -18,7 +18,7 @@ def results(
     width = min(100, shutil.get_terminal_size().columns)
     parts = [tables.counts(loaded), *(f"note: {note}" for note in loaded.notes)]
     for answer in given:
-        parts += ["", f"THE ANSWER for {answers.title(answer)}", answers.headline(answer)]
+        parts += ["", f"THE ANSWER for {answer.title}", answers.headline(answer)]
         parts += answers.sentences(answer)
     parts = [textwrap.fill(one, width) for one in parts]
     parts += ["", "WHERE IT COMES FROM, group by group"]

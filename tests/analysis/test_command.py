@@ -94,7 +94,7 @@ def test_groups_have_their_own_findings_and_folders(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "Gain: +2.70 points over the mean" in printed
     assert "Loss: -2.70 points" in printed
-    folders = {path.name for path in (tmp_path / "s" / "analysis" / "figures").iterdir()}
+    folders = {path.name for path in (tmp_path / "s" / "analysis" / "figures").iterdir() if path.is_dir()}
     assert folders == {"1_schedule=Constant", "2_schedule=Cosine"}
     findings = json.loads((tmp_path / "s" / "analysis" / "findings.json").read_text())
     assert [one["verdict"] for one in findings] == ["gain", "loss"]
@@ -259,7 +259,9 @@ def test_the_answer_comes_first_in_terminal_report_and_json(sweep, capsys):
     (found,) = json.loads((sweep / "analysis" / "answers.json").read_text())
     assert (found["metric"], found["margin"]) == ("loss", 0.005)
     assert len(found["pairs"]) == 3
+    assert (sweep / "analysis" / "figures" / "answer.pdf").stat().st_size > 0
     page = (sweep / "analysis" / "report.html").read_text()
+    assert page.count("Left: each seed&#39;s pair") == 1
     assert page.index("<h2>The answer") < page.index("<h2>Where it comes from")
 
 

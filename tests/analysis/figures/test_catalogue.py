@@ -1,10 +1,15 @@
 """Every figure is drawn, or says what it needs."""
 
+import numpy as np
 import pytest
 from matplotlib.image import imread
 
+from analysis.compare.fair import answer_of
+from analysis.compare.groups import comparison_groups
+from analysis.figures.answer import figure_of as answer_figure
 from analysis.figures.catalogue import FIGURES, draw
 from analysis.figures.drawn import NotDrawnError
+from analysis.read.load import load
 from tests.analysis.figures.conftest import write_distances, write_path, write_windows
 from tests.analysis.synthetic_runs import GAINS, findings_in, write_run, write_sweep
 
@@ -56,3 +61,19 @@ def test_signs_in_names_are_drawn_literally(tmp_path):
 def test_a_figure_that_can_not_be_drawn_says_what_it_needs(tmp_path, name, reason):
     with pytest.raises(NotDrawnError, match=reason):
         draw(name, findings_in(write_sweep(tmp_path / "s")), tmp_path)
+
+
+def test_the_answer_is_drawn_with_its_pairs_and_intervals(tmp_path):
+    write_sweep(tmp_path, lrs=[0.05], starts=[2], gain=GAINS.__getitem__, predictions=True)
+    answer = answer_of(comparison_groups(load([tmp_path])))
+    figure, caption = answer_figure(answer)
+    left, right = figure.axes
+    pairs = 100 * answer.pairs
+    assert [list(line.get_ydata()) for line in left.lines[:3]] == [
+        [pair["unaveraged"], pair["averaged"]] for _, pair in pairs.iterrows()
+    ]
+    drawn = [np.asarray(line.get_xdata(), dtype=float).tolist() for line in right.lines]
+    assert pairs["difference"].tolist() in drawn
+    for found in (answer.conclusion.interval, answer.two_way):
+        assert pytest.approx([100 * found.low, 100 * found.high]) in drawn
+    assert "over seeds and images together" in caption
