@@ -18,6 +18,7 @@ from pathlib import Path
 from analysis.compare.estimators import budgets
 from analysis.compare.fair import MARGIN, METRICS, answer_of
 from analysis.compare.groups import Group, comparison_groups
+from analysis.compare.settings import names_of
 from analysis.figures.catalogue import FIGURES, draw_answers
 from analysis.read.directories import AnalysisError
 from analysis.read.load import load
@@ -63,7 +64,12 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         raise AnalysisError(f"no run has finished yet: there is no result{written}")
     if options.command == "figure":
         return _figure(options.name, groups, out)
-    answers = [answer_of(budget, options.metric, options.margin) for budget in budgets(groups)]
+    found = budgets(groups)
+    names = names_of([budget[0].runs.iloc[0] for budget in found])
+    answers = [
+        answer_of(budget, options.metric, options.margin, name)
+        for budget, name in zip(found, names, strict=True)
+    ]
     figures = FIGURES if reporting else ()
     sections = [section_of(group, folder_of(group, groups, out), figures) for group in groups]
     if reporting:
@@ -140,8 +146,8 @@ def _margin(text: str) -> float:
         points = float(text)
     except ValueError:
         points = 0.0
-    if not 0 < points <= 100:
-        raise argparse.ArgumentTypeError(f"{text}: allowed: above 0, at most 100")
+    if not 0.01 <= points <= 100:
+        raise argparse.ArgumentTypeError(f"{text}: allowed: from 0.01 to 100")
     return points / 100
 
 

@@ -8,7 +8,9 @@ A budget is one data set, model and number of epochs; the recipes of a budget di
 rate, schedule, optimizer, or whatever else was swept.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -19,6 +21,9 @@ from analysis.read.window_table import epochs_of
 
 ESTIMATOR = ["recipe", "learning_rate", "estimator", "start", "end", "scheme"]
 """What identifies a candidate; the last three are empty for those that aren't averages."""
+
+RECIPE = ESTIMATOR[:2]
+"""What identifies its recipe."""
 
 UNAVERAGED = {
     "last": "last checkpoint",
@@ -43,11 +48,12 @@ def _is_of_the_budget(key: str) -> bool:
     return key.startswith(("content.", "model.")) or key == "training.epochs"
 
 
-def estimators(groups: Sequence[Group]) -> pd.DataFrame:
+def estimators(groups: Sequence[Group], metric: str = "accuracy") -> pd.DataFrame:
     """One row per candidate (`ESTIMATOR`) and seed of the groups of one budget, with the scores on
-    `validation_*` and `test_*` (fractions, nats), fingerprint and directory of a run that has its
-    predictions. `averaged` says on which side a candidate is."""
-    rows = [row for group in groups for row in (*_averages(group), *_unaveraged(group))]
+    `validation_*` and `test_*` (fractions, nats), fingerprint and directory of its run. `averaged`
+    says on which side a candidate is. By the metric "loss", the best checkpoint by validation is
+    that of the least loss; else that of the best accuracy, which the runs have."""
+    rows = [row for group in groups for row in (*_averages(group), *_unaveraged(group, metric))]
     return pd.DataFrame(rows)
 
 
@@ -55,30 +61,60 @@ def _averages(group: Group) -> Iterator[dict[str, object]]:
     for run in group.runs.to_dict("records"):
         if len(epochs_of(run)) > 1:
             named = {"start": run["start"], "end": run["end"], "scheme": run["scheme"]}
-            yield _row(group, run, "average", "average", averaged=True, **named)
+            yield _row(group, run, "average", averaged=True, **named)
 
 
-def _unaveraged(group: Group) -> Iterator[dict[str, object]]:
-    """Of each trajectory once: the last checkpoint is that of the whole training."""
-    done: set[tuple[str, str]] = set()
-    for run in group.runs.to_dict("records"):
+def _unaveraged(group: Group, metric: str) -> Iterator[dict[str, object]]:
+    """Of each trajectory once: the last checkpoint is that of the whole training. With refreshed
+    statistics it is as many candidates as there are ways to refresh."""
+    done: set[tuple[str, ...]] = set()
+    runs = sorted(group.runs.to_dict("records"), key=lambda run: not _has_predictions(run))
+    for run in runs:
         whole = epochs_of(run)[-1] == run["epochs"] - 1
         for what in UNAVERAGED:
-            if (what, run["fingerprint"]) in done or not (whole or what == "best_by_validation"):
+            refreshed = how_refreshed(str(run["scheme"])) if what == "last_refreshed" else ""
+            key = (what, str(run["fingerprint"]), refreshed)
+            if key in done or not (whole or what == "best_by_validation"):
                 continue
             if pd.isna(run.get(f"{what}_test_accuracy")):
                 continue
-            done.add((what, run["fingerprint"]))
-            yield _row(group, run, what, what, averaged=False, start=-1, end=-1, scheme="")
+            done.add(key)
+            row = _row(group, run, what, averaged=False, start=-1, end=-1, scheme=refreshed)
+            by_loss = what == "best_by_validation" and metric == "loss"
+            yield row | (_least_loss(group, run) if by_loss else {})
 
 
-def _row(
-    group: Group, run: Mapping[Any, Any], what: str, name: str, **more: object
-) -> dict[str, object]:
+def how_refreshed(scheme: str) -> str:
+    """What a method's name says of how statistics were refreshed, "" as usual: "refreshed on 1,000
+    images"."""
+    parts = [re.sub("^(last|batch norm) ", "", part) for part in scheme.split(", ")]
+    found = [place for place, part in enumerate(parts) if part.startswith("refreshed")]
+    return ", ".join(parts[found[0] :]) if found else ""
+
+
+def _least_loss(group: Group, run: Mapping[Any, Any]) -> dict[str, object]:
+    """The scores of the checkpoint of the least validation loss."""
+    epochs = group.epochs[group.epochs["fingerprint"] == run["fingerprint"]]
+    if "val_loss" not in epochs or epochs["val_loss"].isna().all():
+        return {}
+    best = epochs.loc[epochs["val_loss"].idxmin()]
+    scores = {
+        f"{split}_{score}": float(best[f"{short}_{score}"])
+        for split, short in (("validation", "val"), ("test", "test"))
+        for score in ("accuracy", "loss")
+    }
+    return {"epoch": int(best["epoch"]), **scores, "test_calibration_error": None}
+
+
+def _has_predictions(run: Mapping[Any, Any]) -> bool:
+    return Path(str(run["directory"]), "predictions", "test").is_dir()
+
+
+def _row(group: Group, run: Mapping[Any, Any], what: str, **more: object) -> dict[str, object]:
     return {
         "recipe": group.name,
         "learning_rate": run["learning_rate"],
-        "estimator": name,
+        "estimator": what,
         **more,
         "seed": run["seed"],
         "fingerprint": run["fingerprint"],

@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.compare.candidates import most_tried
-from analysis.compare.estimators import ESTIMATOR, UNAVERAGED, estimators
-from analysis.compare.groups import Group
+from analysis.compare.estimators import ESTIMATOR, RECIPE, UNAVERAGED, estimators
+from analysis.compare.groups import Group, kind_of
 from analysis.read.directories import AnalysisError
 from analysis.read.predictions import Predictions
 from analysis.statistics.equivalence import Conclusion, conclusion
@@ -56,7 +56,8 @@ class Side:
         recipe = f", {first['recipe']}" if first["recipe"] else ""
         at = f"at learning rate {first['learning_rate']:g}{recipe}"
         if not first["averaged"]:
-            return f"the {UNAVERAGED[str(first['estimator'])]} {at}"
+            how = f" ({first['scheme']})" if first["scheme"] else ""
+            return f"the {UNAVERAGED[str(first['estimator'])]}{how} {at}"
         epochs = window(first["start"], first["end"], first["stride"])
         return f"of {epochs} ({first['scheme']}) {at}"
 
@@ -67,28 +68,30 @@ class Side:
 
 @dataclass(frozen=True)
 class Budget:
-    """The groups of one budget."""
+    """The groups of one budget, and what sets it apart ("" for the only one)."""
 
     groups: tuple[Group, ...]
+    name: str
 
     @property
     def title(self) -> str:
         """Data, model and epochs."""
         first = self.groups[0].runs.iloc[0]
-        synthetic = " (synthetic)" * bool(first["synthetic"])
         return (
-            f"{first['dataset']}{synthetic}, {first['train_images']:,.0f} training images, "
-            f"{first['model']}, {first['epochs']} epochs"
+            f"{first['dataset']}{kind_of(first)}, {first['train_images']:,.0f} training images, "
+            f"{first['model']}, {first['epochs']} epochs{f', {self.name}' if self.name else ''}"
         )
 
 
 @dataclass(frozen=True)
 class Answer(Budget):
-    """`conclusion` is of `metric`, on test: positive where the average is better. `differences`:
+    """`left_out`: recipes that lack some of the seeds, or one of the sides. `conclusion` is of
+    `metric`, on test: positive where the average is better. `differences`:
     Student's t interval for every metric, with the same sign. `sign_flip`: its p, and `smallest_p`
     what n seeds can give. `two_way`: the interval over seeds and images together, or None and
     `without_two_way` says why."""
 
+    left_out: int
     metric: Metric
     margin: float
     averaged: Side
@@ -120,26 +123,28 @@ class NoAnswer(Budget):
 
 
 def answer_of(
-    groups: Sequence[Group], metric: Metric = "accuracy", margin: float = MARGIN
+    groups: Sequence[Group], metric: Metric = "accuracy", margin: float = MARGIN, name: str = ""
 ) -> Answer | NoAnswer:
-    """The answer of the groups of one budget. `margin` is in the unit of the metric."""
-    table, given = estimators(groups), tuple(groups)
+    """The answer of the groups of one budget, whose `name` sets it apart from others. `margin` is
+    in the unit of the metric."""
+    given = tuple(groups)
     if not all(group.has_validation for group in groups):
-        return NoAnswer(given, "it needs a validation split to select on: dataset.validation=0.1")
+        return NoAnswer(given, name, "it needs a validation split: dataset.validation=0.1")
+    table = estimators(groups, metric)
     table = table[table[f"validation_{metric}"].notna() & table[f"test_{metric}"].notna()]
     if table.empty or not table["averaged"].any():
-        return NoAnswer(given, "nothing was averaged")
+        return NoAnswer(given, name, "nothing was averaged")
     if table["averaged"].all():
-        return NoAnswer(given, "no checkpoint is there that was not averaged")
-    tried = {key: frozenset(rows["seed"]) for key, rows in table.groupby(ESTIMATOR)}
-    seeds = most_tried(tried, tried)
+        return NoAnswer(given, name, "no checkpoint is there that was not averaged")
+    seeds, kept = _comparable(table, given)
+    if not kept:
+        return NoAnswer(given, name, "no recipe has seeds with an average and a checkpoint")
+    left_out = table[RECIPE].drop_duplicates().apply(tuple, axis=1).nunique() - len(kept)
+    table = table[table[RECIPE].apply(tuple, axis=1).isin(kept)]
     epochs = int(groups[0].runs["epochs"].iloc[0])
-    sides = [
+    averaged, unaveraged = (
         _best(table[table["averaged"] == kind], seeds, metric, epochs) for kind in (True, False)
-    ]
-    averaged, unaveraged = sides
-    if averaged is None or unaveraged is None:
-        return NoAnswer(given, "no average and no checkpoint have the same seeds")
+    )
     differences = {
         name: t_interval(values)
         for name in METRICS
@@ -150,6 +155,8 @@ def answer_of(
     two_way, reason = _two_way(averaged, unaveraged, metric)
     return Answer(
         groups=given,
+        name=name,
+        left_out=left_out,
         metric=metric,
         margin=margin,
         averaged=averaged,
@@ -167,7 +174,35 @@ def _sign(metric: Metric) -> int:
     return 1 if metric == "accuracy" else -1
 
 
-def _best(table: pd.DataFrame, seeds: frozenset[int], metric: Metric, epochs: int) -> Side | None:
+def _comparable(
+    table: pd.DataFrame, groups: Sequence[Group]
+) -> tuple[frozenset[int], list[tuple[object, ...]]]:
+    """The seeds by which recipes are compared, and the recipes that have both sides for all of
+    them: the seeds that most recipes have tried (`most_tried`), a failed or unfinished run counting
+    as tried."""
+    measured: dict[tuple[object, ...], frozenset[int]] = {}
+    for key, rows in table.groupby(RECIPE):
+        both = [frozenset(rows.loc[rows["averaged"] == side, "seed"]) for side in (True, False)]
+        if both[0] & both[1]:
+            measured[key] = both[0] & both[1]
+    if not measured:
+        return frozenset(), []
+    unmeasured = {group.name: group.unmeasured for group in groups}
+    tried = {
+        key: seeds | _unmeasured(unmeasured[str(key[0])], key[1]) for key, seeds in measured.items()
+    }
+    seeds = most_tried(tried, measured)
+    return seeds, [key for key, has in measured.items() if seeds <= has]
+
+
+def _unmeasured(runs: pd.DataFrame, rate: object) -> frozenset[int]:
+    if not {"learning_rate", "seed"} <= set(runs):
+        return frozenset()
+    same = (runs["learning_rate"] == rate).fillna(False).astype(bool)
+    return frozenset(int(seed) for seed in runs.loc[same, "seed"].dropna())
+
+
+def _best(table: pd.DataFrame, seeds: frozenset[int], metric: Metric, epochs: int) -> Side:
     """The best of one side on validation, of the candidates that have all the seeds: by the metric,
     then by loss, then in the order of their names."""
     ranked: list[tuple[float, float, int, pd.DataFrame]] = []
@@ -180,8 +215,6 @@ def _best(table: pd.DataFrame, seeds: frozenset[int], metric: Metric, epochs: in
         loss = round(float(kept["validation_loss"].astype(float).mean()), 12)
         ranked.append((-score, loss, len(ranked), kept))
         looks += epochs if key[ESTIMATOR.index("estimator")] == "best_by_validation" else 1
-    if not ranked:
-        return None
     return Side(min(ranked, key=lambda one: one[:3])[3], len(ranked), looks)
 
 
@@ -198,31 +231,36 @@ def _differences(averaged: Side, unaveraged: Side, metric: Metric) -> Array | No
 def _two_way(averaged: Side, unaveraged: Side, metric: Metric) -> tuple[TwoWay | None, str]:
     if metric == "calibration_error":
         return None, "calibration is of all images together"
-    rows = []
+    pairs = zip(averaged.rows.to_dict("records"), unaveraged.rows.to_dict("records"), strict=True)
+    rows, labels = [], []
     try:
-        pairs = zip(
-            averaged.rows.to_dict("records"), unaveraged.rows.to_dict("records"), strict=True
-        )
-        for one, other in pairs:
-            scores = [_by_image(row, metric) for row in (one, other)]
-            if len(scores[0]) != len(scores[1]):
-                return None, "the two have other test images"
-            rows.append(_sign(metric) * (scores[0] - scores[1]))
-        if len({len(row) for row in rows}) > 1:
-            return None, "the seeds have other test images"
+        for pair in pairs:
+            (one, of_one), (other, of_other) = (_by_image(row, metric) for row in pair)
+            labels += [of_one, of_other]
+            if not all(np.array_equal(labels[0], found) for found in labels):
+                return None, "the predictions are not of the same images"
+            rows.append(_sign(metric) * (one - other))
     except AnalysisError as error:
         return None, str(error)
     return two_way_interval(np.stack(rows)), ""
 
 
-def _by_image(row: Mapping[Any, Any], metric: Metric) -> Array:
-    """float64 [images]: whether the prediction is right, or its loss in nats."""
+def _by_image(row: Mapping[Any, Any], metric: Metric) -> tuple[Array, Array]:
+    """float64 [images]: whether the prediction is right, or its loss in nats; and the labels.
+
+    Raises AnalysisError where they can't be read, or don't give the score that they should."""
     found = Predictions(Path(str(row["directory"])), "test")
     what = row["estimator"]
+    if what not in ("average", "last_refreshed") and pd.isna(row["epoch"]):
+        raise AnalysisError(f"{row['directory']}: summary.json has no epoch of {what}")
     given = found.log_probabilities(
         what if what in ("average", "last_refreshed") else int(row["epoch"])
     )
-    if metric == "accuracy":
-        return found.correct(given).astype(np.float64)
-    loss: Array = -given[np.arange(len(given)), found.labels]
-    return loss
+    scores: Array = (
+        found.correct(given).astype(np.float64)
+        if metric == "accuracy"
+        else -given[np.arange(len(given)), found.labels]
+    )
+    if not abs(float(scores.mean()) - float(row[f"test_{metric}"])) < 1e-4:
+        raise AnalysisError(f"the predictions in {row['directory']} don't give its test {metric}")
+    return scores, found.labels

@@ -54,11 +54,8 @@ class Group:
     def title(self) -> str:
         """Data, model and recipe; it says where the images are synthetic, or a substitute."""
         first = self.runs.iloc[0]
-        kind = " (synthetic)" if first["synthetic"] else ""
-        if isinstance(first["substitute_for"], str):
-            kind = f" (synthetic, NOT {first['substitute_for']})"
         return (
-            f"{first['dataset']}{kind}, {first['train_images']:,.0f} training / "
+            f"{first['dataset']}{kind_of(first)}, {first['train_images']:,.0f} training / "
             f"{first['test_images']:,.0f} test images, {first['model']}, {first['optimizer']}"
             + (f", {first['schedule'].lower()} schedule" if self._names_its_schedule else "")
             + (f", {self.name}" if self.name else "")
@@ -76,6 +73,13 @@ class Group:
         lacking = [f"{self.unfinished:,} not finished"] * bool(self.unfinished)
         lacking += [f"{failed:,} failed"] * bool(failed)
         return "; ".join([text, ", ".join(lacking)] if lacking else [text])
+
+
+def kind_of(run: pd.Series) -> str:
+    """What a title must say of a run's images: "" for those that were asked for, and real."""
+    if isinstance(run["substitute_for"], str):
+        return f" (synthetic, NOT {run['substitute_for']})"
+    return " (synthetic)" if run["synthetic"] else ""
 
 
 def comparison_groups(loaded: Loaded) -> list[Group]:

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
@@ -46,6 +47,9 @@ class Predictions:
         if len(logits) != len(self.labels):
             path = paths.predictions(self._run, self._split, what)
             raise AnalysisError(f"{path}: {len(logits)} images, and {len(self.labels)} labels")
+        if not 0 <= self.labels.min() <= self.labels.max() < logits.shape[1]:
+            path = paths.predictions(self._run, self._split, what)
+            raise AnalysisError(f"{path}: labels that are no class of its {logits.shape[1]}")
         return logits
 
     def correct(self, log_probabilities: Array) -> Array:
@@ -57,6 +61,14 @@ class Predictions:
         path = paths.predictions(self._run, self._split, what)
         try:
             found: Array = load_file(path)[tensor]
+        except FileNotFoundError as error:
+            raise AnalysisError(f"{path}: there is no such file") from error
         except (OSError, SafetensorError, KeyError) as error:
             raise AnalysisError(f"{path}: can't be read ({error})") from error
+        whole = found.ndim == 1 and np.issubdtype(found.dtype, np.integer)
+        if tensor == "logits":
+            whole = found.ndim == 2 and bool(np.isfinite(found).all())
+        if not whole or not found.size:
+            shape = f"{found.dtype} {list(found.shape)}"
+            raise AnalysisError(f"{path}: {tensor} are {shape}, or not finite")
         return found

@@ -46,13 +46,15 @@ def _pair(answer: Answer) -> str:
     averaged, unaveraged, metric = answer.averaged, answer.unaveraged, answer.metric
     images = answer.groups[0].runs["test_images"].iloc[0]
     scores = [score(side.mean(metric), metric) for side in (averaged, unaveraged)]
+    left_out = f" ({count(answer.left_out, 'more recipe')} lack a seed, or one of the sides)"
+    left_out *= bool(answer.left_out)
     looks = [count(side.looks, "look") for side in (averaged, unaveraged)]
     return (
         f"The best average, {averaged.name}, has {scores[0]} on the {images:,} test images; "
         f"the best without averaging, {unaveraged.name}, {scores[1]}. Selected by mean "
         f"validation {NAMES[metric]} from {count(averaged.candidates, 'average')} ({looks[0]} at "
         f"validation) and {count(unaveraged.candidates, 'candidate')} without ({looks[1]}), over "
-        "the same recipes."
+        f"the same recipes{left_out}."
     )
 
 
@@ -112,6 +114,7 @@ def plain(answer: Answer | NoAnswer) -> dict[str, Any]:
         return found | {"conclusion": None, "reason": answer.reason}
     return found | {
         "conclusion": answer.conclusion.kind,
+        "recipes_left_out": answer.left_out,
         "metric": answer.metric,
         "margin": answer.margin,
         "averaged": _side(answer.averaged),

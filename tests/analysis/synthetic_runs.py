@@ -15,6 +15,7 @@ from safetensors.numpy import save_file
 from analysis.compare.findings import Findings, findings_of
 from analysis.compare.groups import Group, comparison_groups
 from analysis.read.load import load
+from analysis.read.predictions import Predictions
 from polyak.runs.metrics import COLUMNS
 
 EPOCHS = 6
@@ -190,6 +191,17 @@ def write_sweep(
     return directory
 
 
+def agree_with_predictions(run: Path) -> None:
+    """Put the accuracies of a run's predictions into its summary."""
+    summary = json.loads((run / "summary.json").read_text())
+    found = Predictions(run, "test")
+    for what in ("average", "last", "best_by_validation"):
+        result = summary["results"][what]
+        given = found.log_probabilities("average" if what == "average" else result["epoch"])
+        result["test"]["accuracy"] = float(found.correct(given).mean())
+    (run / "summary.json").write_text(json.dumps(summary))
+
+
 def drop_refreshed(run: Path) -> None:
     """Make a run one of before its last checkpoint's statistics were refreshed."""
     summary = json.loads((run / "summary.json").read_text())
@@ -252,7 +264,7 @@ def write_predictions(
     """Labels, and logits of every checkpoint, of the average, which is right more often, and of
     those that are `also` there."""
     generator = np.random.default_rng(seed)
-    labels = generator.integers(0, 10, images)
+    labels = np.random.default_rng(0).integers(0, 10, images)  # the same images for every seed
     folder = directory / "predictions" / "test"
     folder.mkdir(parents=True)
     save_file({"labels": labels, "image_ids": np.arange(images)}, folder / "labels.safetensors")

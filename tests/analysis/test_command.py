@@ -94,7 +94,8 @@ def test_groups_have_their_own_findings_and_folders(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "Gain: +2.70 points over the mean" in printed
     assert "Loss: -2.70 points" in printed
-    folders = {path.name for path in (tmp_path / "s" / "analysis" / "figures").iterdir() if path.is_dir()}
+    figures = tmp_path / "s" / "analysis" / "figures"
+    folders = {path.name for path in figures.iterdir() if path.is_dir()}
     assert folders == {"1_schedule=Constant", "2_schedule=Cosine"}
     findings = json.loads((tmp_path / "s" / "analysis" / "findings.json").read_text())
     assert [one["verdict"] for one in findings] == ["gain", "loss"]
@@ -269,4 +270,4 @@ def test_the_answer_comes_first_in_terminal_report_and_json(sweep, capsys):
 def test_a_margin_that_is_none_is_refused(sweep, margin, capsys):
     with pytest.raises(SystemExit):
         main(["table", str(sweep), f"--margin={margin}"])
-    assert f"{margin}: allowed: above 0, at most 100" in capsys.readouterr().err
+    assert f"{margin}: allowed: from 0.01 to 100" in capsys.readouterr().err

@@ -4,6 +4,7 @@ import json
 from collections import defaultdict
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from analysis.compare.estimators import budgets, estimators
@@ -12,7 +13,13 @@ from analysis.compare.groups import comparison_groups
 from analysis.read.load import load
 from analysis.read.predictions import Predictions
 from analysis.report import answers
-from tests.analysis.synthetic_runs import GAINS, write_run, write_sweep
+from tests.analysis.synthetic_runs import (
+    GAINS,
+    agree_with_predictions,
+    write_run,
+    write_sweep,
+    write_unfinished,
+)
 
 COSINE = {"_target_": "polyak.training.schedules.Cosine"}
 
@@ -123,13 +130,13 @@ def test_the_last_checkpoint_is_that_of_the_whole_training(tmp_path):
     assert (found.index == "best_by_validation").sum() == 1
 
 
-def test_a_candidate_that_lacks_a_seed_is_not_selected(tmp_path):
-    write_sweep(tmp_path, lrs=[0.02], starts=[2, 4], gain=0.01)
+def test_a_recipe_that_lacks_a_seed_that_most_have_is_not_selected(tmp_path):
+    write_sweep(tmp_path, lrs=[0.01, 0.02], starts=[2, 4], gain=0.01)
     for seed in (0, 1):
-        write_run(tmp_path / f"good{seed}", lr=0.04, seed=seed, start=2, gain=0.3)
+        write_run(tmp_path / f"good{seed}", lr=0.04, seed=seed, start=2, gain=0.1)
     answer = answer_in(tmp_path)
-    assert answer.averaged.first["learning_rate"] == 0.02
-    assert answer.conclusion.interval.n == 3
+    assert answer.averaged.first["learning_rate"] in (0.01, 0.02)
+    assert (answer.conclusion.interval.n, answer.left_out) == (3, 1)
 
 
 def test_without_validation_or_without_an_average_there_is_no_answer(tmp_path):
@@ -146,6 +153,8 @@ def test_seeds_and_images_together(tmp_path):
     """The mean over both is that of the predictions, image by image."""
     options = {"lrs": [0.05], "starts": [2], "predictions": True}
     write_sweep(tmp_path, **options, gain=GAINS.__getitem__)
+    for run in tmp_path.iterdir():
+        agree_with_predictions(run)
     answer = answer_in(tmp_path)
     rows = []
     for seed in (0, 1, 2):
@@ -156,6 +165,60 @@ def test_seeds_and_images_together(tmp_path):
     assert answer.two_way.mean == pytest.approx(np.mean(rows))
     assert answer.two_way.low < answer.two_way.mean < answer.two_way.high
     assert "over seeds and images together [" in answers.sentences(answer)[1]
+
+
+def test_predictions_that_give_another_score_are_not_used(tmp_path):
+    write_sweep(tmp_path, lrs=[0.05], starts=[2], predictions=True)
+    answer = answer_in(tmp_path)
+    assert answer.two_way is None
+    assert "don't give its test accuracy" in answer.without_two_way
+
+
+def test_a_recipe_that_failed_for_a_seed_costs_no_seed_and_is_not_selected(tmp_path):
+    write_sweep(tmp_path, lrs=[0.02], starts=[2], gain=0.01)
+    for seed in (0, 1):
+        write_run(tmp_path / f"lr=0.05,{seed}", lr=0.05, seed=seed, start=2, gain=0.1)
+    write_unfinished(tmp_path / "lr=0.05,2", lr=0.05, seed=2, reason="diverged")
+    answer = answer_in(tmp_path)
+    assert answer.conclusion.interval.n == 3
+    assert answer.averaged.first["learning_rate"] == 0.02
+    assert answer.left_out == 1
+    assert "1 more recipe lack" in answers.sentences(answer)[0]
+
+
+def test_a_recipe_without_an_average_is_on_neither_side(tmp_path):
+    write_sweep(tmp_path, lrs=[0.02], starts=[2], gain=0.01)
+    write_sweep(tmp_path / "b", lrs=[0.001], starts=[5], gain=0.0)  # a window of one checkpoint
+    answer = answer_in(tmp_path)
+    assert answer.unaveraged.first["learning_rate"] == 0.02
+    assert answer.left_out == 1
+
+
+def test_the_answer_does_not_depend_on_the_order_of_directories(tmp_path):
+    """Statistics that were refreshed otherwise are another candidate."""
+    for name, scheme, refreshed in (
+        ("a", "uniform", 0.01),
+        ("b", "uniform, refreshed without augmentation", 0.04),
+    ):
+        options = {"lrs": [0.02], "starts": [2], "gain": 0.01}
+        write_sweep(tmp_path / name, **options, scheme=scheme, refreshed=refreshed)
+    one, two = (answer_in(*(tmp_path / name for name in names)) for names in ("ab", "ba"))
+    assert one.pairs.equals(two.pairs)
+    assert one.unaveraged.name == two.unaveraged.name
+    assert "(refreshed without augmentation) at learning rate" in one.unaveraged.name
+
+
+def test_by_loss_the_best_checkpoint_is_that_of_the_least_loss(tmp_path):
+    write_sweep(tmp_path, lrs=[0.02], starts=[2])
+    for path in tmp_path.glob("*/metrics.csv"):
+        table = pd.read_csv(path)
+        table["val_loss"] = [3.0, 1.0, 2.0, 2.0, 2.0, 2.0]
+        table["val_accuracy"], table["test_loss"] = 0.5, [9.0, 0.25, 9.0, 9.0, 9.0, 9.0]
+        table.to_csv(path, index=False)
+    (groups,) = budgets(groups_of(tmp_path))
+    found = estimators(groups, "loss").set_index("estimator").loc["best_by_validation"]
+    assert (found["epoch"] == 1).all()
+    assert (found["test_loss"] == 0.25).all()
 
 
 def test_missing_predictions_are_the_reason_for_no_two_way_interval(tmp_path):

@@ -11,7 +11,13 @@ from analysis.figures.catalogue import FIGURES, draw
 from analysis.figures.drawn import NotDrawnError
 from analysis.read.load import load
 from tests.analysis.figures.conftest import write_distances, write_path, write_windows
-from tests.analysis.synthetic_runs import GAINS, findings_in, write_run, write_sweep
+from tests.analysis.synthetic_runs import (
+    GAINS,
+    agree_with_predictions,
+    findings_in,
+    write_run,
+    write_sweep,
+)
 
 
 def test_every_figure_is_drawn_as_png_and_pdf_with_its_caption(sweep, tmp_path):
@@ -65,6 +71,8 @@ def test_a_figure_that_can_not_be_drawn_says_what_it_needs(tmp_path, name, reaso
 
 def test_the_answer_is_drawn_with_its_pairs_and_intervals(tmp_path):
     write_sweep(tmp_path, lrs=[0.05], starts=[2], gain=GAINS.__getitem__, predictions=True)
+    for run in tmp_path.iterdir():
+        agree_with_predictions(run)
     answer = answer_of(comparison_groups(load([tmp_path])))
     figure, caption = answer_figure(answer)
     left, right = figure.axes
