@@ -25,7 +25,7 @@ demo: $(installed) ## the article's protocol on synthetic digits: minutes
 test: $(installed_dev) ## all tests but those of test-slow: minutes
 	$(pytest)
 
-test-quick: $(installed_dev) ## the tests that start no processes: under a minute
+test-quick: $(installed_dev) ## the tests that start no processes
 	$(pytest) -m 'not process and not slow'
 
 test-slow: $(installed_dev) ## fifty kills, and a sweep on Ray
