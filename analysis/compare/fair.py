@@ -35,8 +35,8 @@ MARGIN = 0.002
 
 @dataclass(frozen=True)
 class Side:
-    """A candidate that was selected on validation among `candidates`, each of which has looked at
-    validation `looks` times in all; `rows`: its scores, one row per seed."""
+    """A candidate that was selected among `candidates`, which have looked at validation `looks`
+    times in all; `rows`: its scores, one row per seed."""
 
     rows: pd.DataFrame
     candidates: int
@@ -139,7 +139,7 @@ def answer_of(
     seeds, kept = _comparable(table, given)
     if not kept:
         return NoAnswer(given, name, "no recipe has seeds with an average and a checkpoint")
-    left_out = table[RECIPE].drop_duplicates().apply(tuple, axis=1).nunique() - len(kept)
+    left_out = table.groupby(RECIPE).ngroups - len(kept)
     table = table[table[RECIPE].apply(tuple, axis=1).isin(kept)]
     epochs = int(groups[0].runs["epochs"].iloc[0])
     averaged, unaveraged = (

@@ -69,7 +69,7 @@ def path(given: argparse.Namespace) -> int:
 
     run, table, spent = FinishedRun(given.run), given.run / "path.csv", Spent()
     window, job = run.summary.window.epochs, run.job
-    landscape = Landscape.of(given.run, window, job.batch_norm.names)
+    landscape = Landscape.of(given.run, window)
     points = landscape.line(given.points, given.margin)
     if not given.line_only:
         points += landscape.grid(given.grid, given.margin)

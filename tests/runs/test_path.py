@@ -45,8 +45,7 @@ def table(run):
 
 def opened(directory):
     finished = FinishedRun(directory)
-    window, names = finished.summary.window.epochs, finished.job.batch_norm.names
-    return Landscape.of(directory, window, names), finished.job
+    return Landscape.of(directory, finished.summary.window.epochs), finished.job
 
 
 def of(table, which, name, split):
@@ -281,7 +280,7 @@ def made(tmp_path):
         files = [paths.checkpoint(tmp_path, epoch) for epoch in range(len(values))]
         tensors = mean_of_files(files).tensors if average is None else {"w": torch.tensor(average)}
         checkpoint.save(paths.average(tmp_path), tensors)
-        return Landscape.of(tmp_path, range(len(values)), [])
+        return Landscape.of(tmp_path, range(len(values)))
 
     return make
 

@@ -24,8 +24,7 @@ from torch.nn.parameter import is_lazy
 
 from polyak.averaging.mean import round_once
 from polyak.errors import CheckpointError
-
-NAMES = ("running_mean", "running_var")
+from polyak.weights.layout import STATISTICS
 
 
 def statistics(model: nn.Module) -> list[str]:
@@ -39,7 +38,7 @@ def statistics(model: nn.Module) -> list[str]:
         f"{name}.{statistic}" if name else statistic
         for name, layer in model.named_modules(remove_duplicate=False)
         if isinstance(layer, _NormBase) and layer.running_mean is not None
-        for statistic in NAMES
+        for statistic in STATISTICS
     }
     return [name for name in model.state_dict() if name in found]
 
@@ -150,7 +149,7 @@ class _Pool:
                 "put it in evaluation mode to keep them"
             )
         found = []
-        for statistic, buffer, values in zip(NAMES, self.buffers, pooled, strict=True):
+        for statistic, buffer, values in zip(STATISTICS, self.buffers, pooled, strict=True):
             if not bool(torch.isfinite(values).all()):
                 raise CheckpointError(
                     f"layer {self.name!r}: {statistic} is not finite, as its inputs are not or are "
@@ -184,7 +183,7 @@ def _set_modes(undo: ExitStack, model: nn.Module) -> dict[_NormBase, str]:
         if module in layers and is_lazy(module.running_mean):
             raise ValueError(f"layer {name!r} has no weights yet; give the model a batch first")
         scripted = isinstance(module, torch.jit.ScriptModule)
-        if scripted and any(one in NAMES for one, _ in module.named_buffers(recurse=False)):
+        if scripted and any(one in STATISTICS for one, _ in module.named_buffers(recurse=False)):
             raise ValueError(f"layer {name!r} is scripted; refresh the model before scripting it")
     model.eval()
     for layer in layers:
@@ -213,7 +212,7 @@ def _collect(undo: ExitStack, layer: _NormBase, name: str, reached: list[_Pool])
 
     _replace(undo, layer, "forward", pooling)
     _replace(undo, layer, "momentum", 1.0)
-    for statistic, buffer, nothing in zip(NAMES, pool.buffers, (0, -1), strict=True):
+    for statistic, buffer, nothing in zip(STATISTICS, pool.buffers, (0, -1), strict=True):
         dtype = torch.promote_types(buffer.dtype, torch.float32)
         _replace(undo, layer, statistic, torch.full_like(buffer, nothing, dtype=dtype))
     if layer.num_batches_tracked is not None:
@@ -226,7 +225,7 @@ def _collect(undo: ExitStack, layer: _NormBase, name: str, reached: list[_Pool])
 
 
 def _buffers(layer: _NormBase) -> tuple[Tensor, Tensor]:
-    mean, variance = (getattr(layer, name) for name in NAMES)
+    mean, variance = (getattr(layer, name) for name in STATISTICS)
     return mean, variance
 
 

@@ -1,7 +1,7 @@
 """The path of a run's weights: the line from its first averaged checkpoint through the average to
 its last, and the plane through its first, middle and last.
 
-    landscape = Landscape.of(run, window=range(10, 20), statistics=job.batch_norm.names)
+    landscape = Landscape.of(run, window=range(10, 20))
     points = landscape.line(points=11, margin=0.3) + landscape.grid(count=9, margin=0.3)
     landscape.weights(points[0])                        # a Checkpoint
 
@@ -11,7 +11,7 @@ https://arxiv.org/abs/1802.10026.
 """
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple, Self
@@ -60,9 +60,9 @@ class Landscape:
     projection: Place | None
 
     @classmethod
-    def of(cls, run: Path, window: range, statistics: Collection[str]) -> Self:
-        """That of a run's directory and its window. `statistics` are tensors that are no
-        coordinates of weights: batch norm's running means and variances.
+    def of(cls, run: Path, window: range) -> Self:
+        """That of a run's directory and its window. The running statistics of norms are no
+        coordinates of weights.
 
         Raises PolyakError where there is no line, CheckpointError where a file is missing,
         corrupted or of another model.
@@ -78,7 +78,7 @@ class Landscape:
         found = {name: checkpoint.load(path) for name, path in files.items()}
         sources = {name: str(path) for name, path in files.items()}
         affine = Affine(found, kept="last", sources=sources)
-        names = [name for name in affine.layout.averaged if name not in statistics]
+        names = affine.layout.weights
         states = {name: one.tensors for name, one in found.items()}
         average = states["average"]
         lengths = {
