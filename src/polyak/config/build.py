@@ -15,7 +15,8 @@ import torch
 from polyak.config import choices
 from polyak.config.recipe import INPUTS, recipe
 from polyak.config.schema import Config
-from polyak.data.dataset import Dataset, split
+from polyak.data.dataset import Dataset
+from polyak.data.splitting import split
 from polyak.errors import ConfigError, PolyakError
 from polyak.evaluation.evaluator import Evaluator
 from polyak.evaluation.key import evaluation_key
