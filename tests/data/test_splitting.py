@@ -1,5 +1,6 @@
-"""Carving validation images."""
+"""Carving validation images, with and without a seed."""
 
+import hashlib
 import random
 
 import numpy as np
@@ -151,3 +152,82 @@ def test_all_or_a_fraction_of_no_image_is_refused(validation):
 def test_groups_that_cannot_be_divided_so_are_refused(groups):
     with pytest.raises(ConfigError, match=r"dataset\.groups=null"):
         split(source(100, grouped(groups)), 20)
+
+
+def digest(data):
+    """Of which images are for validation."""
+    return hashlib.sha256(data.validation.ids.numpy().astype("<i8").tobytes()).hexdigest()[:16]
+
+
+PINNED = {
+    ("blocks", None): "f4786df3d598e7ec",
+    ("blocks", 0): "2cfcaa2238885c80",
+    ("groups", None): "2502357b1e955aaf",
+    ("groups", 0): "24fce8bdec0c7c7a",
+}
+
+
+@pytest.mark.parametrize(("kind", "seed"), PINNED)
+def test_the_same_images_everywhere_and_in_every_version(kind, seed):
+    """Those of null are what it was before there was a seed: trajectories that are there are found
+    again."""
+    groups = None if kind == "blocks" else grouped([1, 7, 2, 2, 9, 4, 1, 1, 5, 3] * 12)
+    assert digest(split(source(420, groups), 0.15, seed)) == PINNED[kind, seed]
+
+
+def test_with_a_seed_every_count_is_met_in_blocks_of_the_tenths():
+    draw = random.Random(0)
+    for _ in range(200):
+        total = draw.randint(2, 300)
+        count, seed = draw.randint(1, total - 1), draw.randint(0, 2**63 - 1)
+        chosen = carved(split(source(total), count, seed))
+        assert int(chosen.sum()) == count
+        # A block has two edges, or four where it goes on at its stretch's beginning.
+        assert int((chosen[1:] != chosen[:-1]).sum()) <= 4 * min(10, count)
+
+
+@pytest.mark.parametrize("count", [15, 1_000, 65_931])
+def test_with_a_seed_each_tenth_of_the_file_gives_its_share(count):
+    for seed in range(3):
+        chosen = carved(split(source(73_257), count, seed))
+        for stretch in torch.tensor_split(chosen, 10):
+            assert int(stretch.sum()) == pytest.approx(
+                count / 10, abs=5
+            )  # ends of tenths differ by an image or two
+
+
+@pytest.mark.parametrize("groups", GROUPS.values(), ids=GROUPS)
+def test_with_a_seed_groups_stay_whole_and_the_count_is_met_to_within_one(groups):
+    total, largest = len(groups), int(groups.bincount().max())
+    for seed in range(20):
+        for count in (total // 10, total // 2, 9 * total // 10):
+            data = split(source(total, groups), count, seed)
+            assert abs(len(data.validation) - count) <= largest / 2
+            assert not set(groups[data.validation.ids].tolist()) & set(
+                groups[data.train.ids].tolist()
+            )
+
+
+@pytest.mark.parametrize("groups", [None, grouped([3] * 100)], ids=["blocks", "groups"])
+def test_a_seed_decides_the_split_and_another_another(groups):
+    seeds = (None, *range(200), 2**63 - 1)
+    found = [digest(split(source(300, groups), 0.1, seed)) for seed in seeds]
+    assert len(set(found)) == len(seeds)
+    torch.manual_seed(1)
+    assert found == [digest(split(source(300, groups), 0.1, seed)) for seed in seeds]
+
+
+@pytest.mark.parametrize("validation", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("groups", [None, grouped([3] * 100)], ids=["blocks", "groups"])
+def test_over_seeds_every_image_is_validated_on_as_often(groups, validation):
+    often = sum(
+        carved(split(source(300, groups), validation, seed)).double() for seed in range(400)
+    )
+    spread = (validation * (1 - validation) / 400) ** 0.5
+    assert float((often / 400 - validation).abs().max()) < 5 * spread
+
+
+def test_what_groups_are_called_decides_nothing():
+    groups = grouped([1, 7, 2, 2, 9, 4, 1, 1, 5, 3] * 12)
+    named = (groups * 7_919) % 10_007
+    assert digest(split(source(420, groups), 0.1, 5)) == digest(split(source(420, named), 0.1, 5))

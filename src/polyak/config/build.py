@@ -139,4 +139,4 @@ def dataset(config: Config, *, in_sweep: bool) -> Dataset:
 def _load(values: str) -> Dataset:
     """Kept for a sweep's next run. `values` as JSON, which can be a cache's key."""
     found = json.loads(values)
-    return split(choices.make("dataset", found), found["validation"])
+    return split(choices.make("dataset", found), found["validation"], found["split_seed"])
