@@ -20,10 +20,7 @@ CONTENT = (
 SPLIT_SEED = "dataset.split_seed"
 _DIVIDED = ("train_images", "validation_images", "training_key", "validation_key")
 """The content that follows from it."""
-_SEEN_ELSEWHERE = (
-    *(SPLIT_SEED, "dataset.test"),
-    *("dataset.datasets", "dataset.files", "dataset.substitute"),
-)
+_SEEN_ELSEWHERE = ("dataset.test", "dataset.datasets", "dataset.files", "dataset.substitute")
 """Keys of the data that need not agree: other content says it, or they are where files lie whose
 content is known beforehand."""
 
