@@ -4,16 +4,17 @@
         group.name      # "" where there is one; else what sets it apart: "schedule=cosine"
         group.runs      # its finished runs, each measurement once
 
-Within a group, runs differ in learning rate, seed, window and scheme alone.
+Within a group, runs differ in learning rate, seed, window and scheme alone, and in the validation
+split where `dataset.split_seed` draws it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from analysis.compare.settings import names_of, settings_of
+from analysis.compare.settings import names_of, settings_of, split_seed
 from analysis.compare.what_counts import counted
 from analysis.read.load import Loaded
 from analysis.wording import count
@@ -55,7 +56,7 @@ class Group:
         """Data, model and recipe; it says where the images are synthetic, or a substitute."""
         first = self.runs.iloc[0]
         return (
-            f"{first['dataset']}{kind_of(first)}, {first['train_images']:,.0f} training / "
+            f"{first['dataset']}{kind_of(first)}, {training_images([self])} training / "
             f"{first['test_images']:,.0f} test images, {first['model']}, {first['optimizer']}"
             + (f", {first['schedule'].lower()} schedule" if self._names_its_schedule else "")
             + (f", {self.name}" if self.name else "")
@@ -73,6 +74,14 @@ class Group:
         lacking = [f"{self.unfinished:,} not finished"] * bool(self.unfinished)
         lacking += [f"{failed:,} failed"] * bool(failed)
         return "; ".join([text, ", ".join(lacking)] if lacking else [text])
+
+
+def training_images(groups: Sequence[Group]) -> str:
+    """How many there are, for titles: "4,500", or "4,498 to 4,502" where splits that are drawn have
+    whole groups of images."""
+    low = min(group.runs["train_images"].min() for group in groups)
+    high = max(group.runs["train_images"].max() for group in groups)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def kind_of(run: pd.Series) -> str:
@@ -93,7 +102,7 @@ def comparison_groups(loaded: Loaded) -> list[Group]:
     found = []
     for (key, indices), name, first in zip(members.items(), names, firsts, strict=True):
         runs = finished.loc[indices].astype(_WHOLE)
-        kept, notes = counted(runs)
+        kept, notes = counted(runs, finished)
         of_group = loaded.epochs["run"].isin(runs["run"])
         found.append(
             Group(
@@ -122,6 +131,8 @@ def _unmeasured(
     def agrees(found: Any) -> bool:
         if not isinstance(found, dict):
             return alone
+        if (split_seed(found) is None) != (split_seed(config) is None):
+            return False
         return all(str(found.get(key)) == settings[key] for key in keys) and all(
             str(found.get(key)) == str(config.get(key)) for key in splits
         )

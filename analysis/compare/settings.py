@@ -17,6 +17,13 @@ CONTENT = (
 )
 """What the images were: names, sizes and hashes of the content. Paths don't count."""
 
+SPLIT_SEED = "dataset.split_seed"
+_DIVIDED = ("train_images", "validation_images", "training_key", "validation_key")
+"""The content that follows from it."""
+_SEEN_ELSEWHERE = ("dataset.test", "dataset.datasets", "dataset.files", "dataset.substitute")
+"""Keys of the data that need not agree: other content says it, or they are where files lie whose
+content is known beforehand."""
+
 _AXES = ("seed", "name", "optimizer.lr")
 _FREE = (*_AXES, "training.device", "training.threads")
 _FREE_GROUPS = ("averaging.", "paths.", "dataset.")
@@ -26,10 +33,30 @@ images were named."""
 
 def settings_of(row: pd.Series) -> dict[str, str]:
     """All that must agree: the configuration but for its free keys, and the content of the data. A
-    key that is null and one that isn't there are the same."""
+    key that is null and one that isn't there are the same. Which images a `split_seed` took for
+    validation need not agree."""
     values = {f"content.{key}": row[key] for key in CONTENT}
     values |= {key: value for key, value in row["config"].items() if not _is_free(key)}
+    if split_seed(row["config"]) is not None:
+        values |= dict.fromkeys(f"content.{key}" for key in _DIVIDED) | _undivided(row)
     return {key: str(value) for key, value in values.items() if _is_there(value)}
+
+
+def split_seed(config: Mapping[str, Any]) -> Any:
+    """What draws a run's validation split: None where all runs have the same."""
+    return config.get(SPLIT_SEED)
+
+
+def _undivided(row: pd.Series) -> dict[str, Any]:
+    """What is known of the images that a seed divides, of which no hash is there: how many there
+    are, and how the configuration names and divides them, paths by their last part."""
+    named = {
+        f"content.{key}": value.rpartition("/")[2] if isinstance(value, str) else value
+        for key, value in row["config"].items()
+        if key.startswith("dataset.") and key not in _SEEN_ELSEWHERE
+    }
+    together = row["train_images"] + row["validation_images"]
+    return named | {"content.images": together, f"content.{SPLIT_SEED}": "given"}
 
 
 def _is_free(key: str) -> bool:
@@ -47,7 +74,8 @@ def names_of(firsts: list[pd.Series]) -> list[str]:
     settings = [
         {
             **{key: value for key, value in row["config"].items() if _names_a_group(key)},
-            **{f"content.{key}": row[key] for key in CONTENT},
+            **({} if split_seed(row["config"]) is None else {SPLIT_SEED: "given"}),
+            **{key: value for key, value in settings_of(row).items() if key.startswith("content.")},
         }
         for row in firsts
     ]
@@ -80,10 +108,11 @@ def _short(value: Any) -> str:
 
 def shared(config: Mapping[str, Any]) -> dict[str, Any]:
     """What a report shows of a group's configuration: all but the axes, the window and paths."""
+    axes = _AXES if split_seed(config) is None else (*_AXES, SPLIT_SEED)
     return {
         key: value
         for key, value in config.items()
-        if key not in _AXES and not key.startswith(("averaging.", "paths."))
+        if key not in axes and not key.startswith(("averaging.", "paths."))
     }
 
 

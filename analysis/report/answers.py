@@ -10,6 +10,7 @@ import pandas as pd
 
 from analysis.compare.estimators import ESTIMATOR
 from analysis.compare.fair import Answer, Metric, NoAnswer, Side
+from analysis.compare.variation import variation_of
 from analysis.statistics.intervals import Interval
 from analysis.wording import amount, count, p_value, score
 
@@ -36,10 +37,11 @@ def headline(answer: Answer | NoAnswer) -> str:
 
 
 def sentences(answer: Answer | NoAnswer) -> list[str]:
-    """The pair that is compared; how sure it is; the other metrics."""
-    return (
-        [] if isinstance(answer, NoAnswer) else [_pair(answer), _certainty(answer), _others(answer)]
-    )
+    """The pair that is compared; how sure it is; what varied over seeds; the other metrics."""
+    if isinstance(answer, NoAnswer):
+        return []
+    varied = variation_of(answer.groups).sentence
+    return [_pair(answer), _certainty(answer), varied, _others(answer)]
 
 
 def _pair(answer: Answer) -> str:
@@ -112,8 +114,11 @@ def plain(answer: Answer | NoAnswer) -> dict[str, Any]:
     }
     if isinstance(answer, NoAnswer):
         return found | {"conclusion": None, "reason": answer.reason}
+    variation = variation_of(answer.groups)
     return found | {
         "conclusion": answer.conclusion.kind,
+        "varied": variation.varied,
+        "fixed": variation.fixed,
         "recipes_left_out": answer.left_out,
         "metric": answer.metric,
         "margin": answer.margin,

@@ -191,6 +191,19 @@ def write_sweep(
     return directory
 
 
+def write_divided(directory: Path, *, seed: int, split_seed: int, **options: Any) -> Path:
+    """A finished run whose validation split was drawn; its size follows from the split."""
+    lr, more = options.get("lr", 0.05), split_seed % 3
+    data = {"name": "svhn", "origin": "synthetic_runs.py", "synthetic": False, "classes": 10}
+    data |= {"substitute_for": None, "input_shape": [3, 32, 32]}
+    data |= {"sizes": {"train": 4500 - more, "validation": 500 + more, "test": 1000}}
+    options = {"fingerprint": f"{lr}-{seed}-{split_seed}", **options}
+    options |= {"dataset__split_seed": split_seed, "training_key": f"training {split_seed}"}
+    keys = {"test": "test-key", "validation": f"validation {split_seed}"}
+    summary = {"dataset": data, "evaluation_keys": keys, **options.pop("summary", {})}
+    return write_run(directory, seed=seed, summary=summary, **options)
+
+
 def agree_with_predictions(run: Path) -> None:
     """Put the accuracies of a run's predictions into its summary."""
     summary = json.loads((run / "summary.json").read_text())

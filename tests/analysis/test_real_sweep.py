@@ -5,6 +5,7 @@ import json
 
 import pandas as pd
 import pytest
+from safetensors.numpy import load_file
 
 from analysis.__main__ import main
 from polyak.__main__ import main as polyak
@@ -51,3 +52,33 @@ def test_a_real_sweep_is_analysed_from_train_to_report(train, tmp_path, capsys):
         for key in keys:
             left, right = left[key], right[key]
         assert set(left) == set(right), keys
+
+
+def test_a_split_per_seed_from_train_to_answer(train, tmp_path):
+    """No group of three is cut, and a point with the same seed has the same split."""
+    done = train(
+        *("--multirun", "name=splits", "dataset.validation=60", "averaging.start=1,2"),
+        *("seed=0,1", "dataset.split_seed=${seed}"),
+    )
+    assert done.returncode == 0
+    sweep = tmp_path / "outputs" / "sweeps" / "splits"
+    names = [f"averaging.start={start},seed={seed}" for start in (1, 2) for seed in (0, 1)]
+    assert sorted(path.parent.name for path in sweep.glob("*/summary.json")) == names
+    found = {name: json.loads((sweep / name / "summary.json").read_text()) for name in names}
+    held = [
+        load_file(sweep / name / "predictions" / "validation" / "labels.safetensors")["image_ids"]
+        for name in names
+    ]
+    for ids in held:
+        assert abs(len(ids) - 60) <= 1
+        assert all(3 * (one // 3) + member in ids for one in ids for member in range(3))
+    assert held[0].tolist() == held[2].tolist() != held[1].tolist() == held[3].tolist()
+    for key in ("training_split", "fingerprint"):
+        assert found[names[0]][key] == found[names[2]][key] != found[names[1]][key]
+    assert [found[name]["trajectory"] for name in names] == ["trained"] * 2 + ["reused"] * 2
+    assert main([str(sweep)]) == 0
+    (answer,) = json.loads((sweep / "analysis" / "answers.json").read_text())
+    assert answer["difference"]["interval"]["n"] == 2
+    assert "which images are validation and which training (dataset.split_seed)" in answer["varied"]
+    page = " ".join((sweep / "analysis" / "report.html").read_text().split())
+    assert "Held fixed: the images that both are drawn from, " in page

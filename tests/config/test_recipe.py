@@ -5,8 +5,9 @@ import torch
 
 from polyak.config.compose import configured
 from polyak.config.recipe import recipe
-from polyak.data.dataset import Source, make_split, split
+from polyak.data.dataset import Source, make_split
 from polyak.data.inputs import Scaling
+from polyak.data.splitting import split
 from polyak.errors import CheckpointError, ConfigError
 from polyak.models.initial import initial_model
 from polyak.weights import checkpoint

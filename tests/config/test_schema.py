@@ -94,6 +94,17 @@ WRONG = {
     "dataset.validation=1.5": "dataset.validation = 1.5: allowed: a count",
     "dataset.validation=-3": "dataset.validation = -3",
     "dataset.limit_train=0": "dataset.limit_train = 0",
+    "dataset.validation=0.1 dataset.split_seed=-1": "dataset.split_seed = -1: input should be gr",
+    "dataset.validation=0.1 dataset.split_seed=1.0": "dataset.split_seed = 1.0: input should be",
+    "dataset.validation=0.1 dataset.split_seed=true": "dataset.split_seed = True: input should",
+    "dataset.validation=0.1 dataset.split_seed=9223372036854775808": (
+        "dataset.split_seed = 9223372036854775808: input should be less than 9223372036854775808"
+    ),
+    "dataset.split_seed=${seed}": (
+        "dataset.split_seed = 0: there is no validation split to draw; allowed: null, or with "
+        "dataset.validation above 0"
+    ),
+    "seed=7 dataset.validation=0.0 dataset.split_seed=${seed}": "dataset.split_seed = 7: there is",
     "averaging.start=-1": "averaging.start = -1",
     "averaging.start=20": "averaging.start = 20: allowed: below training.epochs = 20",
     "averaging.end=21": "averaging.end = 21: allowed: at most training.epochs = 20",
@@ -205,6 +216,18 @@ def test_relative_paths_are_the_callers(arrays):
 
 def test_outputs_are_the_repositorys_unless_told_otherwise():
     assert Path(parse(caller=Path("/")).paths.trajectories) == ROOT / "outputs" / "trajectories"
+
+
+def test_the_seed_may_decide_the_validation_split():
+    given = ["seed=3", "dataset.validation=0.1", "dataset.split_seed=${seed}"]
+    assert parse(*given).dataset.split_seed == 3
+    assert parse("dataset.validation=0.1").dataset.split_seed is None
+
+
+def test_a_yaml_of_ones_own_may_lack_the_key():
+    values = parse("dataset=svhn", "dataset.validation=0.1").resolved
+    del values["dataset"]["split_seed"]
+    assert parsing.parse(values, caller=ROOT).dataset.split_seed is None
 
 
 def test_windows():

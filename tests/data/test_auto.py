@@ -8,7 +8,8 @@ import torch
 from polyak.data import auto, svhn
 from polyak.data import drawn_digits as house_numbers
 from polyak.data import house_numbers as synthetic
-from polyak.data.dataset import Source, make_split, split
+from polyak.data.dataset import Source, make_split
+from polyak.data.splitting import split
 from polyak.errors import DataError
 
 

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from polyak.data import folder, image_files
-from polyak.data.dataset import split
+from polyak.data.splitting import split
 from polyak.errors import DataError
 
 CLASSES = ["cat", "dog", "owl"]

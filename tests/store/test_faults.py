@@ -11,7 +11,7 @@ import torch
 
 from polyak import files
 from polyak.data import arrays as arrays_module
-from polyak.data.dataset import split
+from polyak.data.splitting import split
 from polyak.errors import StoreError
 from polyak.evaluation.logits import Inference, logits
 from polyak.store import paths, work

@@ -3,7 +3,7 @@ import pytest
 from polyak import files
 from polyak.__main__ import main
 from polyak.data import arrays as arrays_module
-from polyak.data.dataset import split
+from polyak.data.splitting import split
 from polyak.store import paths
 from tests.store.damage import flip
 from tests.store.trajectories import make_recipe, train

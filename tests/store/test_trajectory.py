@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from polyak.data import arrays as arrays_module
-from polyak.data.dataset import split
+from polyak.data.splitting import split
 from polyak.errors import DivergedError
 from polyak.evaluation.logits import Inference, logits
 from polyak.evaluation.scores import Scores, scores

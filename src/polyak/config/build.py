@@ -15,7 +15,8 @@ import torch
 from polyak.config import choices
 from polyak.config.recipe import INPUTS, recipe
 from polyak.config.schema import Config
-from polyak.data.dataset import Dataset, split
+from polyak.data.dataset import Dataset
+from polyak.data.splitting import split
 from polyak.errors import ConfigError, PolyakError
 from polyak.evaluation.evaluator import Evaluator
 from polyak.evaluation.key import evaluation_key
@@ -138,4 +139,4 @@ def dataset(config: Config, *, in_sweep: bool) -> Dataset:
 def _load(values: str) -> Dataset:
     """Kept for a sweep's next run. `values` as JSON, which can be a cache's key."""
     found = json.loads(values)
-    return split(choices.make("dataset", found), found["validation"])
+    return split(choices.make("dataset", found), found["validation"], found["split_seed"])

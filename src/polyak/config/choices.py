@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from polyak.config import signatures
 from polyak.config.signatures import REQUIRED, Parameter
 from polyak.errors import ConfigError
-from polyak.parameters import CountOrShare, LearningRate, Mean, StandardDeviation
+from polyak.parameters import CountOrShare, LearningRate, Mean, Seed, StandardDeviation
 
 STRICT = ConfigDict(
     extra="forbid", strict=True, allow_inf_nan=False, populate_by_name=True, frozen=True
@@ -59,6 +59,7 @@ GROUPS: Mapping[str, Group] = {
         "polyak.data",
         beside={
             "validation": Parameter(CountOrShare, REQUIRED),
+            "split_seed": Parameter(Seed | None, None),
             "mean": Parameter(Mean, 0.5),
             "std": Parameter(StandardDeviation, 0.5),
         },

@@ -115,6 +115,12 @@ def _check_together(config: Config) -> None:
             f"averaging.start = {averaging.start}: allowed: below training.epochs = {epochs}"
         )
     _check_schedule(config)
+    data = config.resolved["dataset"]
+    if data["split_seed"] is not None and not data["validation"]:
+        raise ConfigError(
+            f"dataset.split_seed = {data['split_seed']}: there is no validation split to draw; "
+            "allowed: null, or with dataset.validation above 0, say 0.1"
+        )
     scheme = config.scheme
     if averaging.running and not scheme.running:
         raise ConfigError(
@@ -122,7 +128,7 @@ def _check_together(config: Config) -> None:
             "which weights the window as a whole"
         )
     if scheme.needs_validation:
-        if not config.resolved["dataset"]["validation"]:
+        if not data["validation"]:
             raise ConfigError(
                 f"averaging.scheme = {scheme.name}: needs a validation split to choose on; "
                 "allowed: with dataset.validation above 0, say 0.1"

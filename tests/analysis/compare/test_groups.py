@@ -2,10 +2,16 @@
 
 import pytest
 
-from analysis.compare.groups import comparison_groups
-from analysis.compare.settings import swept_columns
+from analysis.compare.groups import comparison_groups, training_images
+from analysis.compare.settings import shared, swept_columns
 from analysis.read.load import load
-from tests.analysis.synthetic_runs import group_of, write_run, write_sweep, write_unfinished
+from tests.analysis.synthetic_runs import (
+    group_of,
+    write_divided,
+    write_run,
+    write_sweep,
+    write_unfinished,
+)
 
 
 def found(folder):
@@ -164,3 +170,100 @@ def test_every_swept_key_has_a_column(tmp_path):
 def test_without_a_finished_run_there_is_no_group(tmp_path):
     write_unfinished(tmp_path / "s" / "a")
     assert found(tmp_path / "s") == []
+
+
+def test_runs_whose_splits_are_drawn_are_one_group(tmp_path):
+    for seed in range(4):
+        write_divided(tmp_path / "s" / str(seed), seed=seed, split_seed=seed)
+    group = group_of(tmp_path / "s")
+    assert group.runs["seed"].tolist() == [0, 1, 2, 3]
+    assert group.title == "svhn, 4,498 to 4,500 training / 1,000 test images, SmallCNN, SGD"
+    assert training_images([group]) == "4,498 to 4,500"
+    assert "dataset.split_seed" not in shared(group.config)
+    assert group.notes == ()
+
+
+def test_drawn_splits_and_the_one_of_null_are_not_pooled(tmp_path):
+    for seed in range(3):
+        write_divided(tmp_path / "s" / f"drawn{seed}", seed=seed, split_seed=seed)
+    for seed in range(2):
+        write_run(tmp_path / "s" / f"null{seed}", seed=seed, dataset__split_seed=None)
+    write_run(tmp_path / "s" / "before", seed=2)  # of before there was such a key
+    write_unfinished(tmp_path / "s" / "killed", seed=5, dataset__split_seed="${seed}")
+    groups = {group.name: group for group in found(tmp_path / "s")}
+    assert {name: len(group.runs) for name, group in groups.items()} == {
+        "dataset.split_seed=given": 3,
+        "": 3,
+    }
+    assert len(groups["dataset.split_seed=given"].unmeasured) == 1
+    assert len(groups[""].unmeasured) == 0
+
+
+@pytest.mark.parametrize(
+    ("changed", "name"),
+    [
+        ({"training__batch_size": 64}, "training.batch_size=64"),
+        ({"dataset__validation": 0.2}, "dataset.validation=0.2"),
+        ({"dataset__limit_train": 4500}, "dataset.limit_train=4500"),
+        ({"dataset__train": "/elsewhere/other.npz"}, "dataset.train=/elsewhere/other.npz"),
+        ({"summary": {"evaluation_keys": {"test": "other"}}}, "content.test_key=other"),
+    ],
+)
+def test_drawn_splits_of_other_images_or_settings_are_groups_of_their_own(tmp_path, changed, name):
+    for seed in (0, 1):
+        write_divided(tmp_path / "s" / f"a{seed}", seed=seed, split_seed=seed)
+    write_divided(tmp_path / "s" / "b", seed=2, split_seed=2, **changed)
+    large, small = found(tmp_path / "s")
+    assert (len(large.runs), len(small.runs)) == (2, 1)
+    assert small.name == name
+
+
+@pytest.mark.parametrize("key", ["dataset__datasets", "dataset__train", "dataset__files"])
+def test_where_the_images_of_drawn_splits_lie_does_not_count(tmp_path, key):
+    for seed in (0, 1):
+        values = {key: f"/machine{seed}/train.npz"}
+        write_divided(tmp_path / "s" / str(seed), seed=seed, split_seed=seed, **values)
+    assert len(found(tmp_path / "s")) == 1
+
+
+def test_a_seed_crossed_with_splits_counts_once_on_one_split_for_all_rates(tmp_path):
+    """Seed 0 has three splits at each of two rates, and a fourth, the smallest, at one of them."""
+    for lr in (0.02, 0.05):
+        for split in (3, 4, 5):
+            write_divided(tmp_path / f"{lr},{split}", lr=lr, seed=0, split_seed=split)
+        write_divided(tmp_path / f"{lr},one", lr=lr, seed=1, split_seed=9)
+    write_divided(tmp_path / "stray", lr=0.02, seed=0, split_seed=1)
+    write_divided(tmp_path / "and start", lr=0.05, seed=0, split_seed=5, start=1)
+    group = group_of(tmp_path)
+    kept = {(run["learning_rate"], run["seed"]): run for _, run in group.runs.iterrows()}
+    assert len(kept) == len(group.runs) == 4
+    assert {run["config"]["dataset.split_seed"] for run in kept.values()} == {3, 9}
+    assert kept[0.02, 0]["training_key"] == kept[0.05, 0]["training_key"] == "training 3"
+    assert set(group.epochs["fingerprint"]) == set(group.runs["fingerprint"])
+    (note,) = group.notes
+    assert "5 trajectories (6 runs) of a seed on another validation split" in note
+    assert "dataset.split_seed=${seed}" in note
+
+
+def test_recipes_keep_the_same_split_of_a_seed(tmp_path):
+    """Split 2 is the only one that both have, though each has a smaller one."""
+    cosine = {"_target_": "polyak.training.schedules.Cosine"}
+    for split in (0, 2):
+        write_divided(tmp_path / f"a{split}", seed=0, split_seed=split)
+    for split in (1, 2):
+        options = {"schedule": cosine, "fingerprint": f"cosine {split}"}
+        write_divided(tmp_path / f"b{split}", seed=0, split_seed=split, **options)
+    groups = found(tmp_path)
+    assert len(groups) == 2
+    assert [group.runs["training_key"].tolist() for group in groups] == [["training 2"]] * 2
+
+
+def test_a_rate_that_lacks_the_split_of_a_seed_lacks_the_seed(tmp_path):
+    for lr in (0.01, 0.02):
+        for seed in (0, 1):
+            write_divided(tmp_path / f"{lr},{seed}", lr=lr, seed=seed, split_seed=seed)
+    for seed in (0, 1):
+        write_divided(tmp_path / f"other{seed}", lr=0.05, seed=seed, split_seed=1)
+    group = group_of(tmp_path)
+    seeds = group.runs.groupby("learning_rate")["seed"].agg(list).to_dict()
+    assert seeds == {0.01: [0, 1], 0.02: [0, 1], 0.05: [1]}
