@@ -17,7 +17,7 @@ import pandas as pd
 
 from analysis.compare.candidates import most_tried
 from analysis.compare.estimators import ESTIMATOR, RECIPE, UNAVERAGED, estimators
-from analysis.compare.groups import Group, kind_of
+from analysis.compare.groups import Group, kind_of, training_images
 from analysis.read.directories import AnalysisError
 from analysis.read.predictions import Predictions
 from analysis.statistics.equivalence import Conclusion, conclusion
@@ -78,7 +78,7 @@ class Budget:
         """Data, model and epochs."""
         first = self.groups[0].runs.iloc[0]
         return (
-            f"{first['dataset']}{kind_of(first)}, {first['train_images']:,.0f} training images, "
+            f"{first['dataset']}{kind_of(first)}, {training_images(self.groups)} training images, "
             f"{first['model']}, {first['epochs']} epochs{f', {self.name}' if self.name else ''}"
         )
 
