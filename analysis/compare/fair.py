@@ -16,6 +16,7 @@ import pandas as pd
 from analysis.compare.candidates import most_tried
 from analysis.compare.estimators import ESTIMATOR, RECIPE, UNAVERAGED, estimators, sign
 from analysis.compare.groups import Group, kind_of
+from analysis.compare.speed import Speed, speed_of
 from analysis.compare.two_way_pairs import two_way_of
 from analysis.statistics.equivalence import Conclusion, conclusion
 from analysis.statistics.intervals import Interval, t_interval
@@ -86,7 +87,7 @@ class Answer(Budget):
     `metric`, on test: positive where the average is better. `differences`:
     Student's t interval for every metric, with the same sign. `sign_flip`: its p, and `smallest_p`
     what n seeds can give. `two_way`: the interval over seeds and images together, or None and
-    `without_two_way` says why."""
+    `without_two_way` says why. `speed`: on validation, unlike the rest."""
 
     left_out: int
     metric: Metric
@@ -99,6 +100,7 @@ class Answer(Budget):
     smallest_p: float
     two_way: TwoWay | None
     without_two_way: str
+    speed: Speed
 
     @property
     def pairs(self) -> pd.DataFrame:
@@ -164,6 +166,7 @@ def answer_of(
         smallest_p=smallest_p(len(values)),
         two_way=two_way,
         without_two_way=reason,
+        speed=speed_of(groups, averaged.rows, unaveraged.rows, metric),
     )
 
 

@@ -31,7 +31,9 @@ def test_a_real_sweep_is_analysed_from_train_to_report(train, tmp_path, capsys):
     assert "name=real" in page
     (findings,) = json.loads((real / "analysis" / "findings.json").read_text())
     assert findings["primary"]["n"] == 2
-    assert len(findings["epochs_saved"]) == 2
+    (answer,) = json.loads((real / "analysis" / "answers.json").read_text())
+    assert [one["seed"] for one in answer["speed"]["seeds"]] == [0, 1]
+    assert answer["speed"]["of_unaveraged"] is not None
     summary = json.loads((run / "summary.json").read_text())
     average = summary["results"]["average"]["test"]["accuracy"]
     runs = pd.read_csv(real / "analysis" / "runs.csv").set_index("run")
