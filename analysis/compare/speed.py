@@ -1,4 +1,4 @@
-"""How many epochs averaging needs to be where one ends without it, on validation alone.
+"""How many epochs averaging needs for the score that one has without it, on validation alone.
 
     speed = speed_of(groups, averaged, unaveraged, "accuracy")   # rows of both sides, by seed
     speed.of_unaveraged.mean, speed.of_budget.mean               # 0.64, 0.45

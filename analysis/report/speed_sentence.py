@@ -1,6 +1,6 @@
 """The answer's speed in one sentence.
 
-speed_sentence(answer.speed, "accuracy")   # "Speed: the best without averaging ends at ..."
+speed_sentence(answer.speed, "accuracy")   # "Speed, of 20 epochs: the best ..."
 """
 
 from collections.abc import Sequence
@@ -13,23 +13,25 @@ MOST_COMMANDS = 3
 
 
 def speed_sentence(speed: Speed, metric: str) -> str:
-    """How many epochs both sides need to be where one ends without averaging, or what lacks."""
+    """How many epochs both sides need for the score that one has without averaging, or what
+    lacks."""
     lacks = f"since {speed.reason}{_commands(speed.commands)}"
     if speed.of_budget is None:
         return f"Speed: not known, {lacks}."
-    text = f"Speed: the best without averaging ends at a validation {metric} that"
-    average = f"the average, as it grows, reaches {_reached(speed)}"
-    epochs = f"of the {count(speed.epochs, 'epoch')}"
-    share = f"{_mean(speed.of_budget)} of the budget"
+    text = (
+        f"Speed, of {count(speed.epochs, 'epoch')}: the best without averaging has a validation "
+        f"{metric} that"
+    )
+    share = f"{_mean(speed.of_budget)} of the budget ({_how(speed)})."
     if speed.of_unaveraged is None:
         return (
-            f"{text} {average} {epochs}: {share} ({_how(speed)}). Whether checkpoints without "
-            f"averaging reach it earlier is not known, {lacks}."
+            f"{text} the average, as it grows, reaches {_reached(speed)}: {share} Whether "
+            f"checkpoints without averaging reach it earlier is not known, {lacks}."
         )
     alone = _span([one.unaveraged for one in speed.seeds if one.unaveraged is not None])
     return (
-        f"{text} its own checkpoints first reach after {alone} {epochs}, and {average}: "
-        f"{_mean(speed.of_unaveraged)} as many, and {share} ({_how(speed)})."
+        f"{text} its own checkpoints first reach after {alone}, and the average, as it grows, "
+        f"{_reached(speed)}: {_mean(speed.of_unaveraged)} as many, and {share}"
     )
 
 
