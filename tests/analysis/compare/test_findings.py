@@ -56,7 +56,7 @@ def test_p_values_are_adjusted_for_all_candidates_over_the_same_seeds(tmp_path):
     options = {"lrs": [0.05], "gain": lambda seed: 0.02 + 0.001 * seed}
     write_sweep(tmp_path / "s", starts=[2, 4], seeds=seeds, **options)
     write_sweep(tmp_path / "t", starts=[3], seeds=[0, 1, 2, 3, 4], lrs=[0.05], gain=0.09)
-    write_sweep(tmp_path / "u", starts=[2], seeds=[6], lrs=[0.05], gain=-0.5)
+    write_sweep(tmp_path / "a", starts=[2], seeds=[6], lrs=[0.05], gain=-0.5)
     table = findings_in(tmp_path).candidates.set_index("start")
     assert table["complete"].tolist() == [True, False, True]
     assert table.loc[[2, 4], "p_max_t"].tolist() == [0.03125, 0.03125]
@@ -68,7 +68,9 @@ def test_p_values_are_those_of_max_t_in_the_order_of_the_candidates(tmp_path):
     gains = np.random.default_rng(0).normal(0.005, 0.02, (3, 7))
     for row, start in zip(gains, (0, 2, 4), strict=True):
         for seed in range(7):
-            write_run(tmp_path / f"{start} {seed}", start=start, seed=seed, gain=float(row[seed]))
+            place = (3 * seed + start) % 7  # read in another order for every candidate
+            options = {"start": start, "seed": seed, "gain": float(row[seed])}
+            write_run(tmp_path / f"{start} {place}", **options)
     found = findings_in(tmp_path).candidates["p_max_t"]
     assert found.tolist() == pytest.approx(max_t(gains).p)
     assert found.nunique() == 3
