@@ -6,9 +6,9 @@
 The target is each seed's validation score of the best candidate without averaging. Epochs are
 counted from the first of training to the first whose score reaches the target: the average's, as it
 grows from its window's first epoch, and by the same rule the checkpoints' of the side without
-averaging. Ajroldi et al. (2025, arXiv:2502.06761) divide by the budget; but checkpoints, too, may
-have been at the target long before the budget ends, so that like is compared with like where the
-two sides are divided.
+averaging: like is compared with like where the two are divided, as Ajroldi et al. (2025,
+arXiv:2502.06761) do with a target that was set beforehand. Of the budget, checkpoints too may need
+a part only.
 """
 
 import math
