@@ -14,7 +14,8 @@ import pandas as pd
 from analysis.compare.baselines import BASELINES, gain_over, primary_of
 from analysis.compare.groups import Group
 from analysis.statistics.intervals import t_interval
-from analysis.statistics.significance import holm, t_test
+from analysis.statistics.max_t import max_t
+from analysis.statistics.significance import t_test
 
 CANDIDATE = ["learning_rate", "start", "end", "scheme"]
 """What is selected."""
@@ -65,13 +66,18 @@ def most_tried(
 
 
 def candidates_of(group: Group, seeds: frozenset[int]) -> pd.DataFrame:
-    """One row per candidate, in the order of its values; `complete` where it has all `seeds`.
+    """One row per candidate, in the order of its values; `complete` where it has all `seeds`, by
+    whose gains alone p is adjusted for the complete ones together (`max_t`; NaN for the others).
     docs/analysis.md has the columns of candidates.csv. Fractions."""
-    rows, primary = [], gain_over(primary_of(group.runs))
+    primary = gain_over(primary_of(group.runs))
+    rows: list[dict[str, Any]] = []
+    gains: dict[int, list[float]] = {}
     for key, runs in group.runs.groupby(CANDIDATE, sort=True):
         gain = t_interval(runs[primary].to_numpy())
         complete = seeds <= set(runs["seed"])
         shared = runs[runs["seed"].isin(seeds)] if complete else runs.iloc[:0]
+        if complete:
+            gains[len(rows)] = shared.sort_values("seed")[primary].tolist()
         rows.append(
             {
                 **dict(zip(CANDIDATE, key, strict=True)),
@@ -96,9 +102,8 @@ def candidates_of(group: Group, seeds: frozenset[int]) -> pd.DataFrame:
             }
         )
     table = pd.DataFrame(rows)
-    tested = table["p"].notna()
-    table["p_holm"] = float("nan")
-    table.loc[tested, "p_holm"] = holm(table.loc[tested, "p"].astype(float).tolist())
+    adjusted = dict(zip(gains, max_t(list(gains.values())).p, strict=True))
+    table["p_max_t"] = [adjusted.get(place, math.nan) for place in table.index]
     return table
 
 

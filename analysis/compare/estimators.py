@@ -34,6 +34,11 @@ UNAVERAGED = {
 SCORES = ("accuracy", "loss", "calibration_error")
 
 
+def sign(metric: str) -> int:
+    """1 where more is better, else -1."""
+    return 1 if metric == "accuracy" else -1
+
+
 def budgets(groups: Sequence[Group]) -> list[list[Group]]:
     """The groups that share data, model and number of epochs, together."""
     found: dict[tuple[tuple[str, str], ...], list[Group]] = {}

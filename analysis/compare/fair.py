@@ -7,23 +7,21 @@ Both sides are selected on validation, over the same recipes at the same budget,
 and compared on test, paired by seed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import numpy as np
 import pandas as pd
 
 from analysis.compare.candidates import most_tried
-from analysis.compare.estimators import ESTIMATOR, RECIPE, UNAVERAGED, estimators
+from analysis.compare.estimators import ESTIMATOR, RECIPE, UNAVERAGED, estimators, sign
 from analysis.compare.groups import Group, kind_of, training_images
-from analysis.read.directories import AnalysisError
-from analysis.read.predictions import Predictions
+from analysis.compare.speed import Speed, speed_of
+from analysis.compare.two_way_pairs import two_way_of
 from analysis.statistics.equivalence import Conclusion, conclusion
 from analysis.statistics.intervals import Interval, t_interval
 from analysis.statistics.sign_flip import sign_flip_test, smallest_p
-from analysis.statistics.two_way import TwoWay, two_way_interval
+from analysis.statistics.two_way import TwoWay
 from analysis.wording import window
 from polyak.evaluation.scores import Array
 
@@ -89,7 +87,7 @@ class Answer(Budget):
     `metric`, on test: positive where the average is better. `differences`:
     Student's t interval for every metric, with the same sign. `sign_flip`: its p, and `smallest_p`
     what n seeds can give. `two_way`: the interval over seeds and images together, or None and
-    `without_two_way` says why."""
+    `without_two_way` says why. `speed`: on validation, unlike the rest."""
 
     left_out: int
     metric: Metric
@@ -102,6 +100,7 @@ class Answer(Budget):
     smallest_p: float
     two_way: TwoWay | None
     without_two_way: str
+    speed: Speed
 
     @property
     def pairs(self) -> pd.DataFrame:
@@ -112,7 +111,7 @@ class Answer(Budget):
             for side in (self.averaged, self.unaveraged)
         )
         table = pd.DataFrame({"averaged": averaged, "unaveraged": unaveraged})
-        return table.assign(difference=_sign(self.metric) * (averaged - unaveraged)).sort_index()
+        return table.assign(difference=sign(self.metric) * (averaged - unaveraged)).sort_index()
 
 
 @dataclass(frozen=True)
@@ -152,7 +151,7 @@ def answer_of(
     }
     values = _differences(averaged, unaveraged, metric)
     assert values is not None
-    two_way, reason = _two_way(averaged, unaveraged, metric)
+    two_way, reason = two_way_of(averaged.rows, unaveraged.rows, metric)
     return Answer(
         groups=given,
         name=name,
@@ -167,11 +166,8 @@ def answer_of(
         smallest_p=smallest_p(len(values)),
         two_way=two_way,
         without_two_way=reason,
+        speed=speed_of(groups, averaged.rows, unaveraged.rows, metric),
     )
-
-
-def _sign(metric: Metric) -> int:
-    return 1 if metric == "accuracy" else -1
 
 
 def _comparable(
@@ -211,7 +207,7 @@ def _best(table: pd.DataFrame, seeds: frozenset[int], metric: Metric, epochs: in
         if not seeds <= set(rows["seed"]):
             continue
         kept = rows[rows["seed"].isin(seeds)].drop_duplicates("seed").sort_values("seed")
-        score = round(_sign(metric) * float(kept[f"validation_{metric}"].astype(float).mean()), 12)
+        score = round(sign(metric) * float(kept[f"validation_{metric}"].astype(float).mean()), 12)
         loss = round(float(kept["validation_loss"].astype(float).mean()), 12)
         ranked.append((-score, loss, len(ranked), kept))
         looks += epochs if key[ESTIMATOR.index("estimator")] == "best_by_validation" else 1
@@ -224,43 +220,5 @@ def _differences(averaged: Side, unaveraged: Side, metric: Metric) -> Array | No
     if any(one.isna().any() for one in both):
         return None
     one, other = (scores.to_numpy(dtype=float) for scores in both)
-    difference: Array = _sign(metric) * (one - other)
+    difference: Array = sign(metric) * (one - other)
     return difference
-
-
-def _two_way(averaged: Side, unaveraged: Side, metric: Metric) -> tuple[TwoWay | None, str]:
-    if metric == "calibration_error":
-        return None, "calibration is of all images together"
-    pairs = zip(averaged.rows.to_dict("records"), unaveraged.rows.to_dict("records"), strict=True)
-    rows, labels = [], []
-    try:
-        for pair in pairs:
-            (one, of_one), (other, of_other) = (_by_image(row, metric) for row in pair)
-            labels += [of_one, of_other]
-            if not all(np.array_equal(labels[0], found) for found in labels):
-                return None, "the predictions are not of the same images"
-            rows.append(_sign(metric) * (one - other))
-    except AnalysisError as error:
-        return None, str(error)
-    return two_way_interval(np.stack(rows)), ""
-
-
-def _by_image(row: Mapping[Any, Any], metric: Metric) -> tuple[Array, Array]:
-    """float64 [images]: whether the prediction is right, or its loss in nats; and the labels.
-
-    Raises AnalysisError where they can't be read, or don't give the score that they should."""
-    found = Predictions(Path(str(row["directory"])), "test")
-    what = row["estimator"]
-    if what not in ("average", "last_refreshed") and pd.isna(row["epoch"]):
-        raise AnalysisError(f"{row['directory']}: summary.json has no epoch of {what}")
-    given = found.log_probabilities(
-        what if what in ("average", "last_refreshed") else int(row["epoch"])
-    )
-    scores: Array = (
-        found.correct(given).astype(np.float64)
-        if metric == "accuracy"
-        else -given[np.arange(len(given)), found.labels]
-    )
-    if not abs(float(scores.mean()) - float(row[f"test_{metric}"])) < 1e-4:
-        raise AnalysisError(f"the predictions in {row['directory']} don't give its test {metric}")
-    return scores, found.labels

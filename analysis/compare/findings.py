@@ -15,20 +15,20 @@ import pandas as pd
 
 from analysis.compare.baselines import compared, gain_over, last_of, primary_of
 from analysis.compare.candidates import candidates_of, comparable_seeds, of_candidate
-from analysis.compare.epochs_saved import epochs_saved
 from analysis.compare.groups import Group
 from analysis.compare.image_tests import image_tests
 from analysis.compare.selection import select
 from analysis.read.window_table import epochs_of, window_table
 from analysis.statistics.intervals import Interval, bootstrap_interval, t_interval
 from analysis.statistics.minimum_detectable_effect import minimum_detectable_effect_over_seeds
+from analysis.statistics.sign_flip import smallest_p
 from analysis.statistics.significance import t_test
 
 
 @dataclass(frozen=True)
 class Findings:
     """`candidates`: one row each, with n (seeds), mean accuracies, the primary gain with sd,
-    interval, p and Holm-adjusted p; `complete`: whether it has all `seeds`, those by which
+    interval, p and max-T-adjusted p; `complete`: whether it has all `seeds`, those by which
     candidates are compared (`shared_*`: means over these alone). `selected`: the one that is
     reported; `selected_on_validation`: whether validation selected it among several, else it is the
     only one or reported without selection; `reason` says which. `oracle`: the best complete one by
@@ -38,8 +38,8 @@ class Findings:
     `secondary`: its gains over the other BASELINES. `minimum_detectable_effect`: the
     smallest gain that so many seeds detect with 80 % power. All fractions; test split.
 
-    `image_tests`: McNemar's, one row per trajectory; `windows`: see `window_table`; `saved`: seed
-    and epochs saved; `problems`: files that could not be read.
+    `image_tests`: McNemar's, one row per trajectory; `windows`: see `window_table`; `problems`:
+    files that could not be read.
     """
 
     group: Group
@@ -57,7 +57,6 @@ class Findings:
     minimum_detectable_effect: float | None
     image_tests: pd.DataFrame
     windows: pd.DataFrame
-    saved: list[tuple[int, int | None]]
     problems: tuple[str, ...]
 
     @property
@@ -100,6 +99,11 @@ class Findings:
         }
 
     @property
+    def smallest_adjusted_p(self) -> float:
+        """That so many seeds can give any of the candidates, whatever the gains."""
+        return smallest_p(len(self.seeds))
+
+    @property
     def below_last(self) -> bool:
         """Whether the average gains over the mean checkpoint and loses to the last one."""
         last = self.secondary.get(self.last)
@@ -112,8 +116,7 @@ class Findings:
 
     @property
     def last(self) -> str:
-        """Which last checkpoint is like the average: headline, image tests and epochs saved are
-        about it."""
+        """Which last checkpoint is like the average: headline and image tests are about it."""
         return last_of(self.runs)
 
 
@@ -150,6 +153,5 @@ def findings_of(group: Group) -> Findings:
         else None,
         image_tests=tests,
         windows=windows,
-        saved=epochs_saved(windows, rows.sort_values("seed")),
         problems=(*unread, *untested),
     )

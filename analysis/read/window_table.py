@@ -11,13 +11,16 @@ import numpy as np
 import pandas as pd
 
 from analysis.read.directories import first_line
+from polyak.runs.metrics import SHORT
 
-COLUMNS = ["learning_rate", "seed", "fingerprint", "scheme", "start", "end", "split", "accuracy"]
+SCORES = ["accuracy", "loss"]
+COLUMNS = ["learning_rate", "seed", "fingerprint", "scheme", "start", "end", "split", *SCORES]
 
 
 def window_table(runs: pd.DataFrame, epochs: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """COLUMNS: the accuracy (a fraction) of each window [start, end) that averaging.running=true or
-    `python -m polyak windows` evaluated, once per trajectory; and what is wrong with the files."""
+    """COLUMNS: the accuracy (a fraction) and the loss (nats) of each window [start, end) that
+    averaging.running=true or `python -m polyak windows` evaluated, once per trajectory; and what is
+    wrong with the files."""
     found, problems = [_running(epochs)], []
     for run in runs.to_dict("records"):
         path = Path(run["directory"]) / "windows.csv"
@@ -25,9 +28,10 @@ def window_table(runs: pd.DataFrame, epochs: pd.DataFrame) -> tuple[pd.DataFrame
             continue
         try:
             table = pd.read_csv(path)
-            table = table[["start", "end", "split", "accuracy"]].dropna()
+            table = table[["start", "end", "split", *SCORES]]
+            table = table.dropna(subset=["start", "end", "split", "accuracy"])
             table = table[np.isfinite(table["accuracy"].astype(float))]
-            table = table.astype({"start": int, "end": int, "accuracy": float})
+            table = table.astype({"start": int, "end": int, "accuracy": float, "loss": float})
         except (OSError, ValueError, KeyError) as error:
             problems.append(f"{path}: can't be read ({first_line(error)})")
             continue
@@ -48,14 +52,14 @@ def _running(epochs: pd.DataFrame) -> pd.DataFrame:
     """The averages after every epoch of the window, of runs with averaging.running=true."""
     epochs = epochs[epochs["status"] == "finished"]
     parts = []
-    for split, column in (
-        ("validation", "average_val_accuracy"),
-        ("test", "average_test_accuracy"),
-    ):
-        rows = epochs[epochs[column].notna()]
+    for split, short in SHORT.items():
+        scores = {score: f"average_{short}_{score}" for score in SCORES}
+        rows = epochs[epochs[scores["accuracy"]].notna()]
         parts.append(
             rows[["learning_rate", "seed", "fingerprint", "scheme", "start"]].assign(
-                end=rows["epoch"] + 1, split=split, accuracy=rows[column]
+                end=rows["epoch"] + 1,
+                split=split,
+                **{score: rows[column] for score, column in scores.items()},
             )
         )
     table = pd.concat(parts)[COLUMNS]
@@ -65,7 +69,8 @@ def _running(epochs: pd.DataFrame) -> pd.DataFrame:
 def uniform(scheme: str) -> str:
     """What `python -m polyak windows` evaluates beside a run of this scheme: the uniform average,
     whose statistics of batch norm are made in the same way."""
-    kept = [part for part in scheme.split(", ") if part.startswith("batch norm ")]
+    of_statistics = ("batch norm ", "refreshed", "last refreshed")
+    kept = [part for part in scheme.split(", ") if part.startswith(of_statistics)]
     return ", ".join(["uniform", *kept])
 
 
@@ -74,12 +79,20 @@ def epochs_of(values: Mapping[Any, Any] | pd.Series) -> range:
     return range(values["start"], values["end"], values["stride"])
 
 
-def growing(table: pd.DataFrame, fingerprint: str, scheme: str, start: int) -> Mapping[int, float]:
-    """Test accuracy of a trajectory's average from `start` up to each epoch, by that epoch."""
+def growing(
+    table: pd.DataFrame,
+    fingerprint: str,
+    scheme: str,
+    start: int,
+    split: str = "test",
+    score: str = "accuracy",
+) -> Mapping[int, float]:
+    """The score of a trajectory's average from `start` up to each epoch, by that epoch."""
     rows = table[
         (table["fingerprint"] == fingerprint)
         & (table["scheme"] == scheme)
         & (table["start"] == start)
-        & (table["split"] == "test")
+        & (table["split"] == split)
+        & table[score].notna()
     ]
-    return dict(zip((rows["end"] - 1).tolist(), rows["accuracy"].tolist(), strict=True))
+    return dict(zip((rows["end"] - 1).tolist(), rows[score].tolist(), strict=True))

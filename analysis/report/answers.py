@@ -11,6 +11,7 @@ import pandas as pd
 from analysis.compare.estimators import ESTIMATOR
 from analysis.compare.fair import Answer, Metric, NoAnswer, Side
 from analysis.compare.variation import variation_of
+from analysis.report.speed_sentence import speed_sentence
 from analysis.statistics.intervals import Interval
 from analysis.wording import amount, count, p_value, score
 
@@ -37,11 +38,13 @@ def headline(answer: Answer | NoAnswer) -> str:
 
 
 def sentences(answer: Answer | NoAnswer) -> list[str]:
-    """The pair that is compared; how sure it is; what varied over seeds; the other metrics."""
+    """The pair that is compared; how sure it is; what varied over seeds; the other metrics; the
+    speed."""
     if isinstance(answer, NoAnswer):
         return []
     varied = variation_of(answer.groups).sentence
-    return [_pair(answer), _certainty(answer), varied, _others(answer)]
+    speed = speed_sentence(answer.speed, NAMES[answer.metric])
+    return [_pair(answer), _certainty(answer), varied, _others(answer), speed]
 
 
 def _pair(answer: Answer) -> str:
@@ -130,6 +133,7 @@ def plain(answer: Answer | NoAnswer) -> dict[str, Any]:
         "smallest_p": answer.smallest_p,
         "two_way": asdict(answer.two_way) if answer.two_way else None,
         "without_two_way": answer.without_two_way,
+        "speed": {**asdict(answer.speed), "reached": answer.speed.reached},
         "pairs": answer.pairs.reset_index().to_dict("records"),
     }
 

@@ -75,7 +75,6 @@ def _findings(findings: Findings) -> dict[str, Any]:
         "selection_bias": findings.selection_bias,
         "last": findings.last,
         "mcnemar": findings.image_tests.to_dict("records"),
-        "epochs_saved": [{"seed": seed, "epochs": epochs} for seed, epochs in findings.saved],
         "sentences": sentences(findings),
     }
 

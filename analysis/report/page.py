@@ -19,11 +19,10 @@ from analysis.compare.findings import Findings
 from analysis.compare.groups import Group
 from analysis.figures.drawn import Drawn
 from analysis.read.load import Loaded
-from analysis.read.window_table import uniform
 from analysis.report import answers, tables
 from analysis.report.section import Section
 from analysis.report.sentences import headline, sentences
-from analysis.wording import percent, points
+from analysis.wording import count, percent, points
 from polyak import files
 
 MOST_COMMANDS = 20
@@ -106,12 +105,12 @@ def _shown(section: Section) -> dict[str, Any]:
         "trajectories": tables.trajectories(findings),
         "candidates": tables.candidates(findings),
         "candidate_count": len(findings.candidates),
+        "adjusted": _adjusted(findings),
         "figures": [_embedded(figure) for figure in section.drawn],
         "not_drawn": section.not_drawn,
         "configuration": tables.configuration(findings.group),
         "bootstrap": _bootstrap(findings),
         "images": _images(findings.image_tests),
-        "saved": _saved(findings),
     }
 
 
@@ -151,22 +150,18 @@ def _bootstrap(findings: Findings) -> str:
     return f"BCa bootstrap interval of the primary gain: {points(low)} to {points(high)} points."
 
 
-def _saved(findings: Findings) -> str:
-    if findings.saved:
+def _adjusted(findings: Findings) -> str:
+    """What the candidates' p is, or why there is none."""
+    n, complete = len(findings.seeds), int(findings.candidates["complete"].sum())
+    if (smallest := findings.smallest_adjusted_p) > 0.05:
         return (
-            "Epochs saved: how many epochs before the last one the average reached the test "
-            f"accuracy of {BASELINES[findings.last]} for good; none: it ended below."
+            "No p adjusted for all candidates together (max-T) is shown: with "
+            f"{count(n, 'seed')} it is at least {smallest:.2g}, whatever the gains. From 6 seeds "
+            "on, it can be 5 % or less."
         )
-    selected = findings.selected
-    if selected["scheme"] != uniform(selected["scheme"]):
-        return (
-            "The number of epochs that averaging saves needs the average after every epoch of the "
-            "window: averaging.running=true."
-        )
-    options = f"--starts {selected['start']} --ends {selected['start'] + 1}:{selected['end'] + 1}"
-    runs = map(shlex.quote, findings.runs["directory"])
-    commands = [f"python -m polyak windows {run} {options}" for run in runs]
+    blank = " Blank: it lacks one of them." * (complete < len(findings.candidates))
     return (
-        "The number of epochs that averaging saves needs the average after every epoch of the "
-        f"window, for each of these runs: {'; '.join(commands)}"
+        f"p (max-T): two-sided, of the gain over {BASELINES[findings.baseline]}, by sign flips, "
+        f"adjusted for {count(complete, 'candidate')} together over the {n} seeds that they share "
+        f"(Westfall and Young 1993).{blank}"
     )

@@ -38,9 +38,9 @@ def baselines(findings: Findings) -> pd.DataFrame:
 
 def candidates(findings: Findings, most: int = 40) -> pd.DataFrame:
     """The candidates, best on validation first (without validation, in the order of their values):
-    mean accuracies, the gain in the primary comparison with its Holm-adjusted p, and the gain over
-    the last checkpoint or, where that is the primary one, the mean. At most `most` of them, but
-    always the selected one and the oracle."""
+    mean accuracies, the gain in the primary comparison with its max-T-adjusted p (unless so few
+    seeds can't make any significant), and the gain over the last checkpoint or, where that is the
+    primary one, the mean. At most `most` of them, but always the selected one and the oracle."""
     table, primary = findings.candidates, findings.baseline
     other = "window_mean" if primary == findings.last else findings.last
     if table["validation"].notna().all():
@@ -50,12 +50,13 @@ def candidates(findings: Findings, most: int = 40) -> pd.DataFrame:
         marks.setdefault(findings.selected.name, []).append(findings.status)
         marks.setdefault(findings.oracle.name, []).append("best on test (oracle)")
     kept = [place for rank, place in enumerate(table.index) if rank < most or place in marks]
-    return pd.DataFrame(
+    shown = pd.DataFrame(
         [
             _candidate(table.loc[place], ", ".join(marks.get(place, [])), primary, other)
             for place in kept
         ]
     )
+    return shown if findings.smallest_adjusted_p <= 0.05 else shown.drop(columns="p (max-T)")
 
 
 def _candidate(row: pd.Series, mark: str, primary: str, other: str) -> dict[str, object]:
@@ -74,7 +75,7 @@ def _candidate(row: pd.Series, mark: str, primary: str, other: str) -> dict[str,
         f"gain over {SHORT[primary]}, points": _gain(
             Interval(row["n"], row["gain"], sd, low, high)
         ),
-        "p (Holm)": _p(row["p_holm"]),
+        "p (max-T)": _p(row["p_max_t"]),
         "": mark,
     }
 
@@ -103,8 +104,6 @@ def trajectories(findings: Findings) -> pd.DataFrame:
             str(test["only_last"]) if test else "" for test in found
         ]
         table["McNemar p (Holm)"] = [_p(test["p_holm"]) if test else "" for test in found]
-    if findings.saved:
-        table["epochs saved"] = ["none" if n is None else str(n) for _, n in findings.saved]
     return table
 
 

@@ -20,7 +20,9 @@ def results(
     for answer in given:
         parts += ["", f"THE ANSWER for {answer.title}", answers.headline(answer)]
         parts += answers.sentences(answer)
-    parts = [textwrap.fill(one, width) for one in parts]
+    parts = [
+        textwrap.fill(one, width, break_on_hyphens=False, break_long_words=False) for one in parts
+    ]
     parts += ["", "WHERE IT COMES FROM, group by group"]
     for section in sections:
         findings = section.findings

@@ -16,7 +16,7 @@ from analysis.compare.findings import Findings, findings_of
 from analysis.compare.groups import Group, comparison_groups
 from analysis.read.load import load
 from analysis.read.predictions import Predictions
-from polyak.runs.metrics import COLUMNS
+from polyak.runs.metrics import COLUMNS, SHORT
 
 EPOCHS = 6
 
@@ -262,12 +262,19 @@ def write_metrics(
             value = accuracy(epoch, lr, seed)
             row = dict.fromkeys(COLUMNS, "") | {
                 **{"epoch": epoch, "lr": lr, "train_loss": 1.0, "train_accuracy": value},
-                **{"test_loss": 1.0, "test_accuracy": value, "seconds": 1.0},
+                "seconds": 1.0,
             }
-            if epoch == window[-1] or (running and epoch in window):
-                count = window.index(epoch) + 1
-                average = results["average"]["test"]["accuracy"] - 0.01 * (len(window) - count)
-                row |= {"average_count": count, "average_test_accuracy": average}
+            for split, scores in results["average"].items():
+                short = SHORT[split]
+                row |= {f"{short}_loss": 1 - value, f"{short}_accuracy": value}
+                if epoch == window[-1] or (running and epoch in window):
+                    count = window.index(epoch) + 1
+                    less = 0.01 * (len(window) - count)
+                    row |= {
+                        "average_count": count,
+                        f"average_{short}_accuracy": scores["accuracy"] - less,
+                        f"average_{short}_loss": scores["loss"] + less,
+                    }
             writer.writerow(row)
 
 

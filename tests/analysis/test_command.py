@@ -43,7 +43,8 @@ def test_everything_is_written_and_the_result_is_printed(sweep, capsys):
     assert findings["primary"]["mean"] == pytest.approx(0.027)
     assert findings["primary"]["n"] == 3
     assert len(findings["mcnemar"]) == 3
-    assert [one["seed"] for one in findings["epochs_saved"]] == [0, 1, 2]
+    (answer,) = json.loads((out / "answers.json").read_text())
+    assert [one["seed"] for one in answer["speed"]["seeds"]] == [0, 1, 2]
     drawn = {path.name for path in (out / "figures").iterdir()}
     assert {"gain_by_start.png", "gain_by_start.pdf", "calibration.png"} <= drawn
 
@@ -123,22 +124,6 @@ def test_a_network_with_batch_norm_beside_one_without(tmp_path, capsys):
     page = (out / "report.html").read_text()
     assert page.count("compares the average and the last checkpoint on") == 1
     assert page.count("compares the average and the last checkpoint with refreshed") == 1
-
-
-@pytest.mark.parametrize(
-    ("scheme", "said"),
-    [
-        ("uniform", "python -m polyak windows"),
-        ("uniform, batch norm averaged", "python -m polyak windows"),
-        ("power, gamma 2.0", "averaging.running=true"),
-    ],
-)
-def test_the_report_says_how_to_get_the_epochs_saved(tmp_path, scheme, said):
-    run = write_run(tmp_path / "run", scheme=scheme)
-    assert main([str(run)]) == 0
-    page = (run / "analysis" / "report.html").read_text()
-    (sentence,) = re.findall(r"The number of epochs that averaging saves needs[^<]*", page)
-    assert said in sentence
 
 
 def test_several_directories_are_one_analysis(tmp_path):

@@ -2,12 +2,17 @@
 
 import csv
 import json
+import shlex
 
 import pandas as pd
 import pytest
 from safetensors.numpy import load_file
 
 from analysis.__main__ import main
+from analysis.compare.estimators import budgets
+from analysis.compare.fair import answer_of
+from analysis.compare.groups import comparison_groups
+from analysis.read.load import load
 from polyak.__main__ import main as polyak
 from polyak.runs.metrics import COLUMNS
 from tests.analysis.synthetic_runs import write_run
@@ -32,7 +37,16 @@ def test_a_real_sweep_is_analysed_from_train_to_report(train, tmp_path, capsys):
     assert "name=real" in page
     (findings,) = json.loads((real / "analysis" / "findings.json").read_text())
     assert findings["primary"]["n"] == 2
-    assert len(findings["epochs_saved"]) == 2
+    (answer,) = json.loads((real / "analysis" / "answers.json").read_text())
+    speed = answer["speed"]
+    assert [one["seed"] for one in speed["seeds"]] == [0, 1]
+    assert answer["unaveraged"]["estimator"] == "last_refreshed"
+    assert (speed["of_unaveraged"], len(speed["commands"])) == (None, 2)
+    for command in speed["commands"]:
+        assert polyak(shlex.split(command)[3:]) == 0
+    found = answer_of(*budgets(comparison_groups(load([real]))))
+    assert found.speed.of_unaveraged is not None
+    assert found.speed.reason == ""
     summary = json.loads((run / "summary.json").read_text())
     average = summary["results"]["average"]["test"]["accuracy"]
     runs = pd.read_csv(real / "analysis" / "runs.csv").set_index("run")

@@ -119,19 +119,6 @@ def test_image_tests_of_a_window_with_a_stride_are_with_its_last_epoch(tmp_path)
     assert tests["only_last"].tolist() == [int((last & ~average).sum())]
 
 
-def test_epochs_saved_are_against_its_accuracy(tmp_path):
-    """The average after epochs 2 to 5 is 0.773, 0.783, 0.793, 0.803; the last checkpoint 0.7875."""
-    for refreshed, saved in ((None, 1), (-0.01, 2), (0.1, None)):
-        run = {"start": 2, "lr": 1e-9, "gain": 0.05, "running": True, "refreshed": refreshed}
-        write_run(tmp_path / str(refreshed) / "run", **run)
-        assert findings_in(tmp_path / str(refreshed)).saved == [(0, saved)]
-
-
-def test_epochs_saved_of_a_window_with_a_stride(tmp_path):
-    write_run(tmp_path / "a", start=0, stride=2, gain=0.3, running=True)
-    assert findings_in(tmp_path).saved == [(0, 4)]
-
-
 def test_a_window_whose_stride_leaves_one_epoch_averages_nothing(tmp_path):
     write_run(tmp_path / "a", start=2, end=4, stride=2, gain=0.0)
     assert findings_in(tmp_path).verdict == "nothing averaged"

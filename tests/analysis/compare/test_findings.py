@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tests.analysis.synthetic_runs import GAINS, findings_in, write_sweep
+from analysis.statistics.max_t import max_t
+from tests.analysis.synthetic_runs import GAINS, findings_in, write_run, write_sweep
 
 
 def test_the_primary_comparison_is_a_paired_t_interval_over_seeds(tmp_path):
@@ -48,13 +49,31 @@ def test_one_seed_has_no_interval(tmp_path):
     assert findings.p is findings.minimum_detectable_effect is None
 
 
-def test_p_values_are_adjusted_for_all_candidates(tmp_path):
-    write_sweep(tmp_path / "s", gain=GAINS.__getitem__)
-    table = findings_in(tmp_path / "s").candidates
-    assert len(table) == 6
-    p = stats.ttest_1samp(list(GAINS.values()), 0).pvalue
-    assert table["p"].tolist() == pytest.approx([p] * 6)
-    assert table["p_holm"].tolist() == pytest.approx([6 * p] * 6)
+def test_p_values_are_adjusted_for_all_candidates_over_the_same_seeds(tmp_path):
+    """Two candidates of the same gains, all positive, in the six seeds that most have. A seventh
+    seed, of one of them, would change its p; a third candidate lacks a seed."""
+    seeds = range(6)
+    options = {"lrs": [0.05], "gain": lambda seed: 0.02 + 0.001 * seed}
+    write_sweep(tmp_path / "s", starts=[2, 4], seeds=seeds, **options)
+    write_sweep(tmp_path / "t", starts=[3], seeds=[0, 1, 2, 3, 4], lrs=[0.05], gain=0.09)
+    write_sweep(tmp_path / "a", starts=[2], seeds=[6], lrs=[0.05], gain=-0.5)
+    table = findings_in(tmp_path).candidates.set_index("start")
+    assert table["complete"].tolist() == [True, False, True]
+    assert table.loc[[2, 4], "p_max_t"].tolist() == [0.03125, 0.03125]
+    assert np.isnan(table.loc[3, "p_max_t"])
+    assert table.loc[2, "n"] == 7
+
+
+def test_p_values_are_those_of_max_t_in_the_order_of_the_candidates(tmp_path):
+    gains = np.random.default_rng(0).normal(0.005, 0.02, (3, 7))
+    for row, start in zip(gains, (0, 2, 4), strict=True):
+        for seed in range(7):
+            place = (3 * seed + start) % 7  # read in another order for every candidate
+            options = {"start": start, "seed": seed, "gain": float(row[seed])}
+            write_run(tmp_path / f"{start} {place}", **options)
+    found = findings_in(tmp_path).candidates["p_max_t"]
+    assert found.tolist() == pytest.approx(max_t(gains).p)
+    assert found.nunique() == 3
 
 
 def test_the_bootstrap_needs_ten_seeds(tmp_path):

@@ -17,7 +17,7 @@ def test_windows_files_and_growing_averages_are_one_table(tmp_path):
     run = write_run(tmp_path / "s" / "a", start=2, running=True)
     write_run(tmp_path / "s" / "b", start=1)
     (run / "windows.csv").write_text(
-        HEADER + "1,3,2,test,0.5,0.75\n1,4,3,test,0.5,0.76\n1,3,2,validation,0.5,0.7\n"
+        HEADER + "1,3,2,test,0.5,0.75\n1,4,3,test,0.5,0.76\n1,3,2,validation,0.6,0.7\n"
     )
     group = group_of(tmp_path / "s")
     table, problems = window_table(group.runs, group.epochs)
@@ -30,18 +30,40 @@ def test_windows_files_and_growing_averages_are_one_table(tmp_path):
     assert growing(table, "svhn-0.05-0", "uniform", 1) == pytest.approx(
         {2: 0.75, 3: 0.76, 5: group.runs.set_index("run").loc["b", "average_test_accuracy"]}
     )
-    assert table[table["split"] == "validation"]["accuracy"].tolist() == [0.7]
+    assert growing(table, "svhn-0.05-0", "uniform", 1, "validation")[2] == 0.7
+    assert growing(table, "svhn-0.05-0", "uniform", 1, "validation", "loss")[2] == 0.6
+    # and its loss gains 0.01 per missing epoch
+    assert growing(table, "svhn-0.05-0", "uniform", 2, "validation", "loss") == pytest.approx(
+        {2: 0.53, 3: 0.52, 4: 0.51, 5: 0.5}
+    )
+
+
+def test_a_loss_that_is_no_number_is_no_score(tmp_path):
+    run = write_run(tmp_path / "s" / "a")
+    (run / "windows.csv").write_text(HEADER + "0,2,2,test,nan,0.1\n0,3,3,test,0.5,0.7\n")
+    table, _ = table_of(tmp_path / "s")
+    named = (table, "svhn-0.05-0", "uniform", 0, "test")
+    assert growing(*named) == {1: 0.1, 2: 0.7}
+    assert growing(*named, "loss") == {2: 0.5}
 
 
 def test_windows_are_told_apart_by_what_was_done_with_batch_norm(tmp_path):
-    """One trajectory, averaged in two ways."""
-    methods = {"uniform": 0.7, "power, gamma 2.0, batch norm refreshed on 1,000 images": 0.6}
-    for name, (method, accuracy) in zip("ab", methods.items(), strict=True):
+    """One trajectory, averaged in three ways."""
+    methods = {
+        "uniform": 0.7,
+        "power, gamma 2.0, refreshed on 1,000 images": 0.6,
+        "uniform, every 2 epochs, batch norm averaged": 0.5,
+    }
+    for name, (method, accuracy) in zip("abc", methods.items(), strict=True):
         run = write_run(tmp_path / "s" / name, scheme=method)
         (run / "windows.csv").write_text(HEADER + f"0,3,3,test,0.5,{accuracy}\n")
     table, _ = table_of(tmp_path / "s")
     found = table[table["start"] == 0].set_index("scheme")["accuracy"].to_dict()
-    assert found == {"uniform": 0.7, "uniform, batch norm refreshed on 1,000 images": 0.6}
+    assert found == {
+        "uniform": 0.7,
+        "uniform, refreshed on 1,000 images": 0.6,
+        "uniform, batch norm averaged": 0.5,
+    }
 
 
 def test_a_window_of_one_trajectory_counts_once(tmp_path):
@@ -57,7 +79,7 @@ def test_a_corrupted_windows_file_is_noted_and_left_out(tmp_path, text):
     run = write_run(tmp_path / "s" / "a")
     (run / "windows.csv").write_text(text)
     table, problems = table_of(tmp_path / "s")
-    assert len(table) == 1  # the run's own
+    assert len(table) == 2  # the run's own, on validation and test
     assert str(run) in problems[0]
 
 
