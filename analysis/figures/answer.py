@@ -42,7 +42,7 @@ def answer(answer: Answer) -> tuple[Figure, str]:
         f"Left: the two models of each seed{means}. Without averaging: {answer.unaveraged.name}; "
         f"averaged: average {answer.averaged.name}; both selected on validation. Right: the "
         f"difference by seed (dots); diamond: the mean of n = {found.n}"
-        f"{what_lines_mean(found, answer.two_way, answer.margin, answer.metric)}."
+        f"{what_lines_mean(found, answer.two_way, answer.margin, answer.metric)}"
     )
 
 

@@ -23,18 +23,17 @@ def forest(across: Across) -> tuple[Figure, str]:
         raise NotDrawnError("needs the answers of several budgets: data sets or models")
     first = next(iter(answers.values()))
     labels = [textwrap.fill(name, 30) for name in answers]
-    texts = [
-        f"{numbers(one.conclusion.interval, one.metric)}   n = {one.conclusion.interval.n}   "
-        f"{one.conclusion.kind}"
-        for one in answers.values()
-    ]
+    intervals = [one.conclusion.interval for one in answers.values()]
+    texts = [f"n = {_padded(one.n)}   {numbers(one, first.metric)}" for one in intervals]
     # A row is as high as its label has lines.
     heights = [1 + 0.7 * label.count("\n") for label in labels]
     places = [sum(heights[:row]) + heights[row] / 2 for row in range(len(labels))]
     bottom = sum(heights) + 0.2
     if summary is not None:
         labels.append(f"interquartile mean of {summary.groups}")
-        texts.append(numbers(summary, first.metric))
+        texts.append(
+            f"n = {_padded(sum(one.n for one in intervals))}   {numbers(summary, first.metric)}"
+        )
         places.append(bottom + 0.5)
         bottom += 1.2
     figure, axes = plt.subplots(figsize=(WIDTH, 1.1 + 0.24 * bottom), layout="constrained")
@@ -65,18 +64,29 @@ def _diamond(axes: Axes, place: float, found: InterquartileMean, scale: float) -
     axes.fill(x, [place, place - 0.3, place, place + 0.3], color=VERMILLION, linewidth=0)
 
 
+def _padded(n: int) -> str:
+    """With a space as wide as a digit, so that the numbers are below each other."""
+    return f"{n:>2}".replace(" ", "\N{FIGURE SPACE}")
+
+
 def _caption(across: Across) -> str:
     answers, summary = list(across.answers.values()), across.summary
     first = answers[0]
-    widest = max(answers, key=lambda one: (one.conclusion.interval.n, one.two_way is not None))
+    intervals = [one.conclusion.interval for one in answers]
+    interval = next((one for one in intervals if one.low is not None), intervals[0])
+    two_way = next((one.two_way for one in answers if one.two_way is not None), None)
     text = (
-        "Each row: the best average minus the best without averaging, both selected on validation "
-        "among the recipes of that budget; small diamond: mean over its n seeds"
-        f"{what_lines_mean(widest.conclusion.interval, widest.two_way, first.margin, first.metric)}"
-        "."
+        "Each row: the best average against the best without averaging, both selected on "
+        "validation among the recipes of that budget; small diamond: mean over its n seeds"
+        f"{what_lines_mean(interval, two_way, first.margin, first.metric)}"
     )
     if summary is None:
         text += f" {count(len(answers), 'budget')} are too few for a summary."
+    elif summary.low is None:
+        text += (
+            " Hollow diamond: interquartile mean of all seeds' differences, without an interval "
+            "since a budget has one seed, or all seeds agree."
+        )
     else:
         text += (
             " Large diamond: interquartile mean of all seeds' differences, as wide as its 95 % "

@@ -3,6 +3,7 @@
 import math
 import textwrap
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from analysis.compare.fair import Answer, Side, best_of
 from analysis.figures.drawn import NotDrawnError
 from analysis.figures.panels import grid
 from analysis.figures.scores import RING, SIDES, label_of, scale_of
+from analysis.figures.style import WIDTH
 from analysis.statistics.intervals import Interval, t_interval
 from analysis.wording import count
 
@@ -24,8 +26,8 @@ def rate_sensitivity(answer: Answer) -> tuple[Figure, str]:
     """Test score against learning rate: at each rate the best average and the best without
     averaging, both selected on validation at that rate alone. One panel per recipe beside the rate:
     the rates of two optimizers have nothing in common."""
-    rates = answer.table.groupby("recipe")["learning_rate"].nunique()
-    recipes = rates.index[rates > 1].tolist()
+    swept = answer.table.groupby("recipe")["learning_rate"].nunique()
+    recipes = swept.index[swept > 1].tolist()
     if not recipes:
         raise NotDrawnError(
             "needs two learning rates of one recipe, with the seeds that are compared: "
@@ -33,20 +35,15 @@ def rate_sensitivity(answer: Answer) -> tuple[Figure, str]:
         )
     shown = recipes[:MOST_PANELS]
     figure, panels = grid(len(shown), height=2.3, sharey=True)
+    figure.set_size_inches(WIDTH * min(0.67 + 0.165 * (len(shown) - 1), 1), figure.get_figheight())
     found = {recipe: _sides(answer, recipe) for recipe in shown}
     failed = {recipe: _failed(answer, recipe, found[recipe]) for recipe in shown}
     for axes, recipe in zip(panels, shown, strict=True):
         _lines(axes, answer, found[recipe])
-        axes.plot(
-            failed[recipe],
-            [0.05] * len(failed[recipe]),
-            "x",
-            color="black",
-            transform=axes.get_xaxis_transform(),
-        )
-        _rate_axis(
-            axes, {*(side.first["learning_rate"] for side in found[recipe]), *failed[recipe]}
-        )
+        at_bottom: Any = {"color": "black", "transform": axes.get_xaxis_transform()}
+        axes.plot(failed[recipe], [0.05] * len(failed[recipe]), "x", **at_bottom)
+        rates = {*(side.first["learning_rate"] for side in found[recipe]), *failed[recipe]}
+        _rate_axis(axes, rates, most=7 if len(shown) == 1 else 5 if len(shown) == 2 else 3)
         axes.set_title(textwrap.fill(recipe, 34))
     cut = _limits(panels[0], [_score(answer, side) for sides in found.values() for side in sides])
     for axes in panels[::3]:
@@ -101,10 +98,10 @@ def _lines(axes: Axes, answer: Answer, found: Sequence[Side]) -> None:
                 axes.plot(place, one.mean, **RING)
 
 
-def _rate_axis(axes: Axes, rates: Iterable[float]) -> None:
-    """A tick per rate, with a number where there is room for one."""
+def _rate_axis(axes: Axes, rates: Iterable[float], most: int) -> None:
+    """A tick per rate, with a number where there is room for one: at most so many."""
     ordered = sorted(rates)
-    room = math.log(ordered[-1] / ordered[0]) / 7
+    room = math.log(ordered[-1] / ordered[0]) / most
     labelled: list[float] = []
     for rate in ordered:
         if not labelled or math.log(rate / labelled[-1]) >= room:
@@ -112,7 +109,7 @@ def _rate_axis(axes: Axes, rates: Iterable[float]) -> None:
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(FixedLocator(labelled))
     axes.xaxis.set_minor_locator(FixedLocator(ordered))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda rate, _: f"{rate:g}"))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda rate, _: f"{rate:.3g}"))
     axes.xaxis.set_minor_formatter("")
     axes.margins(x=0.08)
     axes.set_xlabel("learning rate")

@@ -59,14 +59,15 @@ def margin(axes: Axes, width: float, metric: Metric) -> None:
     axes.axvspan(-width, width, color="#dddddd", zorder=0, linewidth=0)
     axes.set_xlim(low, high)
     axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.set_xlabel(f"difference ({unit})\n← averaging worse   averaging better →")
+    axes.set_xlabel(f"difference ({unit})\n← worse   better →")
 
 
 def what_lines_mean(found: Interval, two_way: TwoWay | None, width: float, metric: Metric) -> str:
-    """A sentence for captions, on what `estimate` and `margin` draw."""
+    """For captions, on what `estimate` and `margin` draw, after "mean"."""
     lines = ""
     if found.low is not None:
         lines = "; thick line: its 95 % t interval over seeds"
     if two_way is not None and two_way.low is not None:
         lines += "; thin line with ends: over seeds and images together"
-    return f"{lines}; grey: within {amount(width, metric, signed=False)}, which would not matter"
+    within = amount(width, metric, signed=False)
+    return f"{lines}; grey: within {within}, which would not matter. Positive: averaging is better."

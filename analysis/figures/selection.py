@@ -44,7 +44,8 @@ def selection(answer: Answer) -> tuple[Figure, str]:
         selected = table.loc[tuple(side.first[ESTIMATOR])]
         axes.plot(scale * selected["validation"], scale * selected["test"], **RING)
         excess = selected["test"] - selected["validation"] - typical
-        flattered[averaged] = amount(sign(answer.metric) * excess, answer.metric)
+        better = "better" if sign(answer.metric) * excess > 0 else "worse"
+        flattered[averaged] = f"{amount(abs(excess), answer.metric, signed=False)} {better}"
     start = scale * float(kept["validation"].mean())
     axes.axline((start, start + scale * typical), slope=1, color="#999999", linewidth=0.9, zorder=0)
     axes.plot([], [], **RING, label="selected")
@@ -55,11 +56,11 @@ def selection(answer: Answer) -> tuple[Figure, str]:
     if poorest := len(table) - len(kept):
         left_out = f" Not shown: the {count(poorest, 'candidate')} poorest on validation."
     return figure, (
-        f"Dots: {count(len(kept), 'candidate')}, each the mean over the same n = "
-        f"{len(answer.seeds)} seeds. Line: where test differs from validation as for the typical "
-        "(median) candidate; what was selected for its luck on validation is worse on test than "
-        f"the line. From it, positive better, the selected average is {flattered[True]} and the "
-        f"selected candidate without averaging {flattered[False]}.{left_out}"
+        f"Dots: {count(len(kept), 'candidate')}, each the mean over the same "
+        f"{count(len(answer.seeds), 'seed')}. Line: what a candidate would have on test if it "
+        "differed from validation as the median candidate does; one selected for its luck on "
+        f"validation is worse. Here the selected average is {flattered[True]} than the line, and "
+        f"the selected candidate without averaging {flattered[False]}.{left_out}"
     )
 
 
