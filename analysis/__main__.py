@@ -15,15 +15,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from analysis.compare.estimators import budgets
-from analysis.compare.fair import MARGIN, METRICS, answer_of
+from analysis.compare.estimators import budgets, names_of_budgets
+from analysis.compare.fair import MARGIN, METRICS, Answer, NoAnswer, answer_of
 from analysis.compare.groups import Group, comparison_groups
-from analysis.compare.settings import names_of
-from analysis.figures.catalogue import FIGURES, draw_answers
+from analysis.figures import catalogue
+from analysis.figures.catalogue import ACROSS, FIGURES, OF_ANSWER
 from analysis.read.directories import AnalysisError
 from analysis.read.load import load
 from analysis.report import exports, page, terminal
-from analysis.report.section import folder_of, section_of
+from analysis.report.section import WithFigures, answered, folder_of, section_of, together
 
 COMMANDS = {
     "report": "everything (this word may be left out)",
@@ -63,37 +63,57 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         written = f" ({out} has runs.csv and epochs.csv)" if reporting else ""
         raise AnalysisError(f"no run has finished yet: there is no result{written}")
     if options.command == "figure":
-        return _figure(options.name, groups, out)
-    found = budgets(groups)
-    names = names_of([budget[0].runs.iloc[0] for budget in found])
-    answers = [
-        answer_of(budget, options.metric, options.margin, name)
-        for budget, name in zip(found, names, strict=True)
-    ]
-    figures = FIGURES if reporting else ()
-    sections = [section_of(group, folder_of(group, groups, out), figures) for group in groups]
+        return _figure(options, groups, out)
+    answers = _answers(options, groups)
+    of_answer, of_all, of_group = (
+        (OF_ANSWER, ACROSS, catalogue.of_group()) if reporting else ((), (), ())
+    )
+    if reporting:
+        catalogue.clear(catalogue.FIGURES, out / "figures")
+    sections = [section_of(group, folder_of(group, groups, out), of_group) for group in groups]
+    of_answers = answered(answers, out / "figures", of_answer)
+    all_together = together(answers, out / "figures", of_all)
     if reporting:
         exports.write_findings(sections, out)
         exports.write_answers(answers, out)
-        drawn = draw_answers(answers, out / "figures")
-        page.write(
-            out / "report.html", loaded, list(zip(answers, drawn, strict=True)), sections, arguments
-        )
-    print(terminal.results(loaded, answers, sections))
+        exports.write_across(all_together.across, out)
+        path = out / "report.html"
+        page.write(path, loaded, of_answers, all_together, sections, arguments)
+    print(terminal.results(loaded, answers, all_together.across, sections))
     if reporting:
         print(f"\n{out / 'report.html'}")
     return 0
 
 
-def _figure(name: str, groups: Sequence[Group], out: Path) -> int:
-    sections = [section_of(group, folder_of(group, groups, out), [name]) for group in groups]
-    for section in sections:
-        for figure in section.drawn:
+def _answers(options: argparse.Namespace, groups: Sequence[Group]) -> list[Answer | NoAnswer]:
+    found = budgets(groups)
+    return [
+        answer_of(budget, options.metric, options.margin, name)
+        for budget, name in zip(found, names_of_budgets(found), strict=True)
+    ]
+
+
+def _figure(options: argparse.Namespace, groups: Sequence[Group], out: Path) -> int:
+    """One figure of every budget, of all of them, or of every group: 0 where each was drawn."""
+    name, width, folder = options.name, options.width, out / "figures"
+    catalogue.clear([name], folder)
+    found: list[tuple[str, WithFigures]]
+    if name in OF_ANSWER:
+        given = answered(_answers(options, groups), folder, [name], width)
+        found = [(one.answer.title if len(given) > 1 else "", one) for one in given]
+    elif name in ACROSS:
+        found = [("", together(_answers(options, groups), folder, [name], width))]
+    else:
+        found = [
+            (group.name, section_of(group, folder_of(group, groups, out), [name], width))
+            for group in groups
+        ]
+    for where, one in found:
+        for figure in one.drawn:
             print(f"{figure.png}\n{figure.pdf}\n{figure.caption}")
-        for _, reason in section.not_drawn:
-            where = f" ({group})" if (group := section.findings.group.name) else ""
-            print(f"error: {name}{where}: {reason}", file=sys.stderr)
-    return 0 if all(section.drawn for section in sections) else 1
+        for _, reason in one.not_drawn:
+            print(f"error: {name}{f' ({where})' if where else ''}: {reason}", file=sys.stderr)
+    return 0 if all(one.drawn for _, one in found) else 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -118,20 +138,26 @@ def _parser() -> argparse.ArgumentParser:
             help="sweeps or runs of train.py, or directories of them",
         )
         command.set_defaults(out=None)
-        if name != "figure":
+        command.add_argument(
+            "--metric",
+            choices=METRICS,
+            default="accuracy",
+            help="by which the answer's two sides are selected and compared; name it beforehand",
+        )
+        command.add_argument(
+            "--margin",
+            type=_margin,
+            default=MARGIN,
+            metavar="POINTS",
+            help="the smallest difference that would matter, for equivalence: in points, of "
+            f"loss in hundredths of a nat (default {100 * MARGIN:g})",
+        )
+        if name == "figure":
             command.add_argument(
-                "--metric",
-                choices=METRICS,
-                default="accuracy",
-                help="by which both sides are selected and compared; name it beforehand",
-            )
-            command.add_argument(
-                "--margin",
-                type=_margin,
-                default=MARGIN,
-                metavar="POINTS",
-                help="the smallest difference that would matter, for equivalence: in points, of "
-                f"loss in hundredths of a nat (default {100 * MARGIN:g})",
+                "--width",
+                type=_width,
+                metavar="INCHES",
+                help="of the figure: 3.4 for one column of a paper (default: its own, at most 7)",
             )
         if name != "table":
             command.add_argument(
@@ -149,6 +175,16 @@ def _margin(text: str) -> float:
     if not 0.01 <= points <= 100:
         raise argparse.ArgumentTypeError(f"{text}: allowed: from 0.01 to 100")
     return points / 100
+
+
+def _width(text: str) -> float:
+    try:
+        inches = float(text)
+    except ValueError:
+        inches = 0.0
+    if not 3 <= inches <= 20:
+        raise argparse.ArgumentTypeError(f"{text}: allowed: from 3 to 20")
+    return inches
 
 
 if __name__ == "__main__":

@@ -8,7 +8,9 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from analysis.statistics.interquartile_mean import InterquartileMean
 from analysis.statistics.intervals import Interval
+from analysis.statistics.two_way import TwoWay
 
 
 def count(number: int, noun: str) -> str:
@@ -71,3 +73,17 @@ def amount(value: float, metric: str, signed: bool = True) -> str:
     if metric == "loss":
         return f"{round(value, 4) + 0.0:{sign}.4f} nats"
     return f"{round(100 * value, 2) + 0.0:{sign}.2f} points"
+
+
+def limits(found: Interval | TwoWay | InterquartileMean, metric: str) -> str:
+    """An interval's limits without their unit, with a space before: " [-1.14, +0.61]"; "" where
+    there are none."""
+    if found.low is None or found.high is None:
+        return ""
+    low, high = (amount(value, metric).rpartition(" ")[0] for value in (found.low, found.high))
+    return f" [{low}, {high}]"
+
+
+def numbers(found: Interval | InterquartileMean, metric: str) -> str:
+    """A mean and its limits, without their unit: "-0.27 [-1.14, +0.61]"."""
+    return amount(found.mean, metric).rpartition(" ")[0] + limits(found, metric)

@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.compare.groups import Group
-from analysis.compare.settings import settings_of
+from analysis.compare.settings import names_of, settings_of
 from analysis.read.window_table import epochs_of
 
 ESTIMATOR = ["recipe", "learning_rate", "estimator", "start", "end", "scheme"]
@@ -47,6 +47,35 @@ def budgets(groups: Sequence[Group]) -> list[list[Group]]:
         key = tuple(sorted((k, v) for k, v in settings.items() if _is_of_the_budget(k)))
         found.setdefault(key, []).append(group)
     return list(found.values())
+
+
+def names_of_budgets(found: Sequence[Sequence[Group]]) -> list[str]:
+    """What sets each budget apart from others of the same data, model and epochs:
+    "model.depth=8"; "" where there is none."""
+    firsts = [groups[0].runs.iloc[0] for groups in found]
+    said = ["dataset", "train_images", "model", "epochs"]
+    alike: dict[tuple[object, ...], list[int]] = {}
+    for place, first in enumerate(firsts):
+        alike.setdefault(tuple(first[said]), []).append(place)
+    names = [""] * len(firsts)
+    for places in alike.values():
+        for place, name in zip(places, _names([firsts[one] for one in places]), strict=True):
+            names[place] = name
+    return names
+
+
+def _names(firsts: Sequence[pd.Series]) -> list[str]:
+    """By the model's parameters alone, where these do."""
+    for kinds in (("model.",), ("model.", "dataset.")):
+        kept = [
+            first.to_dict()
+            | {"config": {k: v for k, v in first["config"].items() if k.startswith(kinds)}}
+            for first in firsts
+        ]
+        names = names_of([pd.Series(one) for one in kept])
+        if not any(name.endswith(")") for name in names):
+            break
+    return names
 
 
 def _is_of_the_budget(key: str) -> bool:

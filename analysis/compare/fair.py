@@ -9,6 +9,7 @@ and compared on test, paired by seed.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Literal
 
 import pandas as pd
@@ -66,29 +67,41 @@ class Side:
 
 @dataclass(frozen=True)
 class Budget:
-    """The groups of one budget, and what sets it apart ("" for the only one)."""
+    """The groups of one budget, and what sets it apart from others of the same data, model and
+    epochs ("" where there is none)."""
 
     groups: tuple[Group, ...]
     name: str
 
     @property
-    def title(self) -> str:
-        """Data, model and epochs."""
+    def parts(self) -> tuple[str, str, str, str, str]:
+        """Data, training images, model, epochs, and its name."""
         first = self.groups[0].runs.iloc[0]
         return (
-            f"{first['dataset']}{kind_of(first)}, {training_images(self.groups)} training images, "
-            f"{first['model']}, {first['epochs']} epochs{f', {self.name}' if self.name else ''}"
+            f"{first['dataset']}{kind_of(first)}",
+            f"{training_images(self.groups)} training images",
+            str(first["model"]),
+            f"{first['epochs']} epochs",
+            self.name,
         )
+
+    @property
+    def title(self) -> str:
+        """Its parts in one line."""
+        return ", ".join(filter(None, self.parts))
 
 
 @dataclass(frozen=True)
 class Answer(Budget):
-    """`left_out`: recipes that lack some of the seeds, or one of the sides. `conclusion` is of
-    `metric`, on test: positive where the average is better. `differences`:
-    Student's t interval for every metric, with the same sign. `sign_flip`: its p, and `smallest_p`
-    what n seeds can give. `two_way`: the interval over seeds and images together, or None and
-    `without_two_way` says why. `speed`: on validation, unlike the rest."""
+    """`table`: the `estimators` of the recipes that are compared, and `seeds`, by which they are;
+    `left_out`: recipes that lack some of the seeds, or one of the sides. `conclusion` is of
+    `metric`, on test: positive where the average is better. `differences`: Student's t interval for
+    every metric, with the same sign. `sign_flip`: its p, and `smallest_p` what n seeds can give.
+    `two_way`: the interval over seeds and images together, or None and `without_two_way` says
+    why. `speed`: on validation, unlike the rest."""
 
+    table: pd.DataFrame
+    seeds: frozenset[int]
     left_out: int
     metric: Metric
     margin: float
@@ -140,9 +153,8 @@ def answer_of(
         return NoAnswer(given, name, "no recipe has seeds with an average and a checkpoint")
     left_out = table.groupby(RECIPE).ngroups - len(kept)
     table = table[table[RECIPE].apply(tuple, axis=1).isin(kept)]
-    epochs = int(groups[0].runs["epochs"].iloc[0])
     averaged, unaveraged = (
-        _best(table[table["averaged"] == kind], seeds, metric, epochs) for kind in (True, False)
+        best_of(table[table["averaged"] == kind], seeds, metric, given) for kind in (True, False)
     )
     differences = {
         name: t_interval(values)
@@ -155,6 +167,8 @@ def answer_of(
     return Answer(
         groups=given,
         name=name,
+        table=table,
+        seeds=seeds,
         left_out=left_out,
         metric=metric,
         margin=margin,
@@ -173,14 +187,17 @@ def answer_of(
 def _comparable(
     table: pd.DataFrame, groups: Sequence[Group]
 ) -> tuple[frozenset[int], list[tuple[object, ...]]]:
-    """The seeds by which recipes are compared, and the recipes that have both sides for all of
-    them: the seeds that most recipes have tried (`most_tried`), a failed or unfinished run counting
-    as tried."""
+    """The seeds by which recipes are compared, and the recipes that have a candidate of each side
+    for all of them: the seeds that most recipes have tried (`most_tried`), a failed or unfinished
+    run counting as tried."""
     measured: dict[tuple[object, ...], frozenset[int]] = {}
     for key, rows in table.groupby(RECIPE):
-        both = [frozenset(rows.loc[rows["averaged"] == side, "seed"]) for side in (True, False)]
-        if both[0] & both[1]:
-            measured[key] = both[0] & both[1]
+        of_sides: dict[bool, set[frozenset[int]]] = {True: set(), False: set()}
+        for _, one in rows.groupby(ESTIMATOR):
+            of_sides[bool(one["averaged"].iloc[0])].add(frozenset(one["seed"]))
+        both = {one & other for one, other in product(of_sides[True], of_sides[False])}
+        if most := max(both, key=lambda seeds: (len(seeds), sorted(seeds)), default=frozenset()):
+            measured[key] = most
     if not measured:
         return frozenset(), []
     unmeasured = {group.name: group.unmeasured for group in groups}
@@ -198,9 +215,12 @@ def _unmeasured(runs: pd.DataFrame, rate: object) -> frozenset[int]:
     return frozenset(int(seed) for seed in runs.loc[same, "seed"].dropna())
 
 
-def _best(table: pd.DataFrame, seeds: frozenset[int], metric: Metric, epochs: int) -> Side:
+def best_of(
+    table: pd.DataFrame, seeds: frozenset[int], metric: Metric, groups: Sequence[Group]
+) -> Side:
     """The best of one side on validation, of the candidates that have all the seeds: by the metric,
     then by loss, then in the order of their names."""
+    epochs = int(groups[0].runs["epochs"].iloc[0])
     ranked: list[tuple[float, float, int, pd.DataFrame]] = []
     looks = 0
     for key, rows in table.groupby(ESTIMATOR, sort=True):

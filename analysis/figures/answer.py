@@ -1,62 +1,83 @@
 """The best average beside the best without averaging: each seed's pair, and the difference."""
 
+from typing import Any
+
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from analysis.compare.fair import Answer
+from analysis.figures.scores import (
+    SIDES,
+    estimate,
+    label_of,
+    margin,
+    scale_of,
+    what_lines_mean,
+)
 from analysis.figures.style import WIDTH
-from analysis.wording import amount
-from polyak.runs.style import BLUE, VERMILLION
+from analysis.wording import amount, numbers
+from polyak.runs.style import VERMILLION
 
-UNITS = {"accuracy": "test accuracy (%)", "loss": "test loss (nats)"}
+MOST_ROWS = 12
+"""Seeds with a row of their own; more share one."""
 
 
-def figure_of(answer: Answer) -> tuple[Figure, str]:
+def answer(answer: Answer) -> tuple[Figure, str]:
     """Left, each seed's two scores; right, the differences with their intervals and the margin."""
+    rows = len(answer.pairs) if len(answer.pairs) <= MOST_ROWS else 3
     figure, (left, right) = plt.subplots(
-        1, 2, figsize=(WIDTH * 0.75, 2.6), layout="constrained", width_ratios=(1, 1.3)
+        1,
+        2,
+        figsize=(WIDTH * 0.75, 2 + 0.17 * max(rows, 3)),
+        layout="constrained",
+        width_ratios=(1, 1.6),
     )
-    scale = 1 if answer.metric == "loss" else 100
-    _pairs(left, answer, scale)
-    _differences(right, answer, scale)
-    both = ", thin: over seeds and images together" if answer.two_way is not None else ""
-    margin = amount(answer.margin, answer.metric, signed=False)
+    _pairs(left, answer)
+    _differences(right, answer)
+    found = answer.conclusion.interval
+    means = "; diamonds: their means" if found.n > 1 else ""
     return figure, (
-        f"Left: each seed's pair. Averaged: {answer.averaged.name}; without: "
-        f"{answer.unaveraged.name}; both selected on validation. Right: the differences, to the "
-        "right where the average is better; diamond: their mean "
-        f"(n = {answer.conclusion.interval.n}); thick line: 95 % t interval over seeds{both}; "
-        f"grey: within {margin}, which would not matter."
+        f"Left: the two models of each seed{means}. Without averaging: {answer.unaveraged.name}; "
+        f"averaged: average {answer.averaged.name}; both selected on validation. Right: the "
+        f"difference by seed (dots); diamond: the mean of n = {found.n}"
+        f"{what_lines_mean(found, answer.two_way, answer.margin, answer.metric)}"
     )
 
 
-def _pairs(axes: Axes, answer: Answer, scale: float) -> None:
-    table = scale * answer.pairs
+def _pairs(axes: Axes, answer: Answer) -> None:
+    table = scale_of(answer.metric) * answer.pairs[["unaveraged", "averaged"]]
     for _, pair in table.iterrows():
-        axes.plot([0, 1], [pair["unaveraged"], pair["averaged"]], "-", color="#999999", zorder=1)
-    for place, (column, colour) in enumerate((("unaveraged", BLUE), ("averaged", VERMILLION))):
-        axes.plot([place] * len(table), table[column], "o", color=colour, zorder=2)
-    axes.set(xlim=(-0.4, 1.4), ylabel=UNITS.get(answer.metric, "test calibration error (%)"))
+        axes.plot([0, 1], pair, "-", color="#aaaaaa", linewidth=0.9, zorder=1)
+    mean: Any = {"linestyle": "none", "mec": "white", "markersize": 6.5, "zorder": 3}
+    for place, (column, look) in enumerate(zip(table, SIDES.values(), strict=True)):
+        colour, marker = look["color"], look["marker"]
+        axes.plot([place] * len(table), table[column], marker, color=colour, alpha=0.6, zorder=2)
+        if len(table) > 1:
+            axes.plot([place], [table[column].mean()], "D", color=colour, **mean)
+    axes.set(xlim=(-0.4, 1.4), ylabel=label_of(answer.metric, "test"))
     axes.set_xticks([0, 1], ["without", "averaged"])
 
 
-def _differences(axes: Axes, answer: Answer, scale: float) -> None:
-    table, found = answer.pairs, answer.conclusion.interval
-    margin = scale * answer.margin
-    axes.axvspan(-margin, margin, color="#dddddd", zorder=0)
-    axes.axvline(0, color="black", linewidth=0.7)
-    rows = range(1, len(table) + 1)
-    axes.plot(scale * table["difference"], rows, "o", color="#666666")
-    if found.low is not None and found.high is not None:
-        axes.plot([scale * found.low, scale * found.high], [0, 0], color=VERMILLION, linewidth=3)
-    two_way = answer.two_way
-    if two_way is not None and two_way.low is not None and two_way.high is not None:
-        axes.plot([scale * two_way.low, scale * two_way.high], [0, 0], color=VERMILLION)
-    axes.plot([scale * found.mean], [0], "D", color=VERMILLION, markersize=6)
-    axes.set_yticks([0, *rows], ["mean", *(f"seed {seed}" for seed in table.index)])
-    axes.set_ylim(len(table) + 0.6, -0.6)
-    axes.xaxis.set_major_locator(MaxNLocator(5))
-    unit = "nats" if answer.metric == "loss" else "points"
-    axes.set_xlabel(f"averaging better by ({unit})")
+def _differences(axes: Axes, answer: Answer) -> None:
+    table, found, metric = answer.pairs, answer.conclusion, answer.metric
+    differences = scale_of(metric) * table["difference"]
+    each = len(table) <= MOST_ROWS
+    rows = np.arange(len(table)) + 1.0 if each else np.linspace(1, 2.5, len(table))
+    axes.plot(differences, rows, "o", color="#666666", alpha=1 if each else 0.6)
+    estimate(axes, 0, found.interval, answer.two_way, metric)
+    labels = [f"seed {seed}" for seed in table.index]
+    if each:
+        axes.set_yticks([0, *rows], ["mean", *labels])
+    else:
+        axes.set_yticks([0, 1.75], ["mean", f"{len(table)} seeds"])
+    axes.get_yticklabels()[0].set_color(VERMILLION)
+    axes.set_ylim(rows[-1] + 0.6, -0.6)
+    axes.grid(visible=False, axis="y")
+    margin(axes, answer.margin, metric)
+    kind: str = found.kind
+    if found.within_margin:
+        of = amount(answer.margin, metric, signed=False)
+        kind = f"equivalent within {of}" if kind == "equivalent" else f"{kind}, within {of}"
+    axes.set_title(f"{numbers(found.interval, metric)}\n{kind}")

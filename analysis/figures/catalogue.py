@@ -1,8 +1,9 @@
-"""Every figure of a comparison group, from its tables and files alone.
+"""Every figure, from tables and files alone.
 
-    drawn = draw("gain_by_start", findings, Path("figures"))
+    drawn, not_drawn = draw_all(("gain_by_start",), findings, Path("figures"))
 
-Each name is that of a module of this package and of the function in it, from Findings to a
+Each name is that of a module of this package and of the function in it: from the Answer of a budget
+(`OF_ANSWER`), from all of them (`ACROSS`) or else from the Findings of a comparison group, to a
 matplotlib figure and its caption, or NotDrawnError. Listing the names loads no matplotlib.
 """
 
@@ -10,42 +11,70 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
-from analysis.compare.fair import Answer, NoAnswer
+from analysis.compare.across import Across
+from analysis.compare.fair import Answer
 from analysis.compare.findings import Findings
-from analysis.figures.drawn import Drawn
+from analysis.figures.drawn import Drawn, NotDrawnError
+from polyak import files
 
+OF_ANSWER = ("answer", "rate_sensitivity", "selection")
+ACROSS = ("forest",)
 FIGURES = (
+    *(*OF_ANSWER, *ACROSS),
     *("gain_by_start", "heat_map", "accuracy_by_epoch", "ensemble"),
     *("schemes", "window_map", "calibration", "distance_maps", "path"),
 )
 """In the order of the report."""
 
 
-def draw(name: str, findings: Findings, folder: Path) -> Drawn:
-    """Draw a figure and write it as PNG and PDF. NotDrawnError where these runs can't give it."""
+def of_group() -> list[str]:
+    """The figures of a comparison group."""
+    return [name for name in FIGURES if name not in (*OF_ANSWER, *ACROSS)]
+
+
+def draw(
+    name: str,
+    given: Findings | Answer | Across,
+    folder: Path,
+    number: int | None = None,
+    width: float | None = None,
+) -> Drawn:
+    """Draw a figure and write it as PNG and PDF, `width` inches wide; of several budgets' figures,
+    each has its `number`. NotDrawnError where these runs can't give it."""
     from analysis.figures.style import save
     from polyak.runs.style import style  # loads matplotlib
 
     figure_of = getattr(import_module(f"analysis.figures.{name}"), name)
+    file = name if number is None else f"{name}_{number}"
     with style():
-        figure, caption = figure_of(findings)
-        title = f"{findings.group.title}: {findings.group.population}"
-        return save(figure, title, caption, name, folder)
+        figure, caption = figure_of(given)
+        return save(figure, _title(given), caption, file, folder, width)
 
 
-def draw_answers(answers: Sequence[Answer | NoAnswer], folder: Path) -> list[Drawn | None]:
-    """Draw the answer of each budget; None where there is none."""
-    from analysis.figures.answer import figure_of
-    from analysis.figures.style import save
-    from polyak.runs.style import style
+def draw_all(
+    names: Sequence[str],
+    given: Findings | Answer | Across,
+    folder: Path,
+    number: int | None = None,
+    width: float | None = None,
+) -> tuple[list[Drawn], list[tuple[str, str]]]:
+    """Those that could be drawn, and name and reason of the others."""
+    drawn, not_drawn = [], []
+    for name in names:
+        try:
+            drawn.append(draw(name, given, folder, number, width))
+        except NotDrawnError as error:
+            not_drawn.append((name, str(error)))
+    return drawn, not_drawn
 
-    drawn: list[Drawn | None] = []
-    for number, answer in enumerate(answers, start=1):
-        if isinstance(answer, NoAnswer):
-            drawn.append(None)
-            continue
-        name = "answer" if len(answers) == 1 else f"answer_{number}"
-        with style():
-            figure, caption = figure_of(answer)
-            drawn.append(save(figure, answer.title, caption, name, folder))
-    return drawn
+
+def clear(names: Sequence[str], folder: Path) -> None:
+    """Remove these figures, of an analysis before, which may have had other budgets and groups."""
+    pattern = rf"({'|'.join(names)})(_[0-9]+)?\.(png|pdf)"
+    files.remove(folder, [pattern, f"[0-9]+_.*/{pattern}"])
+
+
+def _title(given: Findings | Answer | Across) -> str:
+    if isinstance(given, Findings):
+        return f"{given.group.title}: {given.group.population}"
+    return given.title

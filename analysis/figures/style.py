@@ -19,12 +19,20 @@ WIDTH = 7.0
 MARKERS = "osD^vPX*"
 
 
-def save(figure: Figure, title: str, caption: str, name: str, folder: Path) -> Drawn:
-    """Put title and caption into the figure; write it as PNG and PDF."""
-    inches = figure.get_size_inches()[0]
-    figure.suptitle(textwrap.fill(title, int(inches * 15.5)), x=0.01, ha="left")
-    wrapped = textwrap.fill(caption, int(inches * 20))
-    figure.supxlabel(wrapped, x=0.01, ha="left", fontsize=6.5, color="#333333")
+def save(
+    figure: Figure, title: str, caption: str, name: str, folder: Path, width: float | None = None
+) -> Drawn:
+    """Put title and caption into the figure; write it as PNG and PDF, so many inches wide. Its own
+    height has room for a title of one line and a caption of three; longer ones add to it."""
+    if width:
+        figure.set_size_inches(width, figure.get_size_inches()[1])
+    inches, height = figure.get_size_inches()
+    above = textwrap.wrap(title, int(inches * 14.5))
+    below = textwrap.wrap(caption, int(inches * 20))
+    more = 0.15 * (len(above) - 1) + 0.115 * max(0, len(below) - 3)
+    figure.set_size_inches(inches, height + more)
+    figure.suptitle("\n".join(above), x=0.01, ha="left")
+    figure.supxlabel("\n".join(below), x=0.01, ha="left", fontsize=6.5, color="#333333")
     paths = {suffix: folder / f"{name}.{suffix}" for suffix in ("png", "pdf")}
     for path in paths.values():
         write(figure, path)

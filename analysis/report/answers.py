@@ -12,8 +12,7 @@ from analysis.compare.estimators import ESTIMATOR
 from analysis.compare.fair import Answer, Metric, NoAnswer, Side
 from analysis.compare.variation import variation_of
 from analysis.report.speed_sentence import speed_sentence
-from analysis.statistics.intervals import Interval
-from analysis.wording import amount, count, p_value, score
+from analysis.wording import amount, count, limits, p_value, score
 
 NAMES: dict[Metric, str] = {
     "accuracy": "accuracy",
@@ -32,7 +31,7 @@ def headline(answer: Answer | NoAnswer) -> str:
     small = f", though{within}" * (found.within_margin and found.kind != "equivalent")
     return (
         f"{kind}{small}: {amount(found.interval.mean, answer.metric)} for averaging, against the "
-        f"best without it{_bracket(found.interval, answer.metric)} "
+        f"best without it{limits(found.interval, answer.metric)} "
         f"(n = {count(found.interval.n, 'seed')})"
     )
 
@@ -70,12 +69,11 @@ def _certainty(answer: Answer) -> str:
     assert found.equivalence is not None
     assert found.detectable is not None
     if answer.two_way is not None and answer.two_way.low is not None:
-        both = Interval(0, answer.two_way.mean, None, answer.two_way.low, answer.two_way.high)
-        images = f"over seeds and images together{_bracket(both, metric)}"
+        images = f"over seeds and images together{limits(answer.two_way, metric)}"
     else:
         images = f"no interval over seeds and images ({answer.without_two_way or 'too few'})"
     return (
-        f"95 % t interval over seeds{_bracket(found.interval, metric)}; {images}; sign-flip test "
+        f"95 % t interval over seeds{limits(found.interval, metric)}; {images}; sign-flip test "
         f"{p_value(answer.sign_flip)} (the smallest that {found.interval.n} seeds can give: "
         f"{answer.smallest_p:.2g}); equivalence within "
         f"{amount(answer.margin, metric, signed=False)} {p_value(found.equivalence.p)}. So many "
@@ -86,7 +84,7 @@ def _certainty(answer: Answer) -> str:
 
 def _others(answer: Answer) -> str:
     parts = [
-        f"{NAMES[name]} {amount(found.mean, name)}{_bracket(found, name)}"
+        f"{NAMES[name]} {amount(found.mean, name)}{limits(found, name)}"
         for name, found in answer.differences.items()
         if name != answer.metric
     ]
@@ -144,11 +142,3 @@ def _side(side: Side) -> dict[str, Any]:
         key: value.item() if hasattr(value, "item") else value for key, value in named.items()
     }
     return {**values, "candidates": side.candidates, "looks": side.looks}
-
-
-def _bracket(found: Interval, metric: Metric) -> str:
-    """The limits alone, with a space before; "" where there are none."""
-    if found.low is None or found.high is None:
-        return ""
-    low, high = (amount(value, metric).rpartition(" ")[0] for value in (found.low, found.high))
-    return f" [{low}, {high}]"

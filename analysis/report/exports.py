@@ -11,13 +11,14 @@ from typing import Any
 import pandas as pd
 
 from analysis.compare import image_tests
+from analysis.compare.across import Across
 from analysis.compare.baselines import compared
 from analysis.compare.fair import Answer, NoAnswer
 from analysis.compare.findings import Findings
 from analysis.compare.groups import Group
 from analysis.compare.settings import swept_columns
 from analysis.read.load import Loaded
-from analysis.report import answers
+from analysis.report import across, answers
 from analysis.report.section import Section
 from analysis.report.sentences import sentences
 from polyak import files
@@ -51,6 +52,13 @@ def write_findings(sections: Sequence[Section], out: Path) -> None:
 def write_answers(given: Sequence[Answer | NoAnswer], out: Path) -> None:
     """Write answers.json, with one entry per budget, into `out`."""
     files.write_json(out / "answers.json", [answers.plain(one) for one in given])
+
+
+def write_across(given: Across | None, out: Path) -> None:
+    """Write across.json, of several budgets, into `out`: of one, none may be left there."""
+    files.remove(out, [r"across\.json"])
+    if given is not None:
+        files.write_json(out / "across.json", across.plain(given))
 
 
 def _findings(findings: Findings) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """One self-contained HTML file: results, tables, figures, runs without results, commands.
 
-write(Path("analysis/report.html"), loaded, sections, arguments)
+write(Path("analysis/report.html"), loaded, answers, together, sections, arguments)
 """
 
 import base64
@@ -14,13 +14,14 @@ import pandas as pd
 
 from analysis.compare import image_tests
 from analysis.compare.baselines import BASELINES
-from analysis.compare.fair import Answer, NoAnswer
+from analysis.compare.fair import Answer
 from analysis.compare.findings import Findings
 from analysis.compare.groups import Group
 from analysis.figures.drawn import Drawn
 from analysis.read.load import Loaded
-from analysis.report import answers, tables
-from analysis.report.section import Section
+from analysis.report import across, answers, tables
+from analysis.report.confirmation import confirmation
+from analysis.report.section import Answered, Section, Together
 from analysis.report.sentences import headline, sentences
 from analysis.wording import count, percent, points
 from polyak import files
@@ -33,7 +34,8 @@ FULL_WIDTH = 1400
 def write(
     path: Path,
     loaded: Loaded,
-    given: Sequence[tuple[Answer | NoAnswer, Drawn | None]],
+    given: Sequence[Answered],
+    all_together: Together,
     sections: Sequence[Section],
     arguments: Sequence[str],
 ) -> None:
@@ -49,7 +51,8 @@ def write(
         title=_title(groups),
         counts=tables.counts(loaded),
         notes=loaded.notes,
-        answers=[_answered(answer, drawn) for answer, drawn in given],
+        answers=[_answered(one) for one in given],
+        across=_across(all_together),
         sections=[_shown(section) for section in sections],
         without_results=tables.without_results(loaded.runs),
         commits=sorted({commit for group in groups for commit in group.runs["commit"].dropna()}),
@@ -82,13 +85,26 @@ def _title(groups: Sequence[Group]) -> str:
     return f"{', '.join(names)}: {len(groups)} comparison groups"
 
 
-def _answered(answer: Answer | NoAnswer, drawn: Drawn | None) -> dict[str, Any]:
+def _answered(given: Answered) -> dict[str, Any]:
+    answer = given.answer
     return {
         "title": answer.title,
         "headline": answers.headline(answer),
-        "sentences": answers.sentences(answer),
+        "sentences": [*answers.sentences(answer), *confirmation(answer)],
         "pairs": answers.pairs(answer) if isinstance(answer, Answer) else None,
-        "figure": _embedded(drawn) if drawn else None,
+        **_figures(given),
+    }
+
+
+def _across(given: Together) -> dict[str, Any] | None:
+    if given.across is None:
+        return None
+    return {
+        "title": given.across.title,
+        "headline": across.headline(given.across),
+        "sentences": across.sentences(given.across),
+        "table": across.table(given.across),
+        **_figures(given),
     }
 
 
@@ -106,11 +122,17 @@ def _shown(section: Section) -> dict[str, Any]:
         "candidates": tables.candidates(findings),
         "candidate_count": len(findings.candidates),
         "adjusted": _adjusted(findings),
-        "figures": [_embedded(figure) for figure in section.drawn],
-        "not_drawn": section.not_drawn,
+        **_figures(section),
         "configuration": tables.configuration(findings.group),
         "bootstrap": _bootstrap(findings),
         "images": _images(findings.image_tests),
+    }
+
+
+def _figures(given: Section | Answered | Together) -> dict[str, Any]:
+    return {
+        "figures": [_embedded(figure) for figure in given.drawn],
+        "not_drawn": given.not_drawn,
     }
 
 

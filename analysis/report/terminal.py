@@ -4,37 +4,52 @@ import shutil
 import textwrap
 from collections.abc import Sequence
 
+from analysis.compare.across import Across
 from analysis.compare.fair import Answer, NoAnswer
 from analysis.read.load import Loaded
-from analysis.report import answers, tables
+from analysis.report import across, answers, tables
+from analysis.report.confirmation import confirmation
 from analysis.report.section import Section
 from analysis.report.sentences import headline, sentences
 
 
 def results(
-    loaded: Loaded, given: Sequence[Answer | NoAnswer], sections: Sequence[Section], most: int = 10
+    loaded: Loaded,
+    given: Sequence[Answer | NoAnswer],
+    together: Across | None,
+    sections: Sequence[Section],
+    most: int = 10,
 ) -> str:
-    """The answer of each budget, and each group's result and tables; at most so many candidates."""
-    width = min(100, shutil.get_terminal_size().columns)
-    parts = [tables.counts(loaded), *(f"note: {note}" for note in loaded.notes)]
+    """The answer of each budget, all of them, and each group's result and tables; at most so many
+    candidates."""
+    parts = [tables.counts(loaded)]
     for answer in given:
         parts += ["", f"THE ANSWER for {answer.title}", answers.headline(answer)]
-        parts += answers.sentences(answer)
-    parts = [
-        textwrap.fill(one, width, break_on_hyphens=False, break_long_words=False) for one in parts
-    ]
-    parts += ["", "WHERE IT COMES FROM, group by group"]
+        parts += [*answers.sentences(answer), *confirmation(answer)]
+    parts = [_fill(one) for one in parts]
+    if together is not None:
+        parts += ["", together.title.upper(), _fill(across.headline(together)), ""]
+        parts += [across.table(together).to_string(index=False), ""]
+        parts += [_fill(one) for one in across.sentences(together)]
+    parts += ["", "WHERE IT COMES FROM" + ", group by group" * (len(sections) > 1)]
     for section in sections:
         findings = section.findings
         paragraphs = [f"{findings.group.title}: {findings.group.population}"]
         paragraphs += [f"note: {note}" for note in section.notes]
         paragraphs += ["", headline(findings), *sentences(findings), ""]
-        parts += ["", *(textwrap.fill(one, width) for one in paragraphs)]
+        parts += ["", *(_fill(one) for one in paragraphs)]
         parts += [tables.baselines(findings).to_string(index=False), ""]
         parts.append(tables.candidates(findings, most=most).to_string(index=False))
         if (hidden := len(findings.candidates) - most) > 0:
             parts.append(f"{hidden} more candidates are in the report and candidates.csv")
-    return "\n".join([*parts, *_without_results(loaded)])
+    notes = ["", *(_fill(f"note: {note}") for note in loaded.notes)]
+    return "\n".join([*parts, *(notes if loaded.notes else []), *_without_results(loaded)])
+
+
+def _fill(text: str) -> str:
+    """Wrapped for the terminal; commands and paths stay whole, to be copied."""
+    width = min(100, shutil.get_terminal_size().columns)
+    return textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
 
 
 def no_results(loaded: Loaded) -> str:

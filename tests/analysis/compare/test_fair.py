@@ -260,3 +260,11 @@ def test_two_seeds_and_one(tmp_path):
     answer = answer_in(tmp_path / "one")
     assert answers.headline(answer).startswith("Undecided: ")
     assert answers.sentences(answer)[1] == "There is no test: one value."
+
+
+def test_windows_without_a_seed_in_common_are_compared_by_what_one_of_them_has(tmp_path):
+    """As in a sweep that has just begun."""
+    write_run(tmp_path / "a", start=2, seed=0)
+    write_run(tmp_path / "b", start=4, seed=1)
+    answer = answer_in(tmp_path)
+    assert (answer.conclusion.interval.n, len(answer.pairs)) == (1, 1)

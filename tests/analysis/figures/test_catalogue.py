@@ -6,8 +6,8 @@ from matplotlib.image import imread
 
 from analysis.compare.fair import answer_of
 from analysis.compare.groups import comparison_groups
-from analysis.figures.answer import figure_of as answer_figure
-from analysis.figures.catalogue import FIGURES, draw
+from analysis.figures.answer import answer as answer_figure
+from analysis.figures.catalogue import draw, of_group
 from analysis.figures.drawn import NotDrawnError
 from analysis.read.load import load
 from tests.analysis.figures.conftest import write_distances, write_path, write_windows
@@ -33,7 +33,7 @@ def test_every_figure_is_drawn_as_png_and_pdf_with_its_caption(sweep, tmp_path):
             gain=GAINS[int(seed)] - 0.01,
         )
     findings = findings_in(sweep)
-    for name in FIGURES:
+    for name in of_group():
         found = draw(name, findings, tmp_path / "figures")
         assert imread(found.png).shape[1] > 900
         assert found.pdf.read_bytes().startswith(b"%PDF")

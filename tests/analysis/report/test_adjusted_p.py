@@ -8,7 +8,7 @@ from tests.analysis.synthetic_runs import findings_in, group_of, write_sweep
 
 def page_of(folder):
     section = section_of(group_of(folder), folder / "figures", [])
-    page.write(folder / "report.html", load([folder]), [], [section], [])
+    page.write(folder / "report.html", load([folder]), [], None, [section], [])
     return (folder / "report.html").read_text()
 
 
