@@ -151,7 +151,8 @@ def command() -> None:
         lines = [f"error: {failed[0]}"]
     if stopped and not any(str(stopped) in line for line in failed):  # no point's own error
         known = (HydraException, OmegaConfBaseException, PolyakError, OSError, ValueError)
-        if not isinstance(stopped, known):
+        # RecursionError: Hydra's, of a value that is nested too deep.
+        if not isinstance(stopped, (*known, RecursionError)):
             raise stopped
         lines.append(f"error: {compose.explain(stopped)}")
     if lines:

@@ -20,15 +20,20 @@ from polyak.errors import PolyakError
 
 def shown(value: object, most: int = 60) -> str:
     """`value`, which came from outside, for a message: shortened to about `most` characters, all
-    printable ASCII, so that no control character, colour code or lone surrogate of it reaches a
-    terminal or a log."""
+    printable, so that no control character, colour code or lone surrogate of it reaches a terminal
+    or a log."""
     short = reprlib.Repr()
     short.maxstring = short.maxother = short.maxlong = most
     try:
         text = short.repr(value)
     except (ValueError, RecursionError):  # an integer of more digits than Python prints
         text = f"a very long {type(value).__name__}"
-    return text.encode("ascii", "backslashreplace").decode()
+    return printable(text)
+
+
+def printable(text: str) -> str:
+    """`text` with every character that isn't printable escaped."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
 def is_regular(path: Path) -> bool:
@@ -40,7 +45,7 @@ def is_regular(path: Path) -> bool:
         return False
 
 
-def check_regular(path: Path, error: type[PolyakError]) -> None:
+def check_regular(path: Path, error: type[Exception]) -> None:
     """Raise `error`, naming it, unless `path` is a file."""
     if not is_regular(path):
         what = "is no file; give a file" if path.exists() else "there is no such file"
