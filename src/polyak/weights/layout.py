@@ -6,12 +6,13 @@
 A layout is read without the values, so files of any size are checked before any work begins.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from torch import Tensor, nn
 
 from polyak import files
 from polyak.errors import CheckpointError
@@ -107,6 +108,16 @@ def check_averaged(layout: Layout) -> None:
                 f"{layout.source}: tensor {files.shown(name)} is {dtype}; allowed: "
                 f"{allowed}, integers and booleans"
             )
+
+
+def load_into(model: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Give the model these weights. Raises CheckpointError where they aren't the model's; the
+    message begins as one after a file's name does."""
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:  # torch's own words say which tensors don't fit
+        said = files.shown(" ".join(str(error).split()), 300)
+        raise CheckpointError(f"not this model's weights ({said})") from None
 
 
 def common_layout(sources: Sequence[Source], paths: Sequence[Path]) -> Layout:
