@@ -10,6 +10,7 @@ docs/files.md describes the run directory that it leaves.
 import os
 import signal
 import sys
+import time
 import warnings
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -129,10 +130,31 @@ def complete(
     )
 
 
+AT_ONCE = 2.0
+"""Seconds within which a second signal is the same wish to stop."""
+
+
+def _take_signals() -> None:
+    """Let SIGINT, SIGTERM and SIGHUP end the run by an exception, which leaves failure.json. One
+    that comes while that is being written is dropped; a later one ends the process too. What is
+    ignored stays so: nohup ignores SIGHUP."""
+    last = -AT_ONCE
+
+    def stop(number: int, _: object) -> None:
+        nonlocal last
+        again, last = time.monotonic() - last < AT_ONCE, time.monotonic()
+        if not again:
+            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
+
+    for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(one) != signal.SIG_IGN:
+            signal.signal(one, stop)
+
+
 def command() -> None:
     """Run `main`; where it fails, say why once, without Hydra's traceback, and exit non-zero."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra raises, and leaves the printing to us
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    _take_signals()
     # conf/hydra/launcher/ has the plugins' names on purpose, and their schemas.
     warnings.filterwarnings("ignore", r"(?s).*validated against ConfigStore schema")
     stopped: Exception | None = None
@@ -151,7 +173,8 @@ def command() -> None:
         lines = [f"error: {failed[0]}"]
     if stopped and not any(str(stopped) in line for line in failed):  # no point's own error
         known = (HydraException, OmegaConfBaseException, PolyakError, OSError, ValueError)
-        if not isinstance(stopped, known):
+        # RecursionError: Hydra's, of a value that is nested too deep.
+        if not isinstance(stopped, (*known, RecursionError)):
             raise stopped
         lines.append(f"error: {compose.explain(stopped)}")
     if lines:

@@ -1,9 +1,11 @@
 """What stops the real command, and what it says and leaves then."""
 
+import contextlib
 import json
 import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -101,7 +103,8 @@ def begun(processes, arrays: Path, directory: Path, fresh: bool = False):
 
 
 @pytest.mark.parametrize(
-    ("sent", "code", "fresh"), [(signal.SIGINT, 130, True), (signal.SIGTERM, 143, False)]
+    ("sent", "code", "fresh"),
+    [(signal.SIGINT, 130, True), (signal.SIGTERM, 143, False), (signal.SIGHUP, 129, False)],
 )
 def test_an_interrupted_run_says_so_and_where(processes, tmp_path, arrays, sent, code, fresh):
     running = begun(processes, arrays, tmp_path, fresh)
@@ -113,6 +116,28 @@ def test_an_interrupted_run_says_so_and_where(processes, tmp_path, arrays, sent,
     assert "Traceback" not in printed
     failure = json.loads((only_run(tmp_path / "outputs") / "failure.json").read_text())
     assert failure["epoch"] >= 1
+
+
+@pytest.mark.parametrize("later", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_impatience_costs_neither_the_reason_nor_a_file(processes, tmp_path, arrays, later):
+    """Two signals at once, and more while the first is being dealt with."""
+    running = begun(processes, arrays, tmp_path)
+    for _ in range(20):
+        with contextlib.suppress(ProcessLookupError):
+            running.send(signal.SIGINT)
+            running.send(later)
+        time.sleep(0.001)
+    done = running.wait()
+    assert done.returncode in (129, 130, 143)  # of two at once, Python takes the lower number first
+    assert "Traceback" not in done.stdout + done.stderr
+    outputs = tmp_path / "outputs"
+    directory = only_run(outputs)
+    failure = json.loads((directory / "failure.json").read_text())
+    assert failure["reason"].startswith("interrupted in stage training")
+    assert not (directory / "summary.json").exists()
+    assert not list(outputs.rglob(".*.tmp*"))
+    for path in outputs.rglob("*.safetensors"):
+        checkpoint.load(path)
 
 
 def test_runs_of_the_same_second_get_two_directories(train, tmp_path):

@@ -4,25 +4,51 @@ found = Predictions(Path("outputs/runs/NAME"), "test")
 found.log_probabilities("average")   # float64 [N, classes]
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError, safe_open
 
 from analysis.read.directories import AnalysisError
+from polyak import files
+from polyak.errors import PolyakError
 from polyak.evaluation.scores import Array, ensemble, log_probabilities
 from polyak.store import paths
 
 Model = Literal["average", "last_refreshed"]
 
+Length = Annotated[int, Field(ge=1)]
+
+_STRICT = ConfigDict(strict=True)
+_AGAIN = "run it again, or leave it out"
+
+
+class Logits(BaseModel):
+    """The tensor "logits" [images, classes]."""
+
+    model_config = _STRICT
+    dtype: Literal["F32"]
+    shape: tuple[Length, Length]
+
+
+class Labels(BaseModel):
+    """The tensor "labels" [images]."""
+
+    model_config = _STRICT
+    dtype: Literal["I64"]
+    shape: tuple[Length]
+
+
+_SCHEMAS: Mapping[str, type[BaseModel]] = {"logits": Logits, "labels": Labels}
+
 
 class Predictions:
     """A finished run's logits on a split. Reading raises AnalysisError where a file is missing,
-    corrupted, or has other images than the labels."""
+    corrupted, of another dtype or shape, not finite, or has other images than the labels."""
 
     def __init__(self, run: Path, split: str) -> None:
         self._run, self._split = run, split
@@ -43,13 +69,18 @@ class Predictions:
         return ensemble([self._logits(epoch) for epoch in window], weights)
 
     def _logits(self, what: int | Model) -> Array:
-        logits = self._read(what, "logits")
+        logits, path = self._read(what, "logits"), self._path(what)
         if len(logits) != len(self.labels):
-            path = paths.predictions(self._run, self._split, what)
-            raise AnalysisError(f"{path}: {len(logits)} images, and {len(self.labels)} labels")
-        if not 0 <= self.labels.min() <= self.labels.max() < logits.shape[1]:
-            path = paths.predictions(self._run, self._split, what)
-            raise AnalysisError(f"{path}: labels that are no class of its {logits.shape[1]}")
+            raise AnalysisError(
+                f"{path}: logits are of {len(logits):,} images, and labels.safetensors has "
+                f"{len(self.labels):,}; {_AGAIN}"
+            )
+        low, high = self.labels.min(), self.labels.max()
+        if not 0 <= low <= high < logits.shape[1]:
+            raise AnalysisError(
+                f"{self._path('labels')}: labels are from {low} to {high}, and {path.name} has "
+                f"{logits.shape[1]:,} classes; {_AGAIN}"
+            )
         return logits
 
     def correct(self, log_probabilities: Array) -> Array:
@@ -57,18 +88,31 @@ class Predictions:
         found: Array = log_probabilities.argmax(axis=1) == self.labels
         return found
 
-    def _read(self, what: int | Model | Literal["labels"], tensor: str) -> Array:
-        path = paths.predictions(self._run, self._split, what)
+    def _path(self, what: int | Model | Literal["labels"]) -> Path:
+        return paths.predictions(self._run, self._split, what)
+
+    def _read(self, what: int | Model | Literal["labels"], name: str) -> Array:
+        path = self._path(what)
         try:
-            found: Array = load_file(path)[tensor]
-        except FileNotFoundError as error:
-            raise AnalysisError(f"{path}: there is no such file") from error
-        except (OSError, SafetensorError, KeyError) as error:
-            raise AnalysisError(f"{path}: can't be read ({error})") from error
-        whole = found.ndim == 1 and np.issubdtype(found.dtype, np.integer)
-        if tensor == "logits":
-            whole = found.ndim == 2 and bool(np.isfinite(found).all())
-        if not whole or not found.size:
-            shape = f"{found.dtype} {list(found.shape)}"
-            raise AnalysisError(f"{path}: {tensor} are {shape}, or not finite")
+            for folder in (path.parent.parent, path.parent):
+                files.real_directory(folder)
+            files.check_regular(path, AnalysisError)
+            with safe_open(path, framework="np") as file:
+                if name not in file.keys():  # noqa: SIM118 (safetensors has no __contains__)
+                    raise AnalysisError(f"{path}: has no tensor {name}; {_AGAIN}")
+                stored = file.get_slice(name)
+                _SCHEMAS[name](dtype=stored.get_dtype(), shape=tuple(stored.get_shape()))
+                found: Array = file.get_tensor(name)
+        except (OSError, SafetensorError, PolyakError) as error:
+            raise AnalysisError(
+                f"{path}: can't be read ({files.shown(str(error), 200)})"
+            ) from error
+        except ValidationError as error:
+            wrong = error.errors(include_url=False)[0]
+            raise AnalysisError(
+                f"{path}: {name}: {wrong['loc'][0]} is {files.shown(wrong['input'])}: "
+                f"{wrong['msg'][0].lower()}{wrong['msg'][1:]}; {_AGAIN}"
+            ) from None
+        if name == "logits" and not np.isfinite(found).all():
+            raise AnalysisError(f"{path}: logits are not all finite; {_AGAIN}")
         return found

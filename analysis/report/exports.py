@@ -3,6 +3,7 @@
 docs/analysis.md has their columns and keys.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -94,6 +95,30 @@ def _plain(row: pd.Series) -> dict[str, Any]:
     return {str(key): None if value != value else value for key, value in values.items()}
 
 
+_FORMULA = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+"""What a spreadsheet takes for a formula, where a cell begins with it:
+https://owasp.org/www-community/attacks/CSV_Injection."""
+
+
+def _defused(cell: object) -> object:
+    """A cell that a spreadsheet shows as it is: text that is no number, and begins as a formula
+    does, has an apostrophe in front. Carriage returns are escaped: pandas writes them bare, which
+    would begin a row. Numbers stay numbers."""
+    if not isinstance(cell, str):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return ("'" * bool(_FORMULA.match(cell)) + cell).replace("\r", "\\r")
+    return cell.replace("\r", "\\r")
+
+
 def _write(path: Path, table: pd.DataFrame) -> None:
+    plain = table.copy()
+    for place, (_, column) in enumerate(table.items()):
+        if not pd.api.types.is_numeric_dtype(column):
+            cells = pd.Series(map(_defused, column), index=column.index, dtype=column.dtype)
+            plain.isetitem(place, cells.array)
+    plain = plain.rename(columns=_defused)
     with files.atomic(path) as temporary:
-        table.to_csv(temporary, index=False, errors="backslashreplace")
+        plain.to_csv(temporary, index=False, errors="backslashreplace")

@@ -97,6 +97,7 @@ def distances(given: argparse.Namespace) -> int:
     from polyak.runs.summary import Summary
 
     summary, target = Summary.read(given.run), given.run / "distances.csv"
+    paths.check_run(given.run)
 
     import torch
 

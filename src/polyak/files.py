@@ -8,11 +8,58 @@ import hashlib
 import json
 import os
 import re
+import reprlib
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from polyak.errors import PolyakError
+
+
+def shown(value: object, most: int = 60) -> str:
+    """`value`, which came from outside, for a message: shortened to about `most` characters, all
+    printable, so that no control character, colour code or lone surrogate of it reaches a terminal
+    or a log."""
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = short.maxlong = most
+    try:
+        text = short.repr(value)
+    except (ValueError, RecursionError):  # an integer of more digits than Python prints
+        text = f"a very long {type(value).__name__}"
+    return printable(text)
+
+
+def printable(text: str) -> str:
+    """`text` with every character that isn't printable escaped."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+
+
+def is_regular(path: Path) -> bool:
+    """Whether it is a file, and no pipe, whose opening would never end. False for any name that
+    can't be one."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long
+        return False
+
+
+def check_regular(path: Path, error: type[Exception]) -> None:
+    """Raise `error`, naming it, unless `path` is a file."""
+    if not is_regular(path):
+        what = "is no file; give a file" if path.exists() else "there is no such file"
+        raise error(f"{path}: {what}")
+
+
+def real_directory(path: Path) -> None:
+    """Raise PolyakError where `path`, a folder inside a run or trajectory, is a link or a file:
+    what is written there would land elsewhere. Links above it are the user's own choice."""
+    if path.is_symlink() or (path.exists() and not path.is_dir()):
+        raise PolyakError(
+            f"{path}: is a link or a file, where a folder is to be; move it away (a directory of "
+            "outputs may itself be a link to another disk)"
+        )
 
 
 @contextmanager

@@ -76,6 +76,22 @@ def test_what_does_not_fit_is_refused(overrides, message):
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("override", "size"),
+    [
+        ("model.hidden=1000000000000", "take 556,000,000,001,672 bytes"),
+        ("model.channels=[1000000000000,8]", "bytes"),
+        ("model.hidden=9223372036854775807", "take at least 9,223,372,036,854,775,808 bytes"),
+        ("model.channels=[9223372036854775807,8]", "take at least"),
+    ],
+)
+def test_a_model_that_cannot_fit_is_refused_before_it_is_made(override, size):
+    with pytest.raises(
+        ConfigError, match=rf"model SmallCNN: its weights would .*{size}.* this mac"
+    ):
+        made(override)
+
+
 FLAT = ("model=torchvision", "model.name=resnet18", "training.batch_size=32")
 
 

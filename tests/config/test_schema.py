@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 
 from polyak.config import choices
 from polyak.config import parse as parsing
+from polyak.config.compose import configured
 from polyak.config.resolvers import register
 from polyak.errors import ConfigError
 from tests.small import ROOT
@@ -174,6 +175,59 @@ WRONG = {
     "augmentation=crop augmentation.pad=0": "augmentation.pad = 0",
     "augmentation._target_=polyak.data.crops.crop": "augmentation._target_",
 }
+
+
+def nested(levels):
+    value = {"a": 1}
+    for _ in range(levels):
+        value = {"a": value}
+    return value
+
+
+IMPOSSIBLE = {
+    "huge": (("model", "hidden", 2**63), "model.hidden = 9223372036854775808: allowed: integers"),
+    "digits": (("averaging", "end", 10**400), "averaging.end = 1000.*000: allowed: integers below"),
+    "endless": (("averaging", "end", 10**5000), "averaging.end = a very long int: allowed: integ"),
+    "binary": (("dataset", "name", b"\x00\xff"), r"dataset.name = b'\\x00\\xff': allowed: text, n"),
+    "NUL": (("paths", "outputs", "a\0b"), r"paths.outputs = 'a\\x00b': allowed: text without NUL"),
+    "surrogate": (
+        ("training", "device", "\ud800"),
+        r"training.device = '\\ud800': allowed: Unicode",
+    ),
+    "key": (("model", "\ud800", 1), r"'model.\\ud800': allowed: keys of Unicode text"),
+    "colours": (("model", "_target_", "\x1b[31m"), r"model._target_ = \\x1b\[31m: allowed: polyak"),
+    "long": (("model", "_target_", "x" * 9999), r"model._target_ = x+\.\.\.x+: allowed: polyak"),
+    "a long path": (("training", "init", "x" * 9999), "File name too long"),
+    "NaN": (("optimizer", "lr", float("nan")), "optimizer.lr = nan: input should be a finite"),
+    "infinity": (("training", "clip_norm", float("inf")), "training.clip_norm = inf: input should"),
+    "deep": (("model", "hidden", nested(40)), "nested too deep; allowed: 32 levels"),
+    "deepest": (("model", "hidden", nested(100_000)), "nested too deep; allowed: 32 levels"),
+}
+
+
+@pytest.mark.parametrize(("given", "message"), IMPOSSIBLE.values(), ids=IMPOSSIBLE)
+def test_what_no_value_can_be_is_one_message_that_can_be_printed(given, message):
+    group, key, value = given
+    values = parse().resolved
+    values[group] = values[group] | {key: value}
+    with pytest.raises(ConfigError, match=message) as caught:
+        parsing.parse(values, caller=ROOT)
+    assert len(str(caught.value)) < 400
+    assert "".join(str(caught.value).splitlines()).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("+model.x=" + "{a:" * 200 + "1" + "}" * 200, "nested too deep to be read"),
+        ("averaging.end=" + "1" * 5000, "a number has thousands of digits; allowed: integers"),
+        ("name=\x1b[31m", r"name=\\x1b\[31m"),
+    ],
+    ids=["deep", "digits", "colours"],
+)
+def test_what_hydra_cannot_read_is_one_message(override, message):
+    with pytest.raises(ConfigError, match=message):
+        configured([override])
 
 
 @pytest.mark.parametrize("override", WRONG)

@@ -142,15 +142,32 @@ def test_an_unfinished_run_removes_its_own_files_and_no_other(tmp_path):
     assert not (tmp_path / "predictions" / "validation").exists()
 
 
-def test_links_to_folders_elsewhere_are_not_followed(tmp_path):
+@pytest.mark.parametrize("name", ["checkpoints", "predictions", "predictions/test", "figures"])
+def test_a_folder_of_a_run_that_is_a_link_is_refused_and_not_followed(tmp_path, name):
     fail(tmp_path / "run", PolyakError("the reason"))
     elsewhere = tmp_path / "elsewhere" / "epoch_000.safetensors"
     elsewhere.parent.mkdir()
     elsewhere.touch()
-    (tmp_path / "run" / "checkpoints").symlink_to(elsewhere.parent)
+    place = tmp_path / "run" / name
+    place.parent.mkdir(exist_ok=True)
+    place.symlink_to(elsewhere.parent)
+    with (
+        pytest.raises(PolyakError, match=f"{name}: is a link or a file"),
+        claimed(tmp_path / "run"),
+    ):
+        pytest.fail("claimed")
+    assert elsewhere.exists()
+    place.unlink()
     with claimed(tmp_path / "run") as run:
         assert not run.finished(CONFIG)
-    assert elsewhere.exists()
+
+
+def test_outputs_may_be_a_link_to_another_disk(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "outputs").symlink_to(tmp_path / "disk")
+    with claimed(tmp_path / "outputs" / "runs" / "run") as run:
+        assert not run.finished(CONFIG)
+    assert (tmp_path / "disk" / "runs" / "run" / "claim.json").exists()
 
 
 @pytest.mark.parametrize("claim", ["{}", '{"claim": "insurance"}', "[]", "", "[" * 9999])

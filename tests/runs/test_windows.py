@@ -45,6 +45,27 @@ def test_a_windows_average_is_the_streamed_one_bit_for_bit(directory, table, sta
         assert row["accuracy"].item() == wanted.accuracy
 
 
+def test_checkpoints_of_another_model_are_one_message(directory, tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(directory, run, ignore=shutil.ignore_patterns("windows.csv"))
+    for path in (run / "checkpoints").iterdir():
+        checkpoint.save(path, {"w": torch.ones(3)})
+    assert main(["windows", str(run)]) == 1
+    said = capsys.readouterr().err
+    assert "epoch_000.safetensors, averaged from epoch 0 on: not this model's weights (" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("command", ["windows", "path", "distances"])
+def test_a_run_whose_checkpoints_are_a_link_is_refused(directory, tmp_path, capsys, command):
+    run = tmp_path / "run"
+    shutil.copytree(directory, run)
+    (run / "checkpoints").rename(tmp_path / "elsewhere")
+    (run / "checkpoints").symlink_to(tmp_path / "elsewhere")
+    assert main([command, str(run)]) == 1
+    assert "checkpoints: is a link or a file, where a folder is to be" in capsys.readouterr().err
+
+
 def test_interrupted_it_continues_where_it_was(directory, table, tmp_path):
     run, path = FinishedRun(directory), tmp_path / "windows.csv"
     evaluator, wanted = run.job.evaluator(), windows.windows(range(5), range(1, 6))

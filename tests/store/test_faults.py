@@ -12,7 +12,7 @@ import torch
 from polyak import files
 from polyak.data import arrays as arrays_module
 from polyak.data.splitting import split
-from polyak.errors import StoreError
+from polyak.errors import PolyakError, StoreError
 from polyak.evaluation.logits import Inference, logits
 from polyak.store import paths, work
 from polyak.store import trajectory as trajectory_module
@@ -47,6 +47,38 @@ def test_a_corrupted_checkpoint_is_trained_again_and_runs_get_it(
     assert f"missing or corrupted files of epochs [{epoch}]" in caplog.text
     assert contents(again) == whole
     assert link.samefile(paths.checkpoint(again.directory, epoch))
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("evaluation", [0, 3, 4])
+def test_a_signal_in_an_epochs_evaluation_costs_that_epoch_and_no_bit(
+    tmp_path, data, whole, monkeypatch, sent, evaluation
+):
+    """Two splits per epoch: before, between and after what an epoch's evaluation leaves."""
+    calls = 0
+
+    def interrupted(*given):
+        nonlocal calls
+        calls += 1
+        if calls == evaluation + 1:
+            os.kill(os.getpid(), sent)
+        return logits(*given)
+
+    def stop(number, _):
+        raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(143)
+
+    before = signal.signal(sent, stop)
+    monkeypatch.setattr(work, "logits", interrupted)
+    try:
+        with pytest.raises((KeyboardInterrupt, SystemExit)):
+            train(tmp_path / "stopped", data)
+    finally:
+        signal.signal(sent, before)
+    monkeypatch.undo()
+    again, records = train(tmp_path / "stopped", data)
+    assert [record.stored for record in records].count(True) == evaluation // 2
+    assert contents(again) == whole
+    assert not list((tmp_path / "stopped").rglob(".*.tmp*"))
 
 
 @pytest.mark.parametrize("damage", [truncate, flip, remove])
@@ -130,6 +162,24 @@ def test_a_newer_store_is_refused(tmp_path, data):
     (tmp_path / "store.json").write_text("{")
     with pytest.raises(StoreError, match=r"store\.json: can't be read"):
         train(tmp_path, data)
+
+
+@pytest.mark.parametrize("name", ["checkpoints", "state", "evaluations", "evaluations/KEY"])
+def test_a_folder_of_a_trajectory_that_is_a_link_is_refused(tmp_path, data, name):
+    trajectory, _ = train(tmp_path, data, epochs=1)
+    place = trajectory.directory / name.replace("KEY", keys_of(data)["test"])
+    place.rename(tmp_path / "elsewhere")
+    place.symlink_to(tmp_path / "elsewhere")
+    before = sorted((tmp_path / "elsewhere").rglob("*"))
+    with pytest.raises(PolyakError, match=f"{place.name}: is a link or a file"):
+        train(tmp_path, data, epochs=2)
+    assert sorted((tmp_path / "elsewhere").rglob("*")) == before
+
+
+def test_a_store_may_be_a_link_to_another_disk(tmp_path, data, whole):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "store").symlink_to(tmp_path / "disk")
+    assert contents(train(tmp_path / "store", data)[0]) == whole
 
 
 @pytest.mark.parametrize("key", ["torch", "device", "threads"])

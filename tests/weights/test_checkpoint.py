@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from polyak.errors import CheckpointError
 from polyak.weights import checkpoint
 from tests.weights.states import STATES, VIEWS, randn, same_bits
 
@@ -34,6 +35,13 @@ def test_metadata_comes_back_without_what_save_adds(path):
 def test_metadata_that_is_not_json_is_an_error_and_leaves_no_file(path):
     with pytest.raises(TypeError):
         checkpoint.save(path, {"w": randn(2)}, {"path": path})
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("name", ["", "__metadata__", "\udc80"])
+def test_a_name_that_no_tensor_can_have_is_refused_and_leaves_no_file(path, name):
+    with pytest.raises(CheckpointError, match=r"epoch_000\.safetensors: a tensor is named '"):
+        checkpoint.save(path, {name: randn(2)})
     assert not path.exists()
 
 

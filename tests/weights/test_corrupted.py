@@ -38,6 +38,75 @@ def test_a_directory_is_refused(path):
         checkpoint.load(path)
 
 
+def test_a_pipe_is_refused_and_not_waited_for(path):
+    path.parent.mkdir()
+    os.mkfifo(path)
+    with pytest.raises(CheckpointError, match=r"epoch_000\.safetensors: is no file"):
+        checkpoint.load(path)
+
+
+def with_header(path, header, data=bytes(4), length=None):
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes((length or len(text)).to_bytes(8, "little") + text + data)
+
+
+ONE = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
+HUGE = {"dtype": "F32", "shape": [0, 1 << 63], "data_offsets": [0, 0]}
+
+
+@pytest.mark.parametrize(
+    ("header", "length", "message"),
+    [
+        ({"w": ONE}, 1 << 60, "not an intact safetensors file .*header too large"),
+        ({"__metadata__": [1], "w": ONE}, None, "not an intact .*expected a map"),
+        ({"__metadata__": {"polyak": 3}, "w": ONE}, None, "not an intact .*expected a string"),
+        (b'{"w": ' + b"[" * 20_000, None, "not an intact"),
+        ({"w": ONE, "v": ONE}, None, "not an intact .*invalid offset"),
+        ({"w": {**ONE, "shape": [1 << 40, 1 << 40]}}, None, "not an intact .*overflow"),
+        ({"w": HUGE, "v": ONE}, None, "tensor 'w' can't be read"),
+        ({"": ONE}, None, "a tensor is named ''; allowed: Unicode text that is not empty"),
+        ({"a" * 999: {**ONE, "dtype": "F64"}}, None, "not an intact"),
+        (b'{"\\udc80": {"dtype":"F32","shape":[1],"data_offsets":[0,4]}}', None, "not an intact"),
+    ],
+)
+def test_a_header_that_cannot_be_is_one_message(path, header, length, message):
+    with_header(path, header, length=length)
+    with pytest.raises(CheckpointError, match=rf"epoch_000\.safetensors: {message}") as caught:
+        checkpoint.load(path)
+    assert len(str(caught.value)) < 400 + len(str(path))
+
+
+def test_a_message_has_no_control_characters_of_the_file(path):
+    with_header(path, {"\x1b[31m\n" + "a" * 999: {**HUGE}}, b"")
+    with pytest.raises(CheckpointError) as caught:
+        checkpoint.load(path)
+    said = str(caught.value)
+    assert "\\x1b[31m\\n" in said
+    assert "..." in said
+    assert said.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "shape", "message"),
+    [
+        ("logits", torch.float32, (3, None), None),
+        ("logits", torch.float32, (2, 4), r"\[3, 4\]; allowed: torch.float32 \[2, 4\]"),
+        ("logits", torch.float32, (3,), r"\[3, 4\]; allowed: torch.float32 \[3\]"),
+        ("logits", torch.bfloat16, (3, 4), r"is torch.float32 \[3, 4\]; allowed: torch.bfloat16"),
+        ("none", torch.float32, (None,), r"is torch.float32 \[0\]; allowed: torch.float32 \[any\]"),
+        ("labels", torch.int64, (3,), "has no tensor 'labels'"),
+    ],
+)
+def test_a_tensor_is_of_the_dtype_and_shape_that_are_asked_for(path, name, dtype, shape, message):
+    checkpoint.save(path, {"logits": torch.ones(3, 4), "none": torch.ones(0)})
+    if message is None:
+        assert checkpoint.tensor(path, name, dtype, shape).shape == (3, 4)
+        return
+    with pytest.raises(CheckpointError, match=message):
+        checkpoint.tensor(path, name, dtype, shape)
+
+
 def test_a_file_cut_off_anywhere_is_refused(path):
     checkpoint.save(path, {"w": randn(3), "steps": torch.tensor(4)}, {"epoch": 1})
     intact, cut = path.read_bytes(), path.with_name("cut.safetensors")
@@ -65,11 +134,11 @@ UNTIED = [
     ('{"tied": 3}', '"tied" is 3'),
     ('{"tied": {"a": "b"}}', '"tied" is {'),
     ('{"tied": "ab"}', "\"tied\" is 'ab'"),
-    ('{"tied": ["ab"]}', r'"tied" is \[\'ab'),
-    ('{"tied": [[]]}', r'"tied" is \[\[\]\]'),
-    ('{"tied": [["a"]]}', r'"tied" is \[\[\'a'),
-    ('{"tied": [["a", 1]]}', r'"tied" is \[\[\'a'),
-    ('{"tied": [["a", ["b"]]]}', r'"tied" is \[\[\'a'),
+    ('{"tied": ["ab"]}', r"\"tied\"\[0\] is 'ab'"),
+    ('{"tied": [[]]}', r'"tied"\[0\] is \[\]'),
+    ('{"tied": [["a"]]}', r"\"tied\"\[0\] is \['a'\]"),
+    ('{"tied": [["a", 1]]}', r'"tied"\[0\]\[1\] is 1 in'),
+    ('{"tied": [["a", ["b"]]]}', r"\"tied\"\[0\]\[1\] is \['b'\] in"),
     ('{"tied": [["a", "nowhere"]]}', "'nowhere' is recorded as tied, but missing"),
     ('{"tied": [["a", "a"]]}', "'a' is recorded as tied 2 times"),
     ('{"tied": [["a", "same"], ["same", "a"]]}', "'a' is recorded as tied 2 times"),

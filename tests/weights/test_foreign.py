@@ -1,6 +1,7 @@
 """Files that others made, and what must not be read."""
 
 import json
+import os
 import pickle
 import sys
 
@@ -59,7 +60,7 @@ def test_shards_are_read_by_their_index(tmp_path):
 def test_a_missing_shard_and_one_outside_the_folder_are_named(tmp_path):
     index = shards(tmp_path)
     (tmp_path / "n.safetensors").unlink()
-    with pytest.raises(CheckpointError, match=r"no shard n\.safetensors"):
+    with pytest.raises(CheckpointError, match=r"no shard 'n\.safetensors'"):
         tensors(index)
     index.write_text(json.dumps({"weight_map": {"w": "../w.safetensors"}}))
     with pytest.raises(CheckpointError, match="no shard"):
@@ -71,32 +72,27 @@ def test_a_missing_shard_and_one_outside_the_folder_are_named(tmp_path):
     [
         ("{", "metadata are not JSON"),
         ("[]", "allowed: a JSON object"),
-        ("{}", '"weight_map" must name'),
-        ('{"weight_map": ["w.safetensors"]}', '"weight_map" must name'),
-        ('{"weight_map": {"w": ["w.safetensors"]}}', '"weight_map" must name'),
+        ("{}", '"weight_map" is missing in its metadata; allowed: the name of each tensor'),
+        ('{"weight_map": {}}', '"weight_map" is {} in its'),
+        ('{"weight_map": ["w.safetensors"]}', r'"weight_map" is \[\'w.safetensors\'\] in'),
+        ('{"weight_map": {"w": ["a"]}}', r'"weight_map"\[\'w\'\] is \[\'a\'\] in its metadata'),
+        ('{"weight_map": ' + "[" * 20_000 + "]" * 20_000 + "}", "metadata are not JSON"),
+        ('{"weight_map": {"w": 1' + "0" * 5_000 + "}}", "metadata are not JSON"),
+        ('{"weight_map": {"w": ""}}', "no shard ''"),
+        ('{"weight_map": {"w": "' + "a" * 5_000 + '"}}', "no shard 'aaa"),
+        (r'{"weight_map": {"w": "\u001b[31m"}}', r"no shard '\\x1b\[31m'"),
+        (r'{"weight_map": {"w": "\u0000"}}', r"no shard '\\x00'"),
+        (r'{"weight_map": {"w": "\ud800"}}', r"no shard '\\ud800'"),
+        ('{"weight_map": {"w": "pipe.safetensors"}}', "no shard 'pipe.safetensors'"),
         ('{"weight_map": {"nowhere": "w.safetensors"}}', "has no tensor 'nowhere'"),
     ],
 )
 def test_an_index_that_is_none_is_refused(tmp_path, text, message):
     index = shards(tmp_path)
+    os.mkfifo(tmp_path / "pipe.safetensors")
     index.write_text(text)
     with pytest.raises(CheckpointError, match=rf"index\.json: .*{message}"):
         tensors(index)
-
-
-@pytest.mark.parametrize(
-    ("tensor", "message"),
-    [
-        (torch.eye(3).to_sparse(), "tensor 'w' is torch.sparse_coo on cpu; allowed: dense"),
-        (torch.empty(3, device="meta"), "tensor 'w' is torch.strided on meta; allowed: dense"),
-    ],
-    ids=["sparse", "meta"],
-)
-@pytest.mark.filterwarnings("ignore:Validating sparse")
-def test_tensors_without_dense_values_are_refused(tmp_path, tensor, message):
-    torch.save({"w": tensor}, tmp_path / "a.pt")
-    with pytest.raises(CheckpointError, match=f"a.pt: {message}"):
-        tensors(tmp_path / "a.pt")
 
 
 class Harmful:
@@ -109,7 +105,9 @@ def test_code_in_a_pickle_is_never_run(tmp_path, monkeypatch):
     torch.save({"state_dict": state(), "hook": Harmful()}, "a.pt")
     (tmp_path / "b.pth").write_bytes(pickle.dumps(Harmful()))
     for name in ("a.pt", "b.pth"):
-        with pytest.raises(CheckpointError, match=f"{name}: not read, since it isn't weights"):
+        with pytest.raises(
+            CheckpointError, match=f"{name}: holds '(_?io.open|STACK_GLOBAL)', which"
+        ):
             tensors(tmp_path / name)
     assert not (tmp_path / "ran").exists()
 

@@ -11,6 +11,7 @@ from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
+from polyak import files
 from polyak.config import parse
 from polyak.config.choices import ROOT
 from polyak.config.resolvers import register
@@ -24,14 +25,18 @@ def configured(overrides: Sequence[str]) -> Config:
     try:
         with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
             composed = compose("config", list(overrides))
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, RecursionError, ValueError) as error:
         raise ConfigError(explain(error)) from None
     return parse.parse(parse.plain(composed), caller=Path.cwd())
 
 
 def explain(error: BaseException) -> str:
     """Hydra's and OmegaConf's error in one line: key, value and what is allowed, where it knows."""
+    if isinstance(error, RecursionError):
+        return "the configuration is nested too deep to be read; give fewer levels"
     text = str(error)
+    if "integer string conversion" in text:
+        return "a number has thousands of digits; allowed: integers below 2**63"
     if found := re.search(r"Could not override '([^']+)'", text):
         return f"{found[1]}: there is no such key; train.py --help lists keys and choices"
     if found := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
@@ -41,4 +46,4 @@ def explain(error: BaseException) -> str:
     if found := re.search(r"Ambiguous value for argument '([^']+)'", text):
         return f"{found[1]}: several values need --multirun"
     causes = [error, error.__cause__] if error.__cause__ else [error]
-    return "\n".join(str(cause).splitlines()[0] for cause in causes if str(cause))
+    return "\n".join(files.printable(str(one).splitlines()[0]) for one in causes if str(one))

@@ -14,14 +14,17 @@ from polyak.config.parse import parse
 from polyak.config.schema import Config
 from polyak.errors import PolyakError
 from polyak.runs.summary import Summary
+from polyak.store import paths
 
 
 class FinishedRun:
-    """The directory of a run that has a summary.json. Raises PolyakError where it has none."""
+    """The directory of a run that has a summary.json. Raises PolyakError where it has none, or a
+    folder in it is a link."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.summary = Summary.read(directory)
+        paths.check_run(directory)
         self.config: Config = parse(_without_start(self.summary.config), caller=Path.cwd())
 
     @cached_property

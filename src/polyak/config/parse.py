@@ -15,9 +15,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pydantic import BaseModel, ValidationError, create_model
 
+from polyak import files
 from polyak.config import choices
 from polyak.config.choices import Choice
 from polyak.config.schema import CHOICES, Averaging, Config
+from polyak.config.values import wrong as impossible
 from polyak.errors import ConfigError
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -28,7 +30,9 @@ def parse(values: Any, *, caller: Path) -> Config:
 
     Raises ConfigError with one line per wrong key: its name, its value, what is allowed.
     """
-    wrong: list[str] = []
+    wrong = impossible(values)
+    if wrong:
+        raise ConfigError("\n".join(wrong))
     chosen = {keys: _choice(keys, group, values, wrong) for keys, group in CHOICES.items()}
     fields: dict[str, Any] = {
         keys[0]: (kind, ...) for keys, kind in chosen.items() if keys[1:] == ()
@@ -44,7 +48,9 @@ def parse(values: Any, *, caller: Path) -> Config:
 def parse_choice(group: str, values: Mapping[str, Any], *, caller: Path) -> Any:
     """The object that the `values` of one choice describe, `_target_` among them. Raises
     ConfigError as `parse` does."""
-    wrong: list[str] = []
+    wrong = impossible(values)
+    if wrong:
+        raise ConfigError("\n".join(wrong))
     kind = _choice((), group, values, wrong)
     checked = _validated(kind, values, caller, wrong)
     return choices.make(group, checked.model_dump(by_alias=True, mode="json"))
@@ -57,6 +63,8 @@ def _validated(kind: type[Model], values: Any, caller: Path, wrong: list[str]) -
         found = kind.model_validate_json(json.dumps(values), context={"caller": str(caller)})
     except ValidationError as error:
         wrong += [_explain(details) for details in error.errors()]
+    except OSError as error:  # a file's name that is too long
+        wrong.append(f"{files.shown(error.filename)}: {error.strerror}")
     if wrong:
         raise ConfigError("\n".join(wrong))
     return found
@@ -73,7 +81,7 @@ def _choice(keys: tuple[str, ...], group: str, values: Any, wrong: list[str]) ->
     try:
         return choices.check(group, str(target))
     except ConfigError as error:
-        wrong.append(f"{'.'.join([*keys, '_target_'])} = {target}: {error}")
+        wrong.append(f"{'.'.join([*keys, '_target_'])} = {_shown(target)}: {error}")
         return Any if keys else Choice
 
 
@@ -89,15 +97,20 @@ def plain(cfg: DictConfig) -> Any:
 
 
 def _explain(details: Mapping[str, Any]) -> str:
-    key = ".".join(map(str, details["loc"]))
+    key = files.printable(".".join(map(str, details["loc"])))
     message = details["msg"].removeprefix("Value error, ")
     if details["type"] == "literal_error":
-        return f"{key} = {details['input']}: allowed: {details['ctx']['expected']}"
+        return f"{key} = {_shown(details['input'])}: allowed: {details['ctx']['expected']}"
     if details["type"] == "extra_forbidden":
-        return f"{key} = {details['input']!r}: there is no such key in this choice"
+        return f"{key} = {files.shown(details['input'])}: there is no such key in this choice"
     if details["type"] == "missing":
         return f"{key}: this key is missing"
-    return f"{key} = {details['input']!r}: {message[0].lower()}{message[1:]}"
+    return f"{key} = {files.shown(details['input'])}: {message[0].lower()}{message[1:]}"
+
+
+def _shown(value: object) -> str:
+    """As it is written on the command line, without quotes."""
+    return files.shown(value)[1:-1] if isinstance(value, str) else files.shown(value)
 
 
 def _check_together(config: Config) -> None:

@@ -3,6 +3,8 @@
 recipe(config, data).model()
 """
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -35,6 +37,7 @@ def recipe(config: Config, data: Dataset) -> Recipe:
         **{part: values[part] for part in ("optimizer", "schedule", "augmentation")},
     }
     model = choices.make("model", described["model"], partial=True)
+    _check_memory(model, name_of(values["model"]))
     starting = StartingFrom(model, Path(training.init)) if training.init else None
     schedule = config.learning_rates
     made = Recipe(
@@ -61,6 +64,25 @@ def recipe(config: Config, data: Dataset) -> Recipe:
     _check_optimizer(made, tried)
     _check_smallest_batch(made, tried, data)
     return made
+
+
+def _check_memory(make: Callable[[], torch.nn.Module], name: str) -> None:
+    """Raise ConfigError where the machine has less memory than weights and gradients take. Their
+    shapes are known without any memory: on torch's meta device."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+            size = sum(one.numel() * one.itemsize for one in make().parameters())
+    except (RuntimeError, TypeError) as error:
+        if "verflow" not in str(error):
+            return  # not to be made without values; `_tried` makes it with them
+        size = 2**63
+    if 2 * size > memory:
+        least = "at least " * (size == 2**63)
+        raise ConfigError(
+            f"model {name}: its weights would take {least}{size:,} bytes, and as much for their "
+            f"gradients; this machine has {memory:,}; allowed: a smaller model"
+        )
 
 
 def _scaling(values: dict[str, object], data: Dataset) -> Scaling:

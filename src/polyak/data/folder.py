@@ -110,8 +110,10 @@ def _cached(
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
         try:
-            return checkpoint.load(path).tensors["images"]
-        except (CheckpointError, KeyError):  # not there, or corrupted
+            return checkpoint.tensor(
+                path, "images", torch.uint8, (len(files), channels, *(size or (None, None)))
+            )
+        except CheckpointError:  # not there, or corrupted
             log.info("reading %s images into %s, once", f"{len(files):,}", path)
             images = _read(files, channels, size)
             checkpoint.save(path, {"images": images})

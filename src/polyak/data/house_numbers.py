@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 from typing import Literal
 
+import torch
 from filelock import FileLock
 from torch import Tensor
 
@@ -49,9 +50,9 @@ def _cached(
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
         try:
-            tensors = checkpoint.load(path).tensors
-            return tensors["images"], tensors["labels"]
-        except (CheckpointError, KeyError):  # not there, or corrupted
+            images = checkpoint.tensor(path, "images", torch.uint8, (count, 3, 32, 32))
+            return images, checkpoint.tensor(path, "labels", torch.int64, (count,))
+        except CheckpointError:  # not there, or corrupted
             log.info("drawing %s digits into %s, once", f"{count:,}", path)
             images, labels = drawn_digits.generate(split, count, seed)
             checkpoint.save(path, {"images": images, "labels": labels})

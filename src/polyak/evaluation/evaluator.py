@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from polyak.data.dataset import Split
 from polyak.evaluation.logits import Inference, logits
 from polyak.evaluation.scores import Scores, scores
+from polyak.weights.layout import load_into
 
 
 class Evaluator:
@@ -30,8 +31,9 @@ class Evaluator:
         return tuple(self._splits)
 
     def logits(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Logits, float32 [N, classes] on CPU, of a state dict, by split."""
-        self._model.load_state_dict(state)
+        """Logits, float32 [N, classes] on CPU, of a state dict, by split. Raises CheckpointError
+        where it is another model's."""
+        load_into(self._model, state)
         return {
             name: logits(self._model, pixels, self._how) for name, pixels in self._pixels.items()
         }

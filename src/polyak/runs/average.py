@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from polyak.averaging.mean import mean_of_files, prefix_means
@@ -128,7 +129,8 @@ def ensemble_scores(
     return {
         split: scoring.scores(
             scoring.ensemble(
-                [_logits(paths.predictions(run, split, epoch)) for epoch in window], weights
+                [_logits(paths.predictions(run, split, epoch), those.labels) for epoch in window],
+                weights,
             ),
             those.labels.numpy(),
         )
@@ -136,6 +138,7 @@ def ensemble_scores(
     }
 
 
-def _logits(path: Path) -> np.ndarray:
-    found: np.ndarray = checkpoint.load(path).tensors["logits"].numpy()
-    return found
+def _logits(path: Path, labels: Tensor) -> np.ndarray:
+    found = checkpoint.tensor(path, "logits", torch.float32, (len(labels), None))
+    array: np.ndarray = found.numpy()
+    return array

@@ -21,12 +21,13 @@ from torch import Tensor, nn
 
 from polyak.averaging.batch_norm import refresh, statistics
 from polyak.data import inputs
-from polyak.errors import ConfigError
+from polyak.errors import CheckpointError, ConfigError
 from polyak.models.precision import autocast
 from polyak.training.order import epoch_order, epoch_table
 from polyak.training.recipe import Recipe
 from polyak.weights import checkpoint
 from polyak.weights.checkpoint import Checkpoint
+from polyak.weights.layout import load_into
 
 Mode = Literal["refresh", "average", "last"]
 log = logging.getLogger(__name__)
@@ -104,14 +105,17 @@ class BatchNorm:
         if self.mode == "refresh":
             return self.refreshed(average)
         found = checkpoint.load(last).tensors
+        if missing := [name for name in self.names if name not in found]:
+            raise CheckpointError(f"not this model's weights (no {missing[0]})")
         return _with(average, {name: found[name] for name in self.names})
 
     def refreshed(self, weights: Checkpoint) -> Checkpoint:
-        """The weights with statistics that are computed for them, whatever the mode."""
+        """The weights with statistics that are computed for them, whatever the mode. Raises
+        CheckpointError where they are another model's."""
         if not self.names:
             return weights
         began = time.perf_counter()
-        self._model.load_state_dict(weights.tensors)
+        load_into(self._model, weights.tensors)
         self._refresh(self._inputs())
         state = self._model.state_dict()
         found = {name: state[name].detach().to("cpu", copy=True) for name in self.names}

@@ -135,8 +135,8 @@ def claimed(directory: Path, by_hydra: Collection[str] = WRITTEN_BY_HYDRA) -> It
     """Hold the directory as long as this process works in it, and say in claim.json which it is. An
     exception inside becomes failure.json and goes on.
 
-    Raises PolyakError where the directory isn't a run's to use (`check_usable`), or another run is
-    working in it.
+    Raises PolyakError where the directory isn't a run's to use (`check_usable`), a folder in it is
+    a link, or another run is working in it.
     """
     with _locked(directory, by_hydra):
         claim = {"process": os.getpid(), "host": platform.node(), "began": time.time()}
@@ -154,6 +154,7 @@ def _locked(directory: Path, by_hydra: Collection[str]) -> Iterator[None]:
     lock = FileLock(directory / ".lock")
     try:
         check_usable(directory, by_hydra)
+        paths.check_run(directory)
         directory.mkdir(parents=True, exist_ok=True)
         try:
             lock.acquire(timeout=0)

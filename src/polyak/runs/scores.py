@@ -43,9 +43,8 @@ def evaluate(
     try:
         found = batch_norm.refreshed(found) if anew else found
         logits = evaluator.logits(found.tensors)
-    except RuntimeError as error:  # torch's own words say which tensors don't fit
-        lines = " ".join(str(error).split())
-        raise CheckpointError(f"{weights}: not this model's weights ({lines})") from None
+    except CheckpointError as error:
+        raise CheckpointError(f"{weights}: {error}") from None
     return evaluator.scores(logits)[split], logits[split], anew
 
 

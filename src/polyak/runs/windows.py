@@ -19,7 +19,7 @@ from typing import TextIO
 
 from polyak import files
 from polyak.averaging.mean import Mean
-from polyak.errors import PolyakError
+from polyak.errors import CheckpointError, PolyakError
 from polyak.evaluation.evaluator import Evaluator
 from polyak.runs.batch_norm import BatchNorm
 from polyak.weights import checkpoint
@@ -126,9 +126,13 @@ def evaluate(
             reached = end
             mean = running.result()
             averaged = time.perf_counter()
-            average = batch_norm.of_average(mean, checkpoint_of(end - 1))
-            refreshed = time.perf_counter()
-            scores = evaluator.scores(evaluator.logits(average.tensors))
+            last = checkpoint_of(end - 1)
+            try:
+                average = batch_norm.of_average(mean, last)
+                refreshed = time.perf_counter()
+                scores = evaluator.scores(evaluator.logits(average.tensors))
+            except CheckpointError as error:
+                raise CheckpointError(f"{last}, averaged from epoch {start} on: {error}") from None
             spent.averaging += averaged - began
             spent.batch_norm += refreshed - averaged
             spent.evaluation += time.perf_counter() - refreshed

@@ -7,6 +7,8 @@ predictions(run, "test", 3)       # run/predictions/test/epoch_003.safetensors
 from pathlib import Path
 from typing import Literal
 
+from polyak import files
+
 EPOCH = r"epoch_\d{3,}\.safetensors"
 """Regular expression of the name of an epoch's file."""
 
@@ -22,6 +24,22 @@ RUN = (
     r"figures/(accuracy|samples)\.png",
 )
 """Of all that a run writes before its summary.json, relative to its directory."""
+
+
+def check_run(run: Path) -> None:
+    """Raise PolyakError where a folder in a run's directory is a link (`files.real_directory`)."""
+    for name in ("checkpoints", "predictions", "figures"):
+        files.real_directory(run / name)
+    for split in ("validation", "test"):
+        files.real_directory(run / "predictions" / split)
+
+
+def check_trajectory(trajectory: Path) -> None:
+    """The same for a trajectory's directory."""
+    for name in ("checkpoints", "state", "evaluations"):
+        files.real_directory(trajectory / name)
+    for evaluation in (trajectory / "evaluations").glob("*"):
+        files.real_directory(evaluation)
 
 
 def checkpoint(directory: Path, epoch: int) -> Path:

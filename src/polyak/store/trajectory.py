@@ -71,6 +71,7 @@ class Trajectory:
         otherwise than recorded, or an unfinished trajectory that was begun in another environment.
         """
         with self._locked() as writable:
+            paths.check_trajectory(self.directory)
             manifest = Manifest.read(self.directory, self.fingerprint, self.ingredients)
             if writable:
                 files.remove_half_written(self.directory, paths.TRAJECTORY)

@@ -185,7 +185,7 @@ _scores_of: dict[str, Scores] = {}
 def _scores(path: Path, sha256: str, labels: torch.Tensor) -> Scores:
     name = f"{path.parent.name} {sha256}"
     if name not in _scores_of:
-        found = checkpoint.load(path).tensors["logits"]
+        found = checkpoint.tensor(path, "logits", torch.float32, (len(labels), None))
         _scores_of[name] = scores(found.numpy(), labels.numpy())
     return _scores_of[name]
 

@@ -11,9 +11,8 @@ safetensors writes several keys in random order, which would change the file's b
 
 import hashlib
 import json
-import reprlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +25,7 @@ from torch import Tensor
 
 from polyak import files
 from polyak.errors import CheckpointError
+from polyak.weights import recorded
 
 METADATA_KEY = "polyak"
 
@@ -60,8 +60,10 @@ def save(
 
     `metadata` must be JSON; "tied" is added to it. The tensors may live on any device and in any
     memory format; the live weights are copied, never aliased. Raises OSError where the file can't
-    be written, TypeError for metadata that aren't JSON.
+    be written, TypeError for metadata that aren't JSON, CheckpointError for a name that no tensor
+    can have in a file (`recorded.check_names`).
     """
+    recorded.check_names(state, path)
     tensors = {
         name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in state.items()
     }
@@ -81,20 +83,42 @@ def load(path: Path) -> Checkpoint:
     return Checkpoint(tensors, file.tied, file.metadata)
 
 
+def tensor(path: Path, name: str, dtype: torch.dtype, shape: Sequence[int | None]) -> Tensor:
+    """The tensor `name` of a file written by `save`, of that dtype and shape; None: any length but
+    0. Raises CheckpointError, naming what was found, for another, and as `opened` does."""
+    with opened(path) as file:
+        if name not in file.names:
+            raise CheckpointError(f"{path}: has no tensor {name!r}; remove the file")
+        found = file.tensor(name)
+    fits = len(found.shape) == len(shape) and all(
+        length == wanted or (wanted is None and length > 0)
+        for length, wanted in zip(found.shape, shape, strict=True)
+    )
+    if found.dtype != dtype or not fits:
+        sizes = ", ".join("any" if one is None else str(one) for one in shape)
+        raise CheckpointError(
+            f"{path}: tensor {name!r} is {found.dtype} {list(found.shape)}; "
+            f"allowed: {dtype} [{sizes}]"
+        )
+    return found
+
+
 @contextmanager
 def opened(path: Path) -> Iterator["OpenFile"]:
     """Open a safetensors file, whose tensors are read when asked for.
 
     Raises CheckpointError, naming the file, where it is missing, is no intact safetensors file, has
-    metadata under "polyak" that are no JSON object, or records as tied what isn't: names that are
-    missing, or whose tensors differ in dtype, shape or any byte.
+    metadata under "polyak" that don't fit `recorded.Metadata`, a name that no tensor can have, or
+    records as tied what isn't: names that are missing, or whose tensors differ in dtype, shape or
+    any byte.
     """
+    files.check_regular(path, CheckpointError)
     try:
         handle = safetensors.safe_open(path, framework="pt")
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{path}: there is no such file") from error
     except (safetensors.SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: not an intact safetensors file ({error})") from error
+        raise CheckpointError(
+            f"{path}: not an intact safetensors file ({files.shown(str(error), 200)})"
+        ) from error
     with handle:
         yield OpenFile(path, handle)
 
@@ -105,55 +129,44 @@ class OpenFile:
     def __init__(self, path: Path, handle: Any) -> None:
         self._path, self._handle = path, handle
         self.names: tuple[str, ...] = tuple(handle.keys())
-        self.metadata = json_object((handle.metadata() or {}).get(METADATA_KEY, "{}"), path)
-        self.tied = self._verified(self.metadata.pop("tied", []))
+        recorded.check_names(self.names, path)
+        said = recorded.metadata((handle.metadata() or {}).get(METADATA_KEY, "{}"), path)
+        self.metadata: dict[str, Any] = said.model_extra or {}
+        self.tied = self._verified(said.tied)
 
     def tensor(self, name: str) -> Tensor:
         """That tensor, on CPU: a private map of the file. CheckpointError where torch has no such
-        dtype."""
+        dtype, or can't hold the shape."""
         try:
             found: Tensor = self._handle.get_tensor(name)
-        except (safetensors.SafetensorError, AttributeError) as error:
+        except (safetensors.SafetensorError, AttributeError, TypeError, RuntimeError) as error:
+            said = files.shown(str(error).partition("\n")[0], 200)
             raise CheckpointError(
-                f"{self._path}: tensor {name!r} can't be read ({error})"
+                f"{self._path}: tensor {files.shown(name)} can't be read ({said})"
             ) from error
         return found
 
-    def _verified(self, groups: object) -> Ties:
+    def _verified(self, groups: Sequence[Sequence[str]]) -> Ties:
         """`groups`, recorded as tied, after a look at their tensors, of which two are in use."""
-        if not isinstance(groups, list) or not all(map(_is_group, groups)):
-            raise CheckpointError(
-                f'{self._path}: "tied" is {reprlib.repr(groups)} in its metadata; allowed: a list '
-                "of lists of two or more names"
-            )
         known = set(self.names)
         for name, times in Counter(name for group in groups for name in group).items():
             if name not in known:
-                raise CheckpointError(f"{self._path}: {name!r} is recorded as tied, but missing")
+                raise CheckpointError(
+                    f"{self._path}: {files.shown(name)} is recorded as tied, but missing"
+                )
             if times > 1:
-                raise CheckpointError(f"{self._path}: {name!r} is recorded as tied {times} times")
+                raise CheckpointError(
+                    f"{self._path}: {files.shown(name)} is recorded as tied {times} times"
+                )
         tied = _sorted(groups)
         for first, *others in tied:
             for other in others:
                 if differing := _differing(self.tensor(first), self.tensor(other)):
                     raise CheckpointError(
-                        f"{self._path}: tensors {first!r} and {other!r} are recorded as tied, but "
-                        f"their {differing} differ"
+                        f"{self._path}: tensors {files.shown(first)} and {files.shown(other)} are "
+                        f"recorded as tied, but their {differing} differ"
                     )
         return tied
-
-
-def json_object(text: str | bytes, path: Path) -> dict[str, Any]:
-    """The JSON object that `text`, of the file `path`, holds; CheckpointError for anything else."""
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: its metadata are not JSON ({error})") from error
-    if not isinstance(value, dict):
-        raise CheckpointError(
-            f"{path}: its metadata are {reprlib.repr(value)}; allowed: a JSON object"
-        )
-    return value
 
 
 def as_bytes(tensor: Tensor) -> Tensor:
@@ -176,12 +189,6 @@ def digest(state: Mapping[str, Tensor]) -> str:
 
 def _sorted(groups: Iterable[Iterable[str]]) -> Ties:
     return tuple(sorted(tuple(sorted(names)) for names in groups))
-
-
-def _is_group(value: object) -> bool:
-    return (
-        isinstance(value, list) and len(value) > 1 and all(isinstance(name, str) for name in value)
-    )
 
 
 def _differing(one: Tensor, other: Tensor) -> str | None:

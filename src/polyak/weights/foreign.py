@@ -10,14 +10,15 @@ as "state_dict" or "model".
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
-import torch
 from torch import Tensor
 
+from polyak import files
 from polyak.errors import CheckpointError
-from polyak.weights import checkpoint
+from polyak.weights import checkpoint, pickled, recorded
 
 NESTED = ("state_dict", "model_state_dict", "model", "module", "ema", "net", "weights")
 """Keys under which others keep the state dict, in the order in which they are tried."""
@@ -38,13 +39,13 @@ class Source(Protocol):
 class _Shards:
     """Names to the open files that hold them; no tensor is in two shards, so none are tied."""
 
-    def __init__(self, files: Mapping[str, checkpoint.OpenFile]) -> None:
-        self._files, self.names = files, tuple(files)
+    def __init__(self, shards: Mapping[str, checkpoint.OpenFile]) -> None:
+        self._shards, self.names = shards, tuple(shards)
         self.tied: checkpoint.Ties = ()
         self.metadata: dict[str, Any] = {}
 
     def tensor(self, name: str) -> Tensor:
-        return self._files[name].tensor(name)
+        return self._shards[name].tensor(name)
 
 
 class _State:
@@ -66,15 +67,14 @@ def open_source(path: Path) -> Iterator[Source]:
     holds anything but weights; and where it records ties that its tensors don't have, as
     `checkpoint.opened` does.
     """
-    if not path.is_file():
-        raise CheckpointError(f"{path}: there is no such file")
+    files.check_regular(path, CheckpointError)
     with ExitStack() as stack:
         if path.name.endswith(".safetensors"):
             source: Source = stack.enter_context(checkpoint.opened(path))
         elif path.name.endswith(".safetensors.index.json"):
             source = _open_shards(path, stack)
         elif path.suffix in (".pt", ".pth", ".bin"):
-            source = _State(_unpickled(path))
+            source = _State(_state_dict(path))
         else:
             raise CheckpointError(
                 f"{path}: allowed: .safetensors, .safetensors.index.json, .pt, .pth, .bin"
@@ -83,46 +83,30 @@ def open_source(path: Path) -> Iterator[Source]:
 
 
 def _open_shards(path: Path, stack: ExitStack) -> Source:
-    places = checkpoint.json_object(path.read_bytes(), path).get("weight_map")
-    if not isinstance(places, dict) or not all(isinstance(one, str) for one in places.values()):
-        raise CheckpointError(f'{path}: "weight_map" must name the file of each tensor')
-    files = {}
+    places = recorded.index(path).weight_map
+    shards = {}
     for shard in sorted(set(places.values())):
-        if Path(shard).name != shard or not (path.parent / shard).is_file():
-            raise CheckpointError(f"{path}: there is no shard {shard}")
-        files[shard] = stack.enter_context(checkpoint.opened(path.parent / shard))
+        beside = shard and Path(shard).name == shard
+        if not (beside and files.is_regular(path.parent / shard)):
+            raise CheckpointError(
+                f"{path}: there is no shard {files.shown(shard)} beside it; copy all its files"
+            )
+        shards[shard] = stack.enter_context(checkpoint.opened(path.parent / shard))
     for name, shard in places.items():
-        if name not in files[shard].names:
-            raise CheckpointError(f"{path}: shard {shard} has no tensor {name!r}")
-    return _Shards({name: files[shard] for name, shard in places.items()})
+        if name not in shards[shard].names:
+            raise CheckpointError(f"{path}: shard {shard} has no tensor {files.shown(name)}")
+    return _Shards({name: shards[shard] for name, shard in places.items()})
 
 
-def _unpickled(path: Path) -> dict[str, Tensor]:
-    try:
-        try:
-            content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        except RuntimeError:  # files of before torch 1.6 can't be mapped
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds for files that are corrupted or hold code
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"{path}: not read, since it isn't weights alone ({first})") from None
+def _state_dict(path: Path) -> dict[str, Tensor]:
+    content = pickled.read(path)
     for key in (None, *NESTED):
         found = content if key is None else _under(content, key)
         if isinstance(found, dict) and found and _all_tensors(found):
-            return _dense(found, path)
+            return pickled.state(found, path)
     raise CheckpointError(
         f"{path}: no state dict is in it, nor under {', '.join(NESTED)}; it has {_shown(content)}"
     )
-
-
-def _dense(state: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
-    for name, tensor in state.items():
-        if tensor.layout != torch.strided or tensor.is_meta:
-            raise CheckpointError(
-                f"{path}: tensor {name!r} is {tensor.layout} on {tensor.device}; allowed: dense "
-                "tensors with values"
-            )
-    return state
 
 
 def _under(content: Any, key: str) -> Any:
@@ -134,4 +118,8 @@ def _all_tensors(found: dict[Any, Any]) -> bool:
 
 
 def _shown(content: Any) -> str:
-    return ", ".join(map(str, content)) if isinstance(content, dict) else type(content).__name__
+    """Ten of its keys."""
+    if not isinstance(content, dict):
+        return type(content).__name__
+    keys = [files.shown(key) for key in islice(content, 10)]
+    return ", ".join(keys + ["..."] * (len(content) > 10)) or "nothing"

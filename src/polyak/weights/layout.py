@@ -6,13 +6,15 @@
 A layout is read without the values, so files of any size are checked before any work begins.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from torch import Tensor, nn
 
+from polyak import files
 from polyak.errors import CheckpointError
 from polyak.weights.checkpoint import Checkpoint, Ties
 from polyak.weights.foreign import Source
@@ -87,13 +89,13 @@ def check_same(first: Layout, other: Layout) -> None:
         wanted, found = (layout.entries.get(name, "missing") for layout in (first, other))
         if found != wanted:
             raise CheckpointError(
-                f"{other.source}: tensor {name!r} is {found}, but {wanted} in {first.source}; "
-                "give checkpoints of one model, in one precision"
+                f"{other.source}: tensor {files.shown(name)} is {found}, but {wanted} in "
+                f"{first.source}; give checkpoints of one model, in one precision"
             )
     if other.tied != first.tied:
         raise CheckpointError(
-            f"{other.source}: tied tensors are {list(other.tied)}, but {list(first.tied)} in "
-            f"{first.source}; give checkpoints of one model"
+            f"{other.source}: tied tensors are {files.shown(list(other.tied))}, but "
+            f"{files.shown(list(first.tied))} in {first.source}; give checkpoints of one model"
         )
 
 
@@ -103,9 +105,19 @@ def check_averaged(layout: Layout) -> None:
         if (dtype.is_floating_point or dtype.is_complex) and dtype not in AVERAGED:
             allowed = ", ".join(map(str, AVERAGED))
             raise CheckpointError(
-                f"{layout.source}: tensor {name!r} is {dtype}; allowed: {allowed}, integers and "
-                "booleans"
+                f"{layout.source}: tensor {files.shown(name)} is {dtype}; allowed: "
+                f"{allowed}, integers and booleans"
             )
+
+
+def load_into(model: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Give the model these weights. Raises CheckpointError where they aren't the model's; the
+    message begins as one after a file's name does."""
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:  # torch's own words say which tensors don't fit
+        said = files.shown(" ".join(str(error).split()), 300)
+        raise CheckpointError(f"not this model's weights ({said})") from None
 
 
 def common_layout(sources: Sequence[Source], paths: Sequence[Path]) -> Layout:

@@ -2,13 +2,13 @@
 
 from analysis.read.load import load
 from analysis.report import page, tables
-from analysis.report.section import section_of
+from analysis.report.section import section_of, together
 from tests.analysis.synthetic_runs import findings_in, group_of, write_sweep
 
 
 def page_of(folder):
     section = section_of(group_of(folder), folder / "figures", [])
-    page.write(folder / "report.html", load([folder]), [], None, [section], [])
+    page.write(folder / "report.html", load([folder]), [], together([], folder, []), [section], [])
     return (folder / "report.html").read_text()
 
 
