@@ -21,7 +21,7 @@ from analysis.read import epoch_table, summary_row
 from analysis.read.directories import AnalysisError, expected, find, first_line
 from analysis.wording import count
 from polyak.errors import PolyakError
-from polyak.runs.summary import Summary
+from polyak.records.summary import Summary
 
 STATUSES = ("finished", "failed", "unfinished", "missing", "unusable")
 """Missing: a point of the sweep that has no directory yet. Unusable: the run ended, but its results

@@ -9,7 +9,7 @@ from typing import Any
 
 from analysis.read.directories import AnalysisError
 from polyak.naming import name_of
-from polyak.runs.summary import Result, Summary, flat
+from polyak.records.summary import Result, Summary, flat
 
 WHOLE_NUMBERS = (
     *("seed", "epochs", "start", "end", "stride", "count"),

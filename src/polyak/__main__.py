@@ -94,7 +94,7 @@ def path(given: argparse.Namespace) -> int:
 
 def distances(given: argparse.Namespace) -> int:
     """Distances between a run's checkpoints: distances.csv and a table."""
-    from polyak.runs.summary import Summary
+    from polyak.records.summary import Summary
 
     summary, target = Summary.read(given.run), given.run / "distances.csv"
 

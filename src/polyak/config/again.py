@@ -13,7 +13,7 @@ import yaml
 
 from polyak.config.schema import CHOICES
 from polyak.errors import ConfigError
-from polyak.runs.summary import NAME, Summary, flat
+from polyak.records.summary import NAME, Summary, flat
 
 OPTION = "--again"
 MULTIRUN = ("-m", "--multirun")

@@ -13,7 +13,7 @@ from polyak.config.build import Job, build
 from polyak.config.parse import parse
 from polyak.config.schema import Config
 from polyak.errors import PolyakError
-from polyak.runs.summary import Summary
+from polyak.records.summary import Summary
 
 
 class FinishedRun:

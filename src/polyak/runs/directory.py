@@ -26,8 +26,8 @@ from filelock import FileLock, Timeout
 
 from polyak import files
 from polyak.errors import DivergedError, PolyakError
-from polyak.runs import summary
-from polyak.runs.summary import Summary
+from polyak.records import summary
+from polyak.records.summary import Summary
 from polyak.store import paths
 
 log = logging.getLogger(__name__)
