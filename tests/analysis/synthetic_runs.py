@@ -16,7 +16,7 @@ from analysis.compare.findings import Findings, findings_of
 from analysis.compare.groups import Group, comparison_groups
 from analysis.read.load import load
 from analysis.read.predictions import Predictions
-from polyak.runs.metrics import COLUMNS
+from polyak.records.metrics import COLUMNS
 
 EPOCHS = 6
 

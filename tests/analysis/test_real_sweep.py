@@ -8,7 +8,7 @@ import pytest
 
 from analysis.__main__ import main
 from polyak.__main__ import main as polyak
-from polyak.runs.metrics import COLUMNS
+from polyak.records.metrics import COLUMNS
 from tests.analysis.synthetic_runs import write_run
 
 
