@@ -63,8 +63,8 @@ def load(directories: Sequence[Path]) -> Loaded:
                 rows[path.resolve()] = {**name(path), **_row(path)}
         for path in found.sweeps:
             points, command, problem = expected(path)
-            commands += [command] if command else []
-            notes += [problem] if problem else []
+            commands += [tuple(map(summary_row.text, command))] if command else []
+            notes += [summary_row.text(problem)] if problem else []
             for point in points:
                 rows.setdefault(
                     (path / point).resolve(),
@@ -89,7 +89,7 @@ def _commands_of_runs(table: pd.DataFrame) -> Iterator[tuple[str, ...]]:
     """The overrides of runs that belong to no sweep."""
     for directory in table.loc[table["sweep"].isna(), "directory"]:
         try:
-            yield tuple(hydra.overrides(Path(directory)))
+            yield tuple(map(summary_row.text, hydra.overrides(Path(directory))))
         except (FileNotFoundError, PolyakError):
             continue  # the summary's configuration still says what ran
 
@@ -132,5 +132,5 @@ def _planned(run: Path) -> dict[str, Any]:
     incomplete, as a killed run may leave it."""
     try:
         return summary_row.configured(hydra.config(run))
-    except (FileNotFoundError, PolyakError, KeyError, TypeError, AttributeError):
+    except (FileNotFoundError, PolyakError, AnalysisError):
         return {}

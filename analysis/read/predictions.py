@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from analysis.read.directories import AnalysisError
-from polyak.evaluation.scores import Array, ensemble, log_probabilities
+from polyak.evaluation.scores import Array, Scores, ensemble, log_probabilities, scores
 from polyak.store import paths
 
 Model = Literal["average", "last_refreshed"]
@@ -36,6 +36,10 @@ class Predictions:
         """float64 [N, classes] of a zero-based epoch's checkpoint, of the average, or
         of the window's last checkpoint with refreshed statistics."""
         return log_probabilities(self._logits(what))
+
+    def scores(self, what: int | Model) -> Scores:
+        """Of the logits, against the labels."""
+        return scores(self._logits(what), self.labels)
 
     def ensemble(self, window: range, weights: Sequence[float]) -> Array:
         """float64 [N, classes]: log of the mean probabilities of the window's checkpoints, with the

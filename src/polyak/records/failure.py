@@ -24,7 +24,7 @@ class Failure(Part):
     @classmethod
     def _legible(cls, reason: str) -> str:
         """Without control characters, which would reach a terminal."""
-        return "\n".join(map(reading.escaped, reason.split("\n")))
+        return reading.escaped(reason, keeping="\n")
 
     @classmethod
     def read(cls, run: Path) -> Self:

@@ -127,9 +127,11 @@ def shown(value: object, most: int = 150) -> str:
     return text if len(text) <= most else f"{text[:most]}..."
 
 
-def escaped(text: str) -> str:
-    """`text` on one line, with control characters escaped."""
-    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+def escaped(text: str, *, keeping: str = "") -> str:
+    """`text` with control characters, and what is no UTF-8, escaped: on one line."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() or one in keeping else ascii(one)[1:-1] for one in text)
 
 
 def _text(path: Path) -> str:
