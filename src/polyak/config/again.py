@@ -58,13 +58,11 @@ def _overrides(run: Path) -> list[str]:
         return [_absolute(one, values.get(_key(one))) for one in summary.overrides]
     try:
         return hydra.overrides(run)
-    except FileNotFoundError as error:
+    except FileNotFoundError:
         wanted = f"{run / hydra.OVERRIDES}" if run.is_dir() else "such directory"
-        raise ConfigError(
-            f"{OPTION} {run}: there is no {wanted}; give a run's directory"
-        ) from error
+        raise ConfigError(f"{OPTION} {run}: there is no {wanted}; give a run's directory") from None
     except PolyakError as error:
-        raise ConfigError(f"{OPTION} {run}: {error}") from error
+        raise ConfigError(f"{OPTION} {run}: {error}") from None
 
 
 def _absolute(override: str, value: object) -> str:

@@ -124,8 +124,10 @@ def expected(directory: Path) -> tuple[list[str], tuple[str, ...]]:
     try:
         found = hydra.sweep(directory)
         return _points(found.task, found.params), tuple(found.task)
-    except (FileNotFoundError, PolyakError):
+    except FileNotFoundError:
         raise
+    except PolyakError as error:
+        raise PolyakError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
     except Exception as error:  # whatever Hydra's parser raises
         said = escaped(f"{type(error).__name__}: {error}".splitlines()[0])
         raise PolyakError(f"{path}: can't be read ({said})") from error

@@ -171,8 +171,6 @@ def _plain(value: Any) -> Any:
         for key, one in level:
             kind = type(one)
             if kind is dict:
-                if not all(type(name) is str for name in one):
-                    raise ValueError(f"{shown(key)} has keys that are no text")
                 deeper += one.items()
             elif kind is list:
                 deeper += [(key, each) for each in one]
@@ -198,4 +196,6 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
             (self.construct_object(key, deep=True), self.construct_object(value, deep=True))
             for key, value in node.value
         ]
+        if not all(type(key) is str for key, _ in pairs):
+            raise ValueError("has a key that is no text")
         return _each_once(pairs)
