@@ -21,9 +21,11 @@ from analysis.compare.groups import Group, comparison_groups
 from analysis.figures import catalogue
 from analysis.figures.catalogue import ACROSS, FIGURES, OF_ANSWER
 from analysis.read.directories import AnalysisError
-from analysis.read.load import load
+from analysis.read.load import Loaded, load
+from analysis.read.verify import disagreements
 from analysis.report import exports, page, terminal
 from analysis.report.section import WithFigures, answered, folder_of, section_of, together
+from analysis.wording import count
 
 COMMANDS = {
     "report": "everything (this word may be left out)",
@@ -55,6 +57,8 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     out = options.out or options.directories[0] / "analysis"
     reporting = options.command == "report"
     loaded = load(options.directories)
+    if options.verify and not _verified(loaded):
+        return 1
     groups = comparison_groups(loaded)
     if reporting:
         exports.write_runs(loaded, groups, out)
@@ -83,6 +87,17 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     if reporting:
         print(f"\n{out / 'report.html'}")
     return 0
+
+
+def _verified(loaded: Loaded) -> bool:
+    """Whether all finished runs agree with their predictions; a line for each that does not."""
+    finished = loaded.runs.loc[loaded.runs["status"] == "finished", "directory"]
+    lines = [line for run in finished for line in disagreements(Path(run))]
+    for line in lines:
+        print(f"error: {line}", file=sys.stderr)
+    if not lines:
+        print(f"{count(len(finished), 'run')}: all numbers are those of the predictions")
+    return not lines
 
 
 def _answers(options: argparse.Namespace, groups: Sequence[Group]) -> list[Answer | NoAnswer]:
@@ -137,7 +152,7 @@ def _parser() -> argparse.ArgumentParser:
             metavar="DIRECTORY",
             help="sweeps or runs of train.py, or directories of them",
         )
-        command.set_defaults(out=None)
+        command.set_defaults(out=None, verify=False)
         command.add_argument(
             "--metric",
             choices=METRICS,
@@ -152,6 +167,13 @@ def _parser() -> argparse.ArgumentParser:
             help="the smallest difference that would matter, for equivalence: in points, of "
             f"loss in hundredths of a nat (default {100 * MARGIN:g})",
         )
+        if name != "figure":
+            command.add_argument(
+                "--verify",
+                action="store_true",
+                help="first compute every run's numbers again from its predictions/, and stop "
+                "where one differs",
+            )
         if name == "figure":
             command.add_argument(
                 "--width",

@@ -77,9 +77,9 @@ def complete(
     """The run of a checked configuration, step by step."""
     # Imported here, since --help and wrong values need not wait for torch.
     from polyak.config.build import build
+    from polyak.records.summary import Summary, Window
     from polyak.runs import comparison, figures, metrics, records, training
     from polyak.runs.average import Averager, ensemble_scores
-    from polyak.runs.summary import Summary, Window
     from polyak.store import environment
 
     run, window = this.directory, config.window

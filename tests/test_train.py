@@ -13,7 +13,7 @@ from benchmarks.article import ArticleCNN
 from polyak.averaging.mean import mean_of_files
 from polyak.evaluation.logits import Inference, logits
 from polyak.evaluation.scores import scores as scores_of
-from polyak.runs.metrics import COLUMNS
+from polyak.records.metrics import COLUMNS
 from polyak.weights import checkpoint
 from tests.results import assert_same_results, only_run, summary_of
 from tests.small import EPOCHS, THREADS, learnable, network, overrides

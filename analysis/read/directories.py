@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from polyak.config import sweep
+from polyak.errors import PolyakError
 
 _GIVE = "give a directory that train.py has written, for example outputs/sweeps/NAME"
 
@@ -62,11 +63,6 @@ def expected(path: Path) -> tuple[list[str], tuple[str, ...], str]:
     with its multirun.yaml, or ""."""
     try:
         names, command = sweep.expected(path)
-        return names, ("--multirun", *command), ""
-    except Exception as error:  # whatever Hydra's parser raises for a corrupted file
-        return [], (), f"{path / 'multirun.yaml'}: can't be read ({first_line(error)})"
-
-
-def first_line(error: BaseException) -> str:
-    """An exception's kind and first line."""
-    return f"{type(error).__name__}: {error}".splitlines()[0]
+    except (FileNotFoundError, PolyakError) as error:
+        return [], (), str(error)
+    return names, ("--multirun", *command), ""

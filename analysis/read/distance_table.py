@@ -3,32 +3,28 @@
 distance_table(Path("outputs/runs/NAME"))
 """
 
+import math
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from analysis.read.directories import AnalysisError, first_line
+from analysis.read.directories import AnalysisError
+from polyak.errors import PolyakError
+from polyak.records.distances import TABLE
 
 
 def distance_table(run: Path) -> pd.DataFrame | None:
     """A run's distances.csv: first (an epoch), second (an epoch, or NaN for the average), distance,
     displacement_cosine; None where there is none. Raises AnalysisError where it is corrupted."""
-    path = run / "distances.csv"
-    if not path.exists():
-        return None
+    path = run / TABLE.name
     try:
-        table = pd.read_csv(path, dtype={"second": str})
-        table["second"] = table["second"].replace("average", np.nan).astype(float)
-        table = table[["first", "second", "distance", "displacement_cosine"]].astype(float)
-    except (OSError, ValueError, KeyError) as error:
-        raise AnalysisError(f"{path}: can't be read ({first_line(error)})") from error
-    wrong = (
-        table[["first", "distance"]].isna().any(axis=None)
-        or table[["first", "second"]].duplicated().any()
-        or (table["second"] <= table["first"]).any()
-        or not table["second"].isna().any()
-    )
-    if wrong:
-        raise AnalysisError(f"{path}: corrupted; repeat python -m polyak distances")
+        found, cut = TABLE.by_column(path)
+    except FileNotFoundError:
+        return None
+    except PolyakError as error:
+        raise AnalysisError(str(error)) from error
+    second = [math.nan if one == "average" else one for one in found["second"]]
+    table = pd.DataFrame({**found, "second": second}).drop(columns="cosine").astype(float)
+    if cut or table[["first", "second"]].duplicated().any() or not table["second"].isna().any():
+        raise AnalysisError(f"{path}: incomplete, or a pair is there twice; {TABLE.remedy}")
     return table

@@ -5,33 +5,26 @@ path_table(Path("outputs/runs/NAME"))
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from analysis.read.directories import AnalysisError, first_line
-
-NUMBERS = ["x", "y", "x_fraction", "y_fraction", "loss", "accuracy"]
+from analysis.read.directories import AnalysisError
+from polyak.errors import PolyakError
+from polyak.records.path import TABLE
 
 
 def path_table(run: Path) -> pd.DataFrame | None:
     """A run's path.csv: which (line or plane), name (of weights that the run has, or ""), x, y,
     x_fraction, y_fraction, split, loss, accuracy; None where there is none. Raises AnalysisError
     where it is corrupted."""
-    path = run / "path.csv"
-    if not path.exists():
-        return None
+    path = run / TABLE.name
     try:
-        table = pd.read_csv(path, keep_default_na=False)
-        table = table[["which", "name", "split", *NUMBERS]]
-        table = table.astype(dict.fromkeys(NUMBERS, float))
-    except (OSError, ValueError, KeyError) as error:
-        raise AnalysisError(f"{path}: can't be read ({first_line(error)})") from error
-    wrong = (
-        not np.isfinite(table[[*NUMBERS[:4], "accuracy"]].to_numpy()).all()
-        or not table["which"].isin(["line", "plane"]).all()
-        or table[["which", "name", "split", "x_fraction", "y_fraction"]].duplicated().any()
-        or not (table["which"] == "line").any()
-    )
-    if wrong:
-        raise AnalysisError(f"{path}: corrupted; repeat python -m polyak path")
+        found, cut = TABLE.by_column(path)
+    except FileNotFoundError:
+        return None
+    except PolyakError as error:
+        raise AnalysisError(str(error)) from error
+    table = pd.DataFrame(found)
+    twice = table[["which", "name", "split", "x_fraction", "y_fraction"]].duplicated().any()
+    if cut or twice or not (table["which"] == "line").any():
+        raise AnalysisError(f"{path}: incomplete, or a point is there twice; {TABLE.remedy}")
     return table

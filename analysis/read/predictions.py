@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from analysis.read.directories import AnalysisError
 from polyak import files
 from polyak.errors import PolyakError
-from polyak.evaluation.scores import Array, ensemble, log_probabilities
+from polyak.evaluation.scores import Array, Scores, ensemble, log_probabilities, scores
 from polyak.store import paths
 
 Model = Literal["average", "last_refreshed"]
@@ -63,6 +63,10 @@ class Predictions:
         of the window's last checkpoint with refreshed statistics."""
         return log_probabilities(self._logits(what))
 
+    def scores(self, what: int | Model) -> Scores:
+        """Of the logits, against the labels."""
+        return scores(self._logits(what), self.labels)
+
     def ensemble(self, window: range, weights: Sequence[float]) -> Array:
         """float64 [N, classes]: log of the mean probabilities of the window's checkpoints, with the
         average's weights."""
@@ -103,7 +107,9 @@ class Predictions:
                 stored = file.get_slice(name)
                 _SCHEMAS[name](dtype=stored.get_dtype(), shape=tuple(stored.get_shape()))
                 found: Array = file.get_tensor(name)
-        except (OSError, SafetensorError, PolyakError) as error:
+        except PolyakError as error:
+            raise AnalysisError(str(error)) from error
+        except (OSError, SafetensorError) as error:
             raise AnalysisError(
                 f"{path}: can't be read ({files.shown(str(error), 200)})"
             ) from error

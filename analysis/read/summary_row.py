@@ -9,7 +9,8 @@ from typing import Any
 
 from analysis.read.directories import AnalysisError
 from polyak.naming import name_of
-from polyak.runs.summary import Result, Summary, flat
+from polyak.records.reading import escaped, shown
+from polyak.records.summary import Result, Summary, flat
 
 WHOLE_NUMBERS = (
     *("seed", "epochs", "start", "end", "stride", "count"),
@@ -25,18 +26,21 @@ REFERENCES = ("window_mean", "last", "ensemble")
 
 def configured(config: Mapping[str, Any]) -> dict[str, Any]:
     """The columns of a configuration, resolved or not: None for what isn't resolved. Raises
-    KeyError, TypeError or AttributeError for anything but a configuration."""
-    epochs = _whole(config["training"]["epochs"])
-    end = config["averaging"]["end"]
-    return {
-        **{part: name_of(config[part]) for part in ("model", "optimizer", "schedule")},
-        "learning_rate": float(rate) if _finite(rate := config["optimizer"]["lr"]) else None,
-        "seed": _whole(config["seed"]),
-        "epochs": epochs,
-        "start": _whole(config["averaging"]["start"]),
-        "end": epochs if end is None else _whole(end),
-        "config": flat(config),
-    }
+    AnalysisError for anything but a configuration."""
+    try:
+        epochs = _whole(config["training"]["epochs"])
+        end = config["averaging"]["end"]
+        return {
+            **{part: text(name_of(config[part])) for part in ("model", "optimizer", "schedule")},
+            "learning_rate": float(rate) if _finite(rate := config["optimizer"]["lr"]) else None,
+            "seed": _whole(config["seed"]),
+            "epochs": epochs,
+            "start": _whole(config["averaging"]["start"]),
+            "end": epochs if end is None else _whole(end),
+            "config": {text(key): legible(value) for key, value in flat(config).items()},
+        }
+    except (KeyError, TypeError, AttributeError) as error:
+        raise AnalysisError(f"config is no configuration of train.py: {shown(error)}") from error
 
 
 def finished(summary: Summary) -> dict[str, Any]:
@@ -54,14 +58,14 @@ def finished(summary: Summary) -> dict[str, Any]:
         **{f"{name}_images": sizes.get(name) for name in ("train", "validation", "test")},
         "scheme": text(summary.scheme),
         "weights": tuple(summary.weights),
-        "fingerprint": summary.fingerprint,
-        "training_key": summary.training_split,
-        "test_key": summary.evaluation_keys.get("test"),
-        "validation_key": summary.evaluation_keys.get("validation"),
+        "fingerprint": text(summary.fingerprint),
+        "training_key": text(summary.training_split),
+        "test_key": legible(summary.evaluation_keys.get("test")),
+        "validation_key": legible(summary.evaluation_keys.get("validation")),
         "trajectory": summary.trajectory,
         "seconds": math.fsum(summary.seconds.values()),
         **{
-            key: summary.environment.get(key)
+            key: legible(summary.environment.get(key))
             for key in ("device", "hardware", "threads", "precision", "commit", "python", "torch")
         },
     }
@@ -101,8 +105,13 @@ def _gains(numbers: Mapping[str, float]) -> dict[str, float]:
 
 
 def text(value: Any) -> str:
-    """Valid UTF-8: file names and foreign files may hold what is not."""
-    return str(value).encode("utf-8", "backslashreplace").decode()
+    """Valid UTF-8 without control characters: names of files may hold others."""
+    return escaped(str(value), keeping="\n")
+
+
+def legible(value: Any) -> Any:
+    """A value; of a text, as `text` has it."""
+    return text(value) if isinstance(value, str) else value
 
 
 def _whole(value: Any) -> int | None:

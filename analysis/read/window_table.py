@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from analysis.read.directories import first_line
+from polyak.errors import PolyakError
+from polyak.records.windows import TABLE
 from polyak.runs.metrics import SHORT
 
 SCORES = ["accuracy", "loss"]
@@ -23,18 +23,14 @@ def window_table(runs: pd.DataFrame, epochs: pd.DataFrame) -> tuple[pd.DataFrame
     wrong with the files."""
     found, problems = [_running(epochs)], []
     for run in runs.to_dict("records"):
-        path = Path(run["directory"]) / "windows.csv"
-        if not path.exists():
-            continue
         try:
-            table = pd.read_csv(path)
-            table = table[["start", "end", "split", *SCORES]]
-            table = table.dropna(subset=["start", "end", "split", "accuracy"])
-            table = table[np.isfinite(table["accuracy"].astype(float))]
-            table = table.astype({"start": int, "end": int, "accuracy": float, "loss": float})
-        except (OSError, ValueError, KeyError) as error:
-            problems.append(f"{path}: can't be read ({first_line(error)})")
+            columns, _ = TABLE.by_column(Path(run["directory"]) / TABLE.name)
+        except FileNotFoundError:
             continue
+        except PolyakError as error:
+            problems.append(str(error))
+            continue
+        table = pd.DataFrame(columns).drop(columns="count")
         found.append(
             table.assign(
                 learning_rate=run["learning_rate"],

@@ -29,15 +29,18 @@ def windows(given: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from polyak.config.finished import FinishedRun
+    from polyak.records.windows import TABLE
     from polyak.runs import window_report, windows
 
     run = FinishedRun(given.run)
-    epochs, path, spent = run.summary.epochs, given.run / "windows.csv", windows.Spent()
+    epochs, path, spent = run.summary.epochs, given.run / TABLE.name, windows.Spent()
+    if not (given.starts and given.ends):
+        paths.check_there(given.run, epochs)
     starts = windows.epochs_of("--starts", given.starts or f"0:{epochs}", epochs - 1)
     ends = windows.epochs_of("--ends", given.ends or f"1:{epochs + 1}", epochs)
     wanted = windows.windows(starts, ends)
     data, evaluator = run.job.data, run.job.evaluator(given.splits)
-    missing = windows.missing(windows.read(path), wanted, evaluator.splits)
+    missing = windows.missing(TABLE.read(path), wanted, evaluator.splits)
     with tqdm(total=len(missing), unit="window", disable=not sys.stderr.isatty()) as bar:
         rows = windows.complete(
             path,
@@ -94,10 +97,11 @@ def path(given: argparse.Namespace) -> int:
 
 def distances(given: argparse.Namespace) -> int:
     """Distances between a run's checkpoints: distances.csv and a table."""
-    from polyak.runs.summary import Summary
+    from polyak.records.summary import Summary
 
     summary, target = Summary.read(given.run), given.run / "distances.csv"
     paths.check_run(given.run)
+    paths.check_there(given.run, summary.epochs)
 
     import torch
 

@@ -16,7 +16,8 @@ from analysis.compare.findings import Findings, findings_of
 from analysis.compare.groups import Group, comparison_groups
 from analysis.read.load import load
 from analysis.read.predictions import Predictions
-from polyak.runs.metrics import COLUMNS, SHORT
+from polyak.records.metrics import COLUMNS
+from polyak.runs.metrics import SHORT
 
 EPOCHS = 6
 

@@ -155,6 +155,15 @@ def test_the_table_writes_nothing(sweep, capsys):
     assert not (sweep / "analysis").exists()
 
 
+def test_numbers_that_are_not_those_of_the_predictions_are_an_error(tmp_path, capsys):
+    """Those of synthetic runs are made up."""
+    write_run(tmp_path / "run", validation=False, predictions=True)
+    assert main(["table", str(tmp_path), "--verify"]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "results.average.test.accuracy = " in printed.err
+
+
 def test_a_sweep_without_a_finished_run_lists_why(tmp_path, capsys):
     write_unfinished(tmp_path / "s" / "a", reason="no disk")
     write_unfinished(tmp_path / "s" / "b")

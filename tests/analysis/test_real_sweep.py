@@ -14,7 +14,7 @@ from analysis.compare.fair import answer_of
 from analysis.compare.groups import comparison_groups
 from analysis.read.load import load
 from polyak.__main__ import main as polyak
-from polyak.runs.metrics import COLUMNS
+from polyak.records.metrics import COLUMNS
 from tests.analysis.synthetic_runs import write_run
 
 
@@ -28,8 +28,9 @@ def test_a_real_sweep_is_analysed_from_train_to_report(train, tmp_path, capsys):
     real = tmp_path / "outputs" / "sweeps" / "real"
     run = real / "averaging.start=1,optimizer.lr=0.05,seed=0"
     assert polyak(["distances", str(run)]) == 0
-    assert main([str(real)]) == 0
+    assert main([str(real), "--verify"]) == 0
     printed = capsys.readouterr().out
+    assert "4 runs: all numbers are those of the predictions" in printed
     assert "4 finished, 4 failed" in printed
     assert "diverged" in printed
     page = (real / "analysis" / "report.html").read_text()

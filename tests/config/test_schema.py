@@ -99,7 +99,7 @@ WRONG = {
     "dataset.validation=0.1 dataset.split_seed=1.0": "dataset.split_seed = 1.0: input should be",
     "dataset.validation=0.1 dataset.split_seed=true": "dataset.split_seed = True: input should",
     "dataset.validation=0.1 dataset.split_seed=9223372036854775808": (
-        "dataset.split_seed = 9223372036854775808: input should be less than 9223372036854775808"
+        "dataset.split_seed = 9223372036854775808: allowed: integers below 2**63"
     ),
     "dataset.split_seed=${seed}": (
         "dataset.split_seed = 0: there is no validation split to draw; allowed: null, or with "

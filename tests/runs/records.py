@@ -1,5 +1,6 @@
 """Epochs with chosen accuracies and the least that a summary.json holds, for tests."""
 
+from polyak import files
 from polyak.evaluation.scores import Scores
 from polyak.store.record import EpochRecord
 from polyak.training.result import EpochResult
@@ -12,6 +13,11 @@ def scores(accuracy):
 def record(epoch, test, validation=None):
     both = {} if validation is None else {"validation": scores(validation)}
     return EpochRecord(EpochResult(epoch, 0.05, 2.0, 0.3, 1.5), both | {"test": scores(test)})
+
+
+def write_claim(run):
+    """As a run does, before its trajectory has links to it."""
+    files.write_json(run / "claim.json", {"process": 1, "host": "here", "began": 1.0})
 
 
 VALIDATED = [record(0, 0.5, 0.6), record(1, 0.8, 0.7), record(2, 0.9, 0.65), record(3, 0.7, 0.7)]

@@ -18,8 +18,8 @@ from polyak.errors import ConfigError
 from polyak.evaluation.logits import Inference, logits
 from polyak.evaluation.scores import scores
 from polyak.models.small_cnn import SmallCNN
+from polyak.records.summary import Summary
 from polyak.runs.batch_norm import BatchNorm
-from polyak.runs.summary import Summary
 from polyak.store import paths
 from polyak.weights import checkpoint
 from tests.small import learnable, make_recipe, overrides

@@ -3,8 +3,8 @@ import json
 import pytest
 
 from polyak.errors import DivergedError, PolyakError
+from polyak.records.summary import Summary
 from polyak.runs.directory import check_usable, claimed
-from polyak.runs.summary import Summary
 from tests.runs.records import SUMMARY
 
 

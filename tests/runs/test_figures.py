@@ -4,8 +4,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
+from polyak.records.summary import Result
 from polyak.runs import figures, window_report
-from polyak.runs.summary import Result
 from polyak.runs.windows import Row
 
 

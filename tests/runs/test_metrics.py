@@ -1,6 +1,7 @@
 import pandas as pd
 
-from polyak.runs.metrics import COLUMNS, AverageUpTo, write_metrics
+from polyak.records.metrics import COLUMNS
+from polyak.runs.metrics import AverageUpTo, write_metrics
 from tests.runs.records import VALIDATED, record, scores
 
 

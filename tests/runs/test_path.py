@@ -15,9 +15,9 @@ from polyak.errors import PolyakError
 from polyak.evaluation.logits import Inference, logits
 from polyak.evaluation.scores import scores
 from polyak.models.small_cnn import SmallCNN
+from polyak.records.summary import Summary
 from polyak.runs import path_table
 from polyak.runs.path import Landscape, Point
-from polyak.runs.summary import Summary
 from polyak.store import paths
 from polyak.weights import checkpoint
 from tests.small import overrides
@@ -219,10 +219,13 @@ def test_numbers_of_other_bits_find_the_same_points(run, table):
     ("damage", "message"),
     [
         (lambda text: text.replace("which,name", "kind,name"), "allowed: the columns which,name,x"),
-        (lambda text: text.replace("line,first,", "line,first,x", 1), "line 4 is damaged: 'line,f"),
-        (lambda text: text + "plane,,1\n", "line 42 is damaged: 'plane,,1'"),
+        (lambda text: text.replace("line,first,", "line,first,x", 1), "line 4 is damaged: x = 'x"),
+        (lambda text: text + "plane,,1\n", "line 42 is damaged: 3 cells, for 9 columns"),
         (lambda text: text.replace("line,first,-", "line,first,-9", 1), "line 4 is of other wei"),
-        (lambda text: text.replace("line,first", "curve,first", 1), "line 4 is of other weights"),
+        (
+            lambda text: text.replace("line,first", "curve,first", 1),
+            "line 4 is damaged: which = 'c",
+        ),
     ],
 )
 def test_a_damaged_path_csv_is_refused_and_left(run, table, tmp_path, damage, message, capsys):

@@ -107,6 +107,7 @@ def test_the_window_is_selected_on_validation_alone():
     [
         (["--starts", "0:9"], "allowed: from 0 to 4"),
         (["--starts", "x"], "allowed: a:b"),
+        (["--starts", "0:99999999999999"], "allowed: from 0 to 4"),
         (["--starts", "4", "--ends", "2"], "no window"),
         (["--splits", "nowhere"], "nowhere: no such split; allowed: train, validation, test"),
     ],
@@ -151,7 +152,7 @@ def test_a_directory_that_is_no_finished_run_is_refused(tmp_path):
 
 
 def test_images_that_have_changed_are_refused(directory, tmp_path, capsys):
-    (tmp_path / "run").mkdir()
+    shutil.copytree(directory, tmp_path / "run")
     summary = json.loads((directory / "summary.json").read_text())
     summary["evaluation_keys"]["test"] = "0" * 16
     (tmp_path / "run" / "summary.json").write_text(json.dumps(summary))
@@ -159,6 +160,19 @@ def test_images_that_have_changed_are_refused(directory, tmp_path, capsys):
     assert (
         "the test images, or the code that evaluates them, have changed" in capsys.readouterr().err
     )
+
+
+@pytest.mark.parametrize("command", ["windows", "distances"])
+def test_epochs_that_are_not_there_are_refused_before_any_work(
+    directory, tmp_path, command, capsys
+):
+    run = shutil.copytree(directory, tmp_path / "run")
+    summary = json.loads((run / "summary.json").read_text())
+    summary["config"]["training"]["epochs"] = 1_000_000
+    (run / "summary.json").write_text(json.dumps(summary))
+    assert main([command, str(run)]) == 1
+    said = "has 5 checkpoints, and 1,000,000 epochs by its summary.json"
+    assert said in capsys.readouterr().err
 
 
 def test_greedy_takes_what_helps_on_validation(directory, table):

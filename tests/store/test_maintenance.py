@@ -149,5 +149,5 @@ def test_an_older_store_is_refused_and_left_as_it_is(tmp_path, unused, action, c
     (tmp_path / "store" / "store.json").unlink()
     before = everything(tmp_path / "store")
     assert command(tmp_path, *action) == 1
-    assert "format 2 or older, and this version reads 3. Move it" in capsys.readouterr().err
+    assert "format 2 or older, and this version reads 3 and 4. Move it" in capsys.readouterr().err
     assert everything(tmp_path / "store") == before

@@ -9,11 +9,10 @@ are inherited, never Hydra's, which can name code to call, and never options.
 import re
 from pathlib import Path
 
-import yaml
-
 from polyak.config.schema import CHOICES
-from polyak.errors import ConfigError
-from polyak.runs.summary import NAME, Summary, flat
+from polyak.errors import ConfigError, PolyakError
+from polyak.records import hydra
+from polyak.records.summary import NAME, Summary, flat
 
 OPTION = "--again"
 MULTIRUN = ("-m", "--multirun")
@@ -57,17 +56,13 @@ def _overrides(run: Path) -> list[str]:
         summary = Summary.read(run)
         values = flat(summary.config)
         return [_absolute(one, values.get(_key(one))) for one in summary.overrides]
-    path = run / ".hydra" / "overrides.yaml"
-    if not path.is_file():
-        what = "there is no such directory" if not run.is_dir() else f"there is no {path}"
-        raise ConfigError(f"{OPTION} {run}: {what}; give a run's directory")
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise ConfigError(f"{OPTION} {run}: {path} can't be read") from error
-    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
-        raise ConfigError(f"{OPTION} {run}: {path} is no list of overrides")
-    return found
+        return hydra.overrides(run)
+    except FileNotFoundError:
+        wanted = f"{run / hydra.OVERRIDES}" if run.is_dir() else "such directory"
+        raise ConfigError(f"{OPTION} {run}: there is no {wanted}; give a run's directory") from None
+    except PolyakError as error:
+        raise ConfigError(f"{OPTION} {run}: {error}") from None
 
 
 def _absolute(override: str, value: object) -> str:

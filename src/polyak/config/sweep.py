@@ -4,17 +4,19 @@
 resolvers that `conf/` uses, as a parallel launcher's workers do when they receive the callback.
 """
 
-import json
+import math
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, RangeSweep
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import InterpolationResolutionError
@@ -22,9 +24,15 @@ from omegaconf.errors import InterpolationResolutionError
 from polyak.config.parse import parse, plain
 from polyak.config.resolvers import point, register
 from polyak.errors import PolyakError
+from polyak.records import hydra
+from polyak.records.failure import Failure
+from polyak.records.reading import escaped
 from polyak.runs.directory import check_same, check_usable
 
 register()
+
+MOST = 10_000
+"""Points of a sweep."""
 
 
 class Points(Callback):
@@ -72,15 +80,15 @@ class Points(Callback):
         was killed: its name, and why."""
         found = []
         for claim in sorted(cls.directory.glob("*/claim.json")) if cls.directory else []:
-            point, failure = claim.parent, claim.parent / "failure.json"
+            point = claim.parent
             if claim.stat().st_mtime < cls.began - 1 or (point / "summary.json").exists():
                 continue
             try:
-                reason = json.loads(failure.read_text(encoding="utf-8"))["reason"]
+                reason = Failure.read(point).reason
             except FileNotFoundError:
                 reason = "ended without a word: it was killed, or the machine failed"
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                reason = f"its failure.json can't be read ({error})"
+            except PolyakError as error:
+                reason = str(error)
             found.append(f"{point.name}: {reason}")
         return found
 
@@ -99,8 +107,7 @@ def _exit() -> Iterator[None]:
 
 def _check_sweep(directory: Path) -> None:
     """Raise PolyakError where `directory` holds anything and is no sweep's."""
-    written = directory / "multirun.yaml"
-    ours = written.is_file() and "polyak." in written.read_text(errors="replace")
+    ours = hydra.mentions(directory / hydra.SWEEP, "polyak.")
     if directory.is_dir() and not ours and any(directory.iterdir()):
         raise PolyakError(
             f"{directory}: holds files, and no sweep has made it; allowed: a new or empty "
@@ -111,18 +118,27 @@ def _check_sweep(directory: Path) -> None:
 def expected(directory: Path) -> tuple[list[str], tuple[str, ...]]:
     """Names of the points that a sweep's latest command was to run, and that command's overrides.
 
-    Read from the multirun.yaml in its `directory`. Raises what OmegaConf and Hydra raise where that
-    is not one.
+    Read from the multirun.yaml in its `directory`; raises PolyakError where that is not one.
     """
-    hydra = OmegaConf.load(directory / "multirun.yaml").hydra
-    return _points(hydra), tuple(str(one) for one in hydra.overrides.task)
+    path = directory / hydra.SWEEP
+    try:
+        found = hydra.sweep(directory)
+        return _points(found.task, found.params), tuple(found.task)
+    except FileNotFoundError:
+        raise
+    except PolyakError as error:
+        raise PolyakError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
+    except Exception as error:  # whatever Hydra's parser raises
+        said = escaped(f"{type(error).__name__}: {error}".splitlines()[0])
+        raise PolyakError(f"{path}: can't be read ({said})") from error
 
 
-def _points(hydra: Any) -> list[str]:
-    """Names of the points of Hydra's configuration of a sweep."""
-    command = [str(one) for one in hydra.overrides.task]
-    axes = [f"{key}={value}" for key, value in (hydra.sweeper.get("params") or {}).items()]
+def _points(command: Sequence[str], params: Mapping[str, Any]) -> list[str]:
+    """Names of the points of a sweep: of its command, and of the axes of its experiment."""
+    axes = [f"{key}={value}" for key, value in params.items()]
     overrides = OverridesParser.create().parse_overrides([*axes, *command])
+    if (count := math.prod(map(_values, overrides))) > MOST:
+        raise PolyakError(f"a sweep of {count:,} points or more; allowed: at most {MOST:,}")
     # Of a key that is given twice, Hydra takes the last value, at the first one's place.
     swept = {one.get_key_element(): one.is_sweep_override() for one in overrides}
     names = []
@@ -132,16 +148,24 @@ def _points(hydra: Any) -> list[str]:
     return names
 
 
-def _check_points(hydra: Any) -> None:
+def _values(override: Override) -> int:
+    """How many values an override takes, as far as `MOST` and one more."""
+    value = override.value()
+    values = value.range() if isinstance(value, RangeSweep) else getattr(value, "list", None)
+    return sum(1 for _ in islice(values or [None], MOST + 1))
+
+
+def _check_points(settings: Any) -> None:
     """Raise PolyakError where a point's directory is not a run's to use."""
-    subdir = OmegaConf.to_container(hydra.sweep, resolve=False)["subdir"]  # type: ignore[index,call-overload]
+    subdir = OmegaConf.to_container(settings.sweep, resolve=False)["subdir"]  # type: ignore[index,call-overload]
     if not str(subdir).startswith("${polyak.point:"):
         raise PolyakError(
             f"hydra.sweep.subdir = {subdir}: allowed: this project's own, which names a point by "
             "its swept values"
         )
-    for name in _points(hydra):
-        check_usable(Path(hydra.sweep.dir, name))
+    command = [str(one) for one in settings.overrides.task]
+    for name in _points(command, settings.sweeper.get("params") or {}):
+        check_usable(Path(settings.sweep.dir, name))
 
 
 def threads(launcher: DictConfig) -> int | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from polyak.evaluation.scores import Scores
 from polyak.naming import epochs_of
-from polyak.runs.summary import Comparison, Result
+from polyak.records.summary import Comparison, Result
 from polyak.store.record import EpochRecord
 
 

@@ -11,7 +11,6 @@ A run uses only a directory that is new, empty, or claimed by a run before, and 
 that have the names of its own.
 """
 
-import json
 import logging
 import os
 import platform
@@ -26,8 +25,9 @@ from filelock import FileLock, Timeout
 
 from polyak import files
 from polyak.errors import DivergedError, PolyakError
-from polyak.runs import summary
-from polyak.runs.summary import Summary
+from polyak.records import hydra, summary
+from polyak.records.claim import Claim
+from polyak.records.summary import Summary
 from polyak.store import paths
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ def check_usable(directory: Path, by_hydra: Collection[str] | None = None) -> No
     stranger's file is overwritten. `by_hydra` are the names that Hydra has put there for this run;
     None: it is still to write, and what is there of it must be from a run that was killed.
     """
-    if not directory.is_dir() or _is_claimed(directory):
+    if not directory.is_dir() or Claim.of(directory):
         return
     there = {path.name for path in directory.iterdir() if not path.name.startswith(".claim.")}
     foreign = there - {*(by_hydra or WRITTEN_BY_HYDRA), ".lock"}
@@ -58,23 +58,12 @@ def check_usable(directory: Path, by_hydra: Collection[str] | None = None) -> No
         )
 
 
-def _is_claimed(directory: Path) -> bool:
-    """Whether a run's claim.json is in a directory, and not any other file of that name."""
-    try:
-        claim = json.loads((directory / "claim.json").read_text(encoding="utf-8"))
-        kinds = {"process": int, "host": str, "began": float}
-        return all(isinstance(claim[key], kind) for key, kind in kinds.items())
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return False
-
-
 def _written_for_us(directory: Path) -> bool:
     """Whether Hydra has written into a directory for this project, or has only begun to."""
     written = directory / ".hydra" / "hydra.yaml"
     if directory.joinpath(".hydra").is_symlink() or not written.is_file():
         return False
-    text = written.read_text(encoding="utf-8", errors="replace")
-    return not text or "_target_: polyak.config.sweep.Points" in text
+    return hydra.mentions(written, "_target_: polyak.config.sweep.Points", or_empty=True)
 
 
 def check_same(directory: Path, config: Mapping[str, Any]) -> None:

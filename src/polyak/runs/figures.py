@@ -13,8 +13,8 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from polyak.data.dataset import Dataset
+from polyak.records.summary import Result
 from polyak.runs.style import BLUE, COLOURS, style, write
-from polyak.runs.summary import Result
 from polyak.store.record import EpochRecord
 
 

@@ -1,4 +1,4 @@
-"""metrics.csv: one row per epoch. Its columns, for the writer and for analysis. Needs no torch.
+"""metrics.csv is written: one row per epoch. Needs no torch.
 
 write_metrics(run / "metrics.csv", records)
 """
@@ -10,18 +10,11 @@ from pathlib import Path
 
 from polyak import files
 from polyak.evaluation.scores import Scores
+from polyak.records.metrics import COLUMNS
 from polyak.store.record import EpochRecord
 
 SHORT = {"validation": "val", "test": "test"}
 """Split names as they are in the columns of metrics.csv."""
-
-COLUMNS = (
-    *("epoch", "lr", "train_loss", "train_accuracy"),
-    *("val_loss", "val_accuracy", "test_loss", "test_accuracy"),
-    *("average_count", "average_val_loss", "average_val_accuracy"),
-    *("average_test_loss", "average_test_accuracy", "seconds"),
-)
-"""In this order; more may follow on the right."""
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
+from polyak.records.path import Row
 from polyak.runs.path import Landscape
 from polyak.runs.path_panels import label_of, line, plane, values
-from polyak.runs.path_table import Row
 from polyak.runs.style import style, write
 from polyak.runs.windows import Spent
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from polyak import files
 from polyak.data.dataset import Dataset
-from polyak.runs.summary import Data
+from polyak.records.summary import Data
 from polyak.store import paths
 from polyak.store.trajectory import Trajectory
 from polyak.weights import checkpoint

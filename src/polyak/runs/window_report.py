@@ -13,12 +13,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from polyak.records.windows import Row
 from polyak.runs import windows
 from polyak.runs.maps import window_map
 from polyak.runs.style import BLUE, VERMILLION, style, write
 
 
-def report(rows: Sequence[windows.Row], spent: windows.Spent, configured: range) -> str:
+def report(rows: Sequence[Row], spent: windows.Spent, configured: range) -> str:
     """How many windows there are, the time `spent`, and for each split the accuracy in % of the
     selected window, of the run's own (`configured`), and on test of the best one, an oracle."""
     lines = [f"{len({(row.start, row.end) for row in rows})} windows in windows.csv"]
@@ -42,7 +43,7 @@ def report(rows: Sequence[windows.Row], spent: windows.Spent, configured: range)
     return "\n".join(lines)
 
 
-def _named(rows: Sequence[windows.Row], configured: range) -> dict[str, tuple[int, int]]:
+def _named(rows: Sequence[Row], configured: range) -> dict[str, tuple[int, int]]:
     """Windows that are pointed out. The run's own is none of these where it leaves epochs out."""
     selected = windows.selected(rows)
     named = {"selected on validation": selected} if selected else {}
@@ -51,7 +52,7 @@ def _named(rows: Sequence[windows.Row], configured: range) -> dict[str, tuple[in
     return named
 
 
-def draw(path: Path, *, title: str, rows: Sequence[windows.Row], configured: range) -> None:
+def draw(path: Path, *, title: str, rows: Sequence[Row], configured: range) -> None:
     """Draw the map of windows on each split, with the selected one and the run's own (`configured`)
     marked; below, accuracy against the first epoch for the windows that reach the last one."""
     table = pd.DataFrame(map(asdict, rows))

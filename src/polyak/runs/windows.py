@@ -9,33 +9,18 @@ same order as from the beginning, so the same bits as `averaging.mean.mean_of_fi
 the price of precision: what a difference cancels is lost.
 """
 
-import csv
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import TextIO
 
-from polyak import files
 from polyak.averaging.mean import Mean
 from polyak.errors import CheckpointError, PolyakError
 from polyak.evaluation.evaluator import Evaluator
+from polyak.records.windows import TABLE, Row
 from polyak.runs.batch_norm import BatchNorm
 from polyak.weights import checkpoint
-
-
-@dataclass(frozen=True)
-class Row:
-    """The uniform average of epochs `start` to `end` - 1 on one split: loss in nats, accuracy a
-    fraction."""
-
-    start: int
-    end: int
-    count: int
-    split: str
-    loss: float
-    accuracy: float
 
 
 @dataclass
@@ -54,14 +39,15 @@ def epochs_of(option: str, text: str, most: int) -> list[int]:
     """
     try:
         if ":" in text:
-            found = list(range(*(int(part) for part in text.split(":"))))
+            found: Sequence[int] = range(*(int(part) for part in text.split(":")))
         else:
             found = [int(part) for part in text.split(",")]
     except (ValueError, TypeError):
         raise PolyakError(f"{option} {text}: allowed: a:b, a:b:step or a,b,c") from None
-    if not found or min(found) < 0 or max(found) > most:
+    ends = (found[0], found[-1]) if isinstance(found, range) and found else found
+    if not ends or min(ends) < 0 or max(ends) > most:
         raise PolyakError(f"{option} {text}: allowed: from 0 to {most}")
-    return found
+    return list(found)
 
 
 def windows(starts: Sequence[int], ends: Sequence[int]) -> list[tuple[int, int]]:
@@ -73,28 +59,6 @@ def windows(starts: Sequence[int], ends: Sequence[int]) -> list[tuple[int, int]]
     if not found:
         raise PolyakError("no window: every start is at or after every end")
     return found
-
-
-def read(path: Path) -> list[Row]:
-    """The rows of a windows.csv; a last line that was cut off is left out. [] where there is none.
-
-    Raises PolyakError for a file of other columns.
-    """
-    if not path.exists():
-        return []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    intact = [line for line in lines if line.endswith("\n")]
-    found = list(csv.DictReader(intact))
-    names = [field.name for field in fields(Row)]
-    if intact and intact[0].strip() != ",".join(names):
-        raise PolyakError(f"{path}: allowed: the columns {','.join(names)}; move the file away")
-    return [
-        Row(int(r["start"]), int(r["end"]), int(r["count"]), r["split"], *_scores(r)) for r in found
-    ]
-
-
-def _scores(row: dict[str, str]) -> tuple[float, float]:
-    return float(row["loss"]), float(row["accuracy"])
 
 
 def missing(
@@ -154,23 +118,15 @@ def complete(
 ) -> list[Row]:
     """Evaluate those of the `wanted` windows that windows.csv at `path` lacks, adding each to it,
     and return all its rows in order. Interrupted, the same call continues."""
-    rows = read(path)
+    rows = TABLE.read(path)
     lacking = missing(rows, wanted, evaluator.splits)
-    with files.atomic(path) as temporary, temporary.open("w", newline="") as file:
-        _writer(file).writeheader()
-        _writer(file).writerows(asdict(row) for row in rows)  # without a line that was cut off
-    with path.open("a", newline="", encoding="utf-8") as file:
+    with TABLE.growing(path, rows) as append:
         for found in evaluate(checkpoint_of, evaluator, batch_norm, lacking, spent=spent):
-            _writer(file).writerows(asdict(row) for row in found)
-            file.flush()
+            append(found)
             rows += found
             on_window()
     by_window = {(row.start, row.end, row.split): row for row in rows}
     return [by_window[key] for key in sorted(by_window)]
-
-
-def _writer(file: TextIO) -> "csv.DictWriter[str]":
-    return csv.DictWriter(file, [field.name for field in fields(Row)], lineterminator="\n")
 
 
 def selected(rows: Sequence[Row]) -> tuple[int, int] | None:

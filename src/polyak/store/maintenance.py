@@ -10,18 +10,22 @@ and of a trajectory's only the files that training has written.
 
 import re
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Concatenate, ParamSpec
 
 from filelock import FileLock, Timeout
 
 from polyak import files
 from polyak.errors import StoreError
 from polyak.naming import name_of
+from polyak.records.reading import escaped
 from polyak.store import format as store_format
 from polyak.store.manifest import Manifest
 from polyak.store.paths import TRAJECTORY
+
+Options = ParamSpec("Options")
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ class Entry:
         parts += [f"lr {optimizer.get('lr')}", f"seed {made.get('seed')}"]
         if self.manifest.diverged:
             parts.append(f"diverged in epoch {self.manifest.diverged['epoch']}")
-        return ", ".join(parts)
+        return escaped(", ".join(parts))
 
 
 @dataclass(frozen=True)
@@ -140,19 +144,39 @@ def remove(entry: Entry) -> None:
         raise StoreError(f"its own files are removed; {foreign} are not a trajectory's") from None
 
 
+def _each_alone(
+    command: Callable[Concatenate[Entry, Options], Outcome],
+) -> Callable[Concatenate[Entry, Options], Outcome]:
+    """What can't be read or locked of one trajectory, said of it alone: the others go on."""
+
+    def guarded(entry: Entry, /, *given: Options.args, **named: Options.kwargs) -> Outcome:
+        try:
+            return command(entry, *given, **named)
+        except (StoreError, OSError) as error:
+            return Outcome(f"{entry.directory.name}: {error}", failed=True)
+
+    return guarded
+
+
 HEADING = f"{'fingerprint':16}  epochs      size   age  runs  what"
 """Above the lines of `line`."""
 
 
 def line(entry: Entry) -> str:
     """An entry's line in a list: fingerprint, epochs, size, age, number of runs, and what it is."""
+    return _line(entry).text
+
+
+@_each_alone
+def _line(entry: Entry) -> Outcome:
     epochs = str(entry.manifest.trained) if entry.manifest else "?"
-    return (
+    return Outcome(
         f"{entry.directory.name:16}  {epochs:>6}  {entry.size / 2**20:>6.1f}MB  "
         f"{_time(entry.age):>4}  {len(entry.runs()):>4}  {entry.what()}"
     )
 
 
+@_each_alone
 def verify(entry: Entry) -> Outcome:
     """Read every file of a trajectory and compare it with what was recorded."""
     found = problems(entry)
@@ -160,6 +184,7 @@ def verify(entry: Entry) -> Outcome:
     return Outcome("\n    ".join([verdict, *found]), failed=bool(found))
 
 
+@_each_alone
 def clear(entry: Entry, *, named: bool, delete: bool) -> Outcome:
     """Remove a trajectory that no run needs, or without `delete` say that it would be removed. One
     that can't be read goes only where it was `named`."""

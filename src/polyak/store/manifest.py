@@ -8,16 +8,19 @@ A change counts from `write` on, which replaces the file atomically. The directo
 the run directories that have had links to its files, one absolute path per line.
 """
 
-import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Self
 
 from polyak import files
-from polyak.errors import StoreError
+from polyak.errors import PolyakError, StoreError
+from polyak.records import summary, trajectory
+from polyak.records.claim import Claim
+from polyak.records.summary import Summary
 from polyak.store import paths
-from polyak.store.format import FORMAT
+from polyak.store.format import FORMAT, READABLE
 from polyak.training.result import EpochResult
 
 _RESULT = [field.name for field in fields(EpochResult)]
@@ -38,8 +41,7 @@ class Manifest:
 
         Raises StoreError where it is corrupted, or of another format or trajectory.
         """
-        path = directory / "trajectory.json"
-        if not path.exists():
+        if not (directory / trajectory.NAME).exists():
             return cls(
                 directory,
                 {
@@ -53,32 +55,24 @@ class Manifest:
                 },
             )
         found = cls.open(directory)
-        if found.values["fingerprint"] != fingerprint:
-            raise StoreError(f"{path}: is of {found.values['fingerprint']}, not {fingerprint}")
+        if (other := found.values["fingerprint"]) != fingerprint:
+            raise StoreError(f"{directory / trajectory.NAME}: is of {other}, not {fingerprint}")
         return found
 
     @classmethod
     def open(cls, directory: Path) -> Self:
         """The manifest of an existing trajectory. Raises StoreError as `read` does."""
-        path = directory / "trajectory.json"
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-            found = values["format"]
-            lacking = {"fingerprint", "ingredients", "epochs", "files"} - set(values)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise StoreError(f"{path}: can't be read ({error}); move {directory} away") from error
-        if lacking:
-            raise StoreError(f"{path}: is no trajectory's, it has no {', '.join(sorted(lacking))}")
-        if found != FORMAT:
+            return cls(directory, trajectory.read(directory, READABLE))
+        except (FileNotFoundError, PolyakError) as error:
             raise StoreError(
-                f"{path}: has format {found}, this version reads {FORMAT}; move {directory} away, "
-                "or use another paths.trajectories"
-            )
-        return cls(directory, values)
+                f"{error}; move {directory} away, or use another paths.trajectories"
+            ) from error
 
     def write(self) -> None:
         """Make all changes since the last `write` count."""
-        files.write_json(self.directory / "trajectory.json", self.values)
+        self.values["format"] = FORMAT
+        trajectory.write(self.directory, self.values)
 
     @property
     def trained(self) -> int:
@@ -154,38 +148,57 @@ class Manifest:
 
     def runs(self) -> list[Path]:
         """The run directories that were noted and still have files of this trajectory."""
-        path = self.directory / "runs.txt"
-        noted = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        return [Path(line) for line in noted if line and (Path(line) / "checkpoints").is_dir()]
+        return [run for run in self._noted() if (run / "checkpoints").is_dir()]
 
     def note_run(self, run: Path | None) -> None:
         """Note a run's directory before it gets links."""
-        path = self.directory / "runs.txt"
-        noted = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        if run is not None and str(run.absolute()) not in noted:
-            with files.atomic(path) as temporary:
-                lines = [*noted, str(run.absolute())]
-                temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        noted = self._noted()
+        if run is not None and run.absolute() not in noted:
+            trajectory.note_runs(self.directory, [str(one) for one in [*noted, run.absolute()]])
+
+    def _noted(self) -> list[Path]:
+        try:
+            return [Path(line) for line in trajectory.noted_runs(self.directory)]
+        except PolyakError as error:
+            raise StoreError(f"{error}; move {self.directory} away") from error
 
     def relink(self, path: Path, epoch: int) -> None:
         """Give the runs that have an older version of an epoch's file the one that is there now."""
         for run in self.runs():
+            keys = self._evaluation_keys(run)
+            if keys is None:
+                continue
             if path.parent.name == "checkpoints":
                 links = [paths.checkpoint(run, epoch)]
             else:
                 links = [
                     paths.predictions(run, split, epoch)
-                    for split, key in _evaluation_keys(run).items()
+                    for split, key in keys.items()
                     if key == path.parent.name
                 ]
             for link in links:
                 if link.exists():
                     files.link(path, link)
 
+    def _evaluation_keys(self, run: Path) -> Mapping[str, str] | None:
+        """Those of a run that has this trajectory, by split, {} of an unfinished one; None where
+        the directory is another's: runs.txt may name any."""
+        if Claim.of(run) is None:
+            return None
+        if not (run / summary.NAME).exists():
+            return {}
+        try:
+            found = Summary.read(run)
+        except PolyakError:
+            return None
+        same = found.fingerprint == self.values["fingerprint"]
+        return found.evaluation_keys if same else None
+
     def drop_older_states(self) -> None:
         """Remove the states that are not recorded: a killed process may have left several."""
         for path in (self.directory / "state").iterdir():
-            if self._name(path) not in self.values["files"]:
+            known = self._name(path) in self.values["files"]
+            if not known and re.fullmatch(paths.EPOCH, path.name):
                 path.unlink()
 
     def _record(self, path: Path) -> None:
@@ -193,14 +206,6 @@ class Manifest:
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.directory).as_posix()
-
-
-def _evaluation_keys(run: Path) -> dict[str, str]:
-    try:
-        keys: dict[str, str] = json.loads((run / "summary.json").read_text())["evaluation_keys"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
-    return keys
 
 
 def _sha256(path: Path) -> str:

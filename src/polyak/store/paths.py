@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from polyak import files
+from polyak.errors import PolyakError
 
 EPOCH = r"epoch_\d{3,}\.safetensors"
 """Regular expression of the name of an epoch's file."""
@@ -45,6 +46,17 @@ def check_trajectory(trajectory: Path) -> None:
 def checkpoint(directory: Path, epoch: int) -> Path:
     """The weights after zero-based `epoch`, in the directory of a trajectory or of a run."""
     return directory / "checkpoints" / _epoch(epoch)
+
+
+def check_there(run: Path, epochs: int) -> None:
+    """Raise PolyakError where a run's directory has fewer checkpoints than the `epochs` that its
+    summary.json says: work grows with their square."""
+    there = sum(1 for _ in (run / "checkpoints").glob("epoch_*.safetensors"))
+    if there < epochs:
+        raise PolyakError(
+            f"{run}: has {there:,} checkpoints, and {epochs:,} epochs by its summary.json; "
+            "allowed: a run with a checkpoint of each epoch"
+        )
 
 
 def average(run: Path) -> Path:

@@ -49,5 +49,5 @@ def test_a_run_without_a_plane_has_a_line(runs):
 
 def test_a_corrupted_file_is_named(runs):
     (sorted(runs.iterdir())[0] / "path.csv").write_text("nothing\n")
-    with pytest.raises(NotDrawnError, match=r"path.csv: can't be read"):
+    with pytest.raises(NotDrawnError, match=r"path.csv: allowed: the columns"):
         path(findings_in(runs))

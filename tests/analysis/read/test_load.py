@@ -125,6 +125,38 @@ def test_a_corrupted_multirun_file_is_noted_and_the_runs_are_read(tmp_path):
     assert any("multirun.yaml: can't be read" in note for note in loaded.notes)
 
 
+@pytest.mark.parametrize(
+    ("task", "said"),
+    [
+        (["seed=range(0,1000000)"], "a sweep of 10,001 points or more; allowed: at most 10,000"),
+        (["seed=shuffle(range(0,10000000000))"], "a sweep of 10,001 points or more"),
+        (["seed=range(0,1000)", "optimizer.lr=" + ",".join("0.1" for _ in range(900))], "900,000"),
+        (["seed=" + "[" * 500 + "]" * 500], "can't be read (RecursionError"),
+        (["seed"], "can't be read (OverrideParseException"),
+        ([{"seed": 1}], "hydra.overrides.task.0 = {'seed': 1}"),
+    ],
+)
+def test_a_sweep_that_claims_too_much_is_noted_at_once(tmp_path, task, said):
+    sweep = write_sweep(tmp_path / "s", lrs=[0.02], seeds=[0], starts=[2])
+    hydra = {"overrides": {"task": task}, "sweeper": {"params": None}}
+    (sweep / "multirun.yaml").write_text(yaml.safe_dump({"hydra": hydra}))
+    loaded = load([sweep])
+    assert len(loaded.runs) == 1
+    (note,) = loaded.notes
+    assert note.startswith(f"{sweep / 'multirun.yaml'}: ")
+    assert said in note
+
+
+def test_what_is_read_has_no_control_characters(tmp_path):
+    run = write_run(tmp_path / "s" / "\x1b[31m", scheme="\x1b", dataset="\x1b", model__x="\x1b")
+    write_unfinished(tmp_path / "s" / "failed", reason="\x1b")
+    (run / ".hydra" / "overrides.yaml").write_text('- "seed=\\x1b"')
+    loaded = load([tmp_path / "s"])
+    shown = loaded.runs.drop(columns="directory").to_dict("records")
+    assert "\x1b" not in str([list(row.values()) for row in shown]).replace("\\\\x1b", "")
+    assert loaded.commands == (("seed=\\x1b",), ("optimizer.lr=0.05", "seed=0"))
+
+
 def test_runs_outside_sweeps_give_their_own_commands(tmp_path):
     write_run(tmp_path / "run", lr=0.1, seed=4)
     assert load([tmp_path / "run"]).commands == (("optimizer.lr=0.1", "seed=4"),)
@@ -155,7 +187,7 @@ def test_results_out_of_their_range_make_a_run_unusable(tmp_path, value):
     [
         (lambda text: text[:-8], 5, "left out: an incomplete last line"),
         (lambda text: text.replace("test_loss", "loss"), 6, "no column test_loss"),
-        (lambda text: text.replace("\n3,", "\nx,"), 5, "left out: 1 row without an epoch"),
+        (lambda text: text.replace("\n3,", "\nx,"), 5, "left out: 1 row, of damaged epoch"),
         (lambda text: "", 0, "no column epoch"),
         (lambda text: text.splitlines()[0], 0, "left out: an incomplete last line"),
     ],
@@ -188,6 +220,12 @@ def test_intact_metrics_need_no_note(tmp_path):
         lambda summary: summary["results"].pop("ensemble"),
         lambda summary: summary["results"].pop("last"),
         lambda summary: summary["results"].pop("window_mean"),
+        lambda summary: summary["config"].pop("schedule"),
+        lambda summary: summary["config"].update(model=[{"a": 1}]),
+        lambda summary: summary["config"]["optimizer"].update(lr=10**400),
+        lambda summary: summary["environment"].update(commit=7),
+        lambda summary: summary.pop("environment"),
+        lambda summary: summary["window"].update(end=-3),
     ],
 )
 def test_a_summary_that_lacks_what_is_needed_is_unusable_and_stops_nothing(tmp_path, corruption):

@@ -74,7 +74,14 @@ def test_a_window_of_one_trajectory_counts_once(tmp_path):
     assert len(table[table["start"] == 0]) == 1
 
 
-@pytest.mark.parametrize("text", ["", "start,end\n1,2\n", HEADER + "a,b,c,test,1,1\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "start,end\n1,2\n", HEADER + "a,b,c,test,1,1\n", HEADER + "0,2,2,test,0.5,inf\n"),
+        *(HEADER + "0,2,2,te\n", HEADER + "0,3,2,test,0.5,0.7\n", HEADER + "-1,1,2,test,1,1\n"),
+        *(HEADER + f"0,{'9' * 400},2,test,1,1\n", HEADER + "0,1,1," + "t" * 140_000 + ",1,1\n"),
+    ],
+)
 def test_a_corrupted_windows_file_is_noted_and_left_out(tmp_path, text):
     run = write_run(tmp_path / "s" / "a")
     (run / "windows.csv").write_text(text)
@@ -83,8 +90,9 @@ def test_a_corrupted_windows_file_is_noted_and_left_out(tmp_path, text):
     assert str(run) in problems[0]
 
 
-def test_infinite_accuracies_are_left_out(tmp_path):
+def test_a_line_that_was_cut_off_is_left_out(tmp_path):
     run = write_run(tmp_path / "s" / "a")
-    (run / "windows.csv").write_text(HEADER + "0,2,2,test,0.5,inf\n0,3,3,test,0.5,0.7\n")
-    table, _ = table_of(tmp_path / "s")
+    (run / "windows.csv").write_text(HEADER + "0,3,3,test,0.5,0.7\n0,2,2,te")
+    table, problems = table_of(tmp_path / "s")
     assert table[table["start"] == 0]["end"].tolist() == [3]
+    assert problems == []

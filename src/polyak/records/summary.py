@@ -10,37 +10,32 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_serializer,
-    model_validator,
-)
+from pydantic import Field, model_serializer, model_validator
 
 from polyak import files
 from polyak.errors import PolyakError
+from polyak.records import hydra, reading
+from polyak.records.part import (
+    Environment,
+    Epoch,
+    Fraction,
+    Name,
+    NotNegative,
+    Number,
+    Part,
+    Split,
+)
 
 NAME = "summary.json"
 
 Origin = Literal["trained", "resumed", "reused"]
 """How a run came by its trajectory."""
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Epoch = Annotated[int, Field(ge=0, le=1_000_000)]
-Number = Annotated[int, Field(ge=1, le=2**40)]
-
-
-class Part(BaseModel):
-    """Base of all parts: finite numbers of the right types; unknown keys are left out."""
-
-    model_config = ConfigDict(strict=True, allow_inf_nan=False, frozen=True, extra="ignore")
 
 
 class SplitScores(Part):
     """Loss in nats, accuracy and expected calibration error as fractions."""
 
-    loss: Annotated[float, Field(ge=0)]
+    loss: NotNegative
     accuracy: Fraction
     calibration_error: Fraction
 
@@ -63,6 +58,9 @@ class Result(Part):
         return {key: value for key, value in handler(self).items() if value is not None}
 
 
+ResultName = Annotated[str, Field(pattern="^[a-z_]{1,40}$")]
+
+
 class Comparison(Part):
     """The average beside what it can be compared with, and its gains, as fractions, by split.
 
@@ -71,8 +69,8 @@ class Comparison(Part):
     best_by_validation (None without validation) and best_by_test_oracle.
     """
 
-    results: dict[str, Result | None]
-    gains: dict[str, dict[str, Annotated[float, Field(ge=-1, le=1)]]]
+    results: dict[ResultName, Result | None]
+    gains: dict[str, dict[Split, Annotated[float, Field(ge=-1, le=1)]]]
 
 
 class Data(Part):
@@ -84,7 +82,7 @@ class Data(Part):
     substitute_for: str | None
     classes: Number
     input_shape: list[Number]
-    sizes: dict[str, Number]
+    sizes: dict[Split, Number]
 
 
 class Window(Part):
@@ -118,32 +116,36 @@ class Summary(Comparison):
     config: dict[str, Any]
     overrides: list[str]
     dataset: Data
-    fingerprint: str
-    training_split: str
-    evaluation_keys: dict[str, str]
+    fingerprint: Name
+    training_split: Name
+    evaluation_keys: dict[Split, Name]
     window: Window
     scheme: str
-    weights: list[Annotated[float, Field(ge=0)]]
+    weights: list[NotNegative]
     trajectory: Origin
-    seconds: dict[str, Annotated[float, Field(ge=0)]]
-    environment: dict[str, Any]
+    seconds: dict[Name, NotNegative]
+    environment: Environment
 
     @model_validator(mode="after")
-    def _one_weight_per_epoch(self) -> Self:
+    def _of_one_run(self) -> Self:
         if len(self.weights) != self.window.count:
             raise ValueError(f"{len(self.weights)} weights for {self.window.count} epochs")
+        training = self.config.get("training")
+        epochs = training.get("epochs") if isinstance(training, dict) else None
+        last = max((one.epoch or 0 for one in self.results.values() if one), default=0)
+        least = max(self.window.end, last + 1)
+        if type(epochs) is not int or not least <= epochs <= 1_000_000:
+            raise ValueError(
+                f"config.training.epochs = {reading.shown(epochs)}: allowed: from {least} to "
+                "1,000,000, by its window and results"
+            )
         return self
 
     @property
     def epochs(self) -> int:
-        """How many epochs were trained. Raises PolyakError where the configuration doesn't say."""
-        try:
-            epochs = self.config["training"]["epochs"]
-        except (KeyError, TypeError):
-            epochs = None
-        if not isinstance(epochs, int) or not self.window.end <= epochs <= 1_000_000:
-            raise PolyakError(f"config.training.epochs = {epochs}: not the epochs of this run")
-        return epochs
+        """How many epochs were trained."""
+        found: int = self.config["training"]["epochs"]
+        return found
 
     def write(self, run: Path) -> None:
         """Write it into a run's directory, atomically: it marks the run complete."""
@@ -153,30 +155,13 @@ class Summary(Comparison):
     def read(cls, run: Path) -> Self:
         """That of a run's directory. Raises PolyakError naming file, key, value and what is
         allowed."""
-        path = run / NAME
         try:
-            return cls.model_validate_json(path.read_bytes())
-        except (FileNotFoundError, NotADirectoryError):
+            return reading.json_of(run / NAME, cls)
+        except FileNotFoundError:
             if not run.is_dir():
                 raise PolyakError(f"{run}: there is no such directory") from None
-            sweep = "; it is a sweep: give one of its runs" * (run / "multirun.yaml").exists()
+            sweep = "; it is a sweep: give one of its runs" * (run / hydra.SWEEP).exists()
             raise PolyakError(f"{run}: not a finished run, it has no {NAME}{sweep}") from None
-        except OSError as error:
-            raise PolyakError(f"{path}: can't be read ({error})") from error
-        except ValidationError as error:
-            raise PolyakError(f"{path}: {_explain(error)}") from None
-
-
-def _explain(error: ValidationError) -> str:
-    """The first of its problems."""
-    details = error.errors()[0]
-    key, message = ".".join(map(str, details["loc"])), details["msg"]
-    if details["type"] == "json_invalid":
-        return f"can't be read ({message})"
-    if details["type"] == "missing":
-        return f"{key} is missing"
-    value = f"{key} = {details['input']!r}: " if key else ""
-    return f"{value[:200]}{message[0].lower()}{message[1:]}"
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -191,6 +176,8 @@ def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _hashable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return tuple((key, _hashable(one)) for key, one in value.items())
     if isinstance(value, Sequence) and not isinstance(value, str):
         return tuple(_hashable(one) for one in value)
     return value
