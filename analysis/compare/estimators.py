@@ -85,9 +85,15 @@ def _is_of_the_budget(key: str) -> bool:
 def estimators(groups: Sequence[Group], metric: str = "accuracy") -> pd.DataFrame:
     """One row per candidate (`ESTIMATOR`) and seed of the groups of one budget, with the scores on
     `validation_*` and `test_*` (fractions, nats), fingerprint and directory of its run. `averaged`
-    says on which side a candidate is. By the metric "loss", the best checkpoint by validation is
-    that of the least loss; else that of the best accuracy, which the runs have."""
-    rows = [row for group in groups for row in (*_averages(group), *_unaveraged(group, metric))]
+    says on which side a candidate is, `label` what sets its recipe apart within the budget. By the
+    metric "loss", the best checkpoint by validation is that of the least loss; else that of the
+    best accuracy, which the runs have."""
+    labels = names_of([group.runs.iloc[0] for group in groups])
+    rows = [
+        {**row, "label": label}
+        for group, label in zip(groups, labels, strict=True)
+        for row in (*_averages(group), *_unaveraged(group, metric))
+    ]
     return pd.DataFrame(rows)
 
 

@@ -52,7 +52,7 @@ class Side:
         """ "of epochs 10..15 (uniform) at learning rate 0.1, schedule=Cosine", or "the last
         checkpoint at learning rate 0.02"."""
         first = self.first
-        recipe = f", {first['recipe']}" if first["recipe"] else ""
+        recipe = f", {first['label']}" if first["label"] else ""
         at = f"at learning rate {first['learning_rate']:g}{recipe}"
         if not first["averaged"]:
             how = f" ({first['scheme']})" if first["scheme"] else ""

@@ -73,6 +73,7 @@ def names_of(firsts: list[pd.Series]) -> list[str]:
         return [""] * len(firsts)
     settings = [
         {
+            "dataset": row["dataset"],  # what a person calls it, in place of what loads it
             **{key: value for key, value in row["config"].items() if _names_a_group(key)},
             **({} if split_seed(row["config"]) is None else {SPLIT_SEED: "given"}),
             **{key: value for key, value in settings_of(row).items() if key.startswith("content.")},
@@ -83,7 +84,8 @@ def names_of(firsts: list[pd.Series]) -> list[str]:
     differing = [key for key in keys if len({str(values.get(key)) for values in settings}) > 1]
     # The content follows from the configuration, most of the time: then it needs no name.
     configured = [key for key in differing if not key.startswith("content.")]
-    for used in ([k for k in configured if k.endswith("_target_")], configured, differing):
+    chosen = [key for key in configured if key.endswith("_target_") or key == "dataset"]
+    for used in (chosen, configured, differing):
         names = [
             ", ".join(
                 f"{key.removesuffix('._target_')}={_short(values[key])}"
@@ -98,7 +100,7 @@ def names_of(firsts: list[pd.Series]) -> list[str]:
 
 
 def _names_a_group(key: str) -> bool:
-    return not _is_free(key) or key.startswith("dataset.")
+    return key != "dataset._target_" and (not _is_free(key) or key.startswith("dataset."))
 
 
 def _short(value: Any) -> str:

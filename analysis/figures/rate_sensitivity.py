@@ -44,7 +44,7 @@ def rate_sensitivity(answer: Answer) -> tuple[Figure, str]:
         axes.plot(failed[recipe], [0.05] * len(failed[recipe]), "x", **at_bottom)
         rates = {*(side.first["learning_rate"] for side in found[recipe]), *failed[recipe]}
         _rate_axis(axes, rates, most=7 if len(shown) == 1 else 5 if len(shown) == 2 else 3)
-        axes.set_title(textwrap.fill(recipe, 34))
+        axes.set_title(textwrap.fill(found[recipe][0].first["label"], 34))
     cut = _limits(panels[0], [_score(answer, side) for sides in found.values() for side in sides])
     for axes in panels[::3]:
         axes.set_ylabel(label_of(answer.metric, "test"))

@@ -41,7 +41,7 @@ def test_one_group_has_no_name_and_all_runs(tmp_path):
         ({"training__epochs": 8}, "training.epochs=8"),
         ({"dataset__validation": 0.2}, "dataset.validation=0.2"),
         ({"test_key": "other images"}, "content.test_key=other images"),
-        ({"dataset": "house_numbers"}, "content.dataset=house_numbers"),
+        ({"dataset": "house_numbers"}, "dataset=house_numbers"),
         ({"training_key": "others"}, "content.training_key=others"),
     ],
 )
