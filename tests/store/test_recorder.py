@@ -7,6 +7,7 @@ import os
 import shutil
 from collections import namedtuple
 from functools import partial
+from threading import Event, Timer
 
 import pytest
 import torch
@@ -138,7 +139,7 @@ def test_a_schedule_free_optimizer_is_recorded_as_it_would_be_deployed(tmp_path,
 def test_a_coarse_trajectory_is_recorded_again_and_its_files_stay(tmp_path, data, coarse):
     trajectory, _ = train(tmp_path, data)
     before = {path: path.stat() for path in trajectory.directory.rglob("*") if path.is_file()}
-    again, records = train(tmp_path, data, recording=THIRDS)
+    again, _ = train(tmp_path, data, recording=THIRDS)
     whole, _ = train(tmp_path / "whole", data, recording=THIRDS)
     assert contents(again) == contents(whole)
     assert without_records(again) == coarse
@@ -321,18 +322,37 @@ def test_more_than_the_disk_has_is_refused_before_training(tmp_path, data, monke
     train(tmp_path / "roomy", data, recording=THIRDS)  # which needs nothing
 
 
-def test_the_writer_stops_the_one_who_waits_for_it():
+def test_the_writer_raises_what_a_write_has_raised_and_drops_what_follows():
     done = []
 
     def fail():
         raise OSError("disk")
 
-    with pytest.raises(OSError, match="disk"), Writer() as writer:
-        for job in (lambda: done.append(1), fail, lambda: done.append(2)):
-            writer.put(job)
-        writer.finish()
+    def write(*jobs):
+        with Writer() as writer:
+            for job in jobs:
+                writer.put(job)
+            writer.finish()
+
+    with pytest.raises(OSError, match="disk"):
+        write(lambda: done.append(1), fail, lambda: done.append(2))
     assert done == [1]
-    with pytest.raises(KeyError), Writer() as writer:
-        writer.put(lambda: done.append(3))
-        raise KeyError
-    assert not [one for one in done if one == 2]
+    write(lambda: done.append(3), lambda: done.append(4))
+    assert done == [1, 3, 4]
+
+
+def test_the_writer_drops_what_waits_after_an_exception_beside_it():
+    begun, go, done = Event(), Event(), []
+
+    def slow():
+        begun.set()
+        go.wait(30)
+        done.append(1)
+
+    writer = Writer()
+    writer.put(slow)
+    begun.wait(30)
+    writer.put(lambda: done.append(2))
+    Timer(0.05, go.set).start()
+    writer.__exit__(KeyError, KeyError(), None)
+    assert done == [1]

@@ -66,6 +66,12 @@ def test_a_start_inside_an_interval_is_refused_with_the_nearest_ones():
         "averaging.start = 1.4: inside an interval of recording every 10 steps, at step 54.6 of 39 "
         "per epoch; allowed: 1.25641 or 1.512821, or another recording.every"
     )
+    with pytest.raises(ConfigError, match=r"= 0.55: inside .* allowed: 0.5 or 0.6, or another"):
+        Recording(every=0.1).window(0.55, 3, 10, means=False)  # of a step, and yet inside
+    with pytest.raises(ConfigError, match=r"allowed: 0.75 or 1, or another"):
+        Recording(every=0.25, keep=3).window(0.8, 2, 39, means=False)
+    with pytest.raises(ConfigError, match=r"allowed: 0 or 0.75"):
+        Recording(every=0.25, keep=3).window(0.5, 2, 39, means=False)
     with pytest.raises(ConfigError, match=r"allowed: 1, or another"):
         Recording().window(1.4, 2, 39, means=False)
 

@@ -7,6 +7,7 @@
 A new one is one file in `schemes/` and one in `conf/averaging/`: docs/extending.md.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,6 +49,15 @@ class Intervals:
     def span(self) -> int:
         """Steps from the window's start to its end."""
         return self.steps[-1].stop - self.steps[0].start
+
+    def decayed(self, rate: float) -> list[float]:
+        """exp(rate * age) for checkpoints, ages in steps; for step means, its sums over their
+        steps, up to a factor that all have. `rate` is 0 or negative."""
+        weights = [math.exp(rate * age) for age in self.ages]
+        if not self.means:
+            return weights
+        sums = [-math.expm1(rate * one) if rate else float(one) for one in self.lengths]
+        return [weight * of_steps for weight, of_steps in zip(weights, sums, strict=True)]
 
     def first(self, count: int) -> "Intervals":
         """The first `count` of them."""

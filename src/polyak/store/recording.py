@@ -55,6 +55,13 @@ class Recording:
         """In words: "10 per epoch", "every 50 steps"."""
         return self.name.replace("_", " ")
 
+    @property
+    def checkpoints_description(self) -> str:
+        """Of the checkpoints that are kept: "10 checkpoints per epoch"."""
+        number, per, epoch = self.description.partition(" per ")
+        words = f"{number} checkpoints{per}{epoch}" if per else f"checkpoints {self.description}"
+        return words + f", one in {self.keep} kept" * (self.keep not in ("all", 1))
+
     def ends(self, steps: int) -> list[int]:
         """Where intervals end within an epoch of `steps` steps, ascending; the last is `steps`."""
         if isinstance(self.every, int):
@@ -88,18 +95,32 @@ class Recording:
         of_epoch = self.intervals if means else self.checkpoints
         found = [one for epoch in range(floor(start), end) for one in of_epoch(epoch, steps)]
         begins = {one.start for one in found}
-        exact = _exact(start) * steps
-        for begin in (ceil(exact), floor(exact)):  # as `ends` rounds; or as a person did
-            if begin in begins:
-                return [one for one in found if one.start >= begin]
-        near = [max((one for one in begins if one < exact), default=None)]
-        near += [min((one for one in begins if one > exact), default=None)]
-        allowed = " or ".join(f"{in_epochs(one, steps)}" for one in near if one is not None)
+        starts = {
+            time: step
+            for epoch in range(floor(start), end)
+            for time, step in self._starts(epoch, steps).items()
+            if step in begins
+        }
+        if start in starts:
+            return [one for one in found if one.start >= starts[start]]
+        near = [max((one for one in starts if one < start), default=None)]
+        near += [min((one for one in starts if one > start), default=None)]
+        allowed = " or ".join(f"{one:.10g}" for one in near if one is not None)
         raise ConfigError(
             f"averaging.start = {start}: inside an interval of recording {self.description}, at "
-            f"step {float(exact):g} of {steps} per epoch; allowed: {allowed}, or another "
-            "recording.every"
+            f"step {float(_exact(start) * steps):g} of {steps} per epoch; allowed: {allowed}, or "
+            "another recording.every"
         )
+
+    def _starts(self, epoch: int, steps: int) -> dict[int | float, int]:
+        """Where an epoch's intervals begin: times in epochs, as a person gives them, to steps."""
+        first = epoch * steps
+        if isinstance(self.every, int):
+            begins = [0, *self.ends(steps)[:-1]]
+            return {in_epochs(first + begin, steps): first + begin for begin in begins}
+        share = _exact(self.every or 1)
+        times = [number * share for number in range(ceil(1 / share))]
+        return {float(epoch + time): first + ceil(time * steps) for time in times}
 
 
 def in_epochs(step: int, steps: int) -> int | float:

@@ -47,14 +47,14 @@ class Ema(Scheme):
         raise ValueError("_target_: ema weights steps; allowed: averaging.of=steps")
 
     def over_steps(self, intervals: Intervals) -> Sequence[float]:
-        return decayed(self.rate, intervals)
+        return intervals.decayed(self.rate)
 
     def check(self, intervals: Intervals) -> None:
         half_life = -math.log(2) / self.rate
         if half_life > intervals.span:
             given = f"half_life = {self.half_life:g}" if self.half_life else f"decay = {self.decay}"
             raise ValueError(
-                f"{given}: a half-life of {half_life:g} steps is longer than the window, of "
+                f"{given}: a half-life of {half_life:.4g} steps is longer than the window, of "
                 f"{intervals.span}; allowed: a shorter one, an earlier averaging.start, or "
                 "averaging=uniform, which such an average is close to"
             )
@@ -66,15 +66,3 @@ class Ema(Scheme):
         total = sum(math.exp(self.rate * age) for age in range(length))
         shares = (math.exp(self.rate * age) / total for age in range(length))
         return math.fsum(abs(share - 1 / length) for share in shares)
-
-
-def decayed(rate: float, intervals: Intervals) -> list[float]:
-    """exp(rate * age) for checkpoints, ages in steps; for step means, its sums over their steps, up
-    to a factor that all have."""
-    weights = [math.exp(rate * age) for age in intervals.ages]
-    if not intervals.means:
-        return weights
-    if rate == 0:
-        return list(map(float, intervals.lengths))
-    of_lengths = [-math.expm1(rate * length) for length in intervals.lengths]
-    return [weight * sums for weight, sums in zip(weights, of_lengths, strict=True)]

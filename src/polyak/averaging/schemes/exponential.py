@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from polyak.averaging.scheme import Intervals, Scheme, Validation
-from polyak.averaging.schemes.ema import decayed
 from polyak.parameters import PositiveShare
 
 
@@ -24,4 +23,4 @@ class Exponential(Scheme):
         return [self.decay ** (epochs[-1] - epoch) for epoch in epochs]
 
     def over_steps(self, intervals: Intervals) -> Sequence[float]:
-        return decayed(math.log(self.decay) / intervals.per_epoch, intervals)
+        return intervals.decayed(math.log(self.decay) / intervals.per_epoch)
