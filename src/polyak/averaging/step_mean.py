@@ -19,8 +19,8 @@ from polyak.weights.checkpoint import Checkpoint
 from polyak.weights.layout import Layout, check_averaged
 
 BLOCK = 1 << 16
-"""Entries that the CPU widens and adds at a time, so that those in float64 stay in its cache: 1.4
-times (one thread) to 1.7 times (two) as fast as adding whole float32 tensors to float64 ones."""
+"""Entries per thread that the CPU widens and adds at a time, so that those in float64 stay in its
+cache: about twice as fast as adding whole float32 tensors to float64 ones."""
 
 
 class StepMean:
@@ -78,8 +78,9 @@ class _Wide:
         flat = [_flat(one) for one in (self._total, live)] if live.device.type == "cpu" else []
         self._blocks: list[tuple[Tensor, Tensor, Tensor]] = []
         if flat and flat[0] is not None and flat[1] is not None:
-            wide = torch.empty(min(BLOCK, live.numel()), dtype=torch.float64)
-            for total, part in zip(flat[0].split(BLOCK), flat[1].split(BLOCK), strict=True):
+            block = BLOCK * torch.get_num_threads()
+            wide = torch.empty(min(block, live.numel()), dtype=torch.float64)
+            for total, part in zip(flat[0].split(block), flat[1].split(block), strict=True):
                 self._blocks.append((total, part, wide[: len(part)]))
 
     def add(self) -> None:
