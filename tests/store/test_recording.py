@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from polyak.errors import ConfigError
@@ -77,6 +79,9 @@ def test_a_start_inside_an_interval_is_refused_with_the_nearest_ones():
 
 
 def test_names_of_more_digits_are_still_names_of_records():
+    assert re.fullmatch(paths.RECORD, f"recordings/a/{paths.record('mean', 1_234_567_890)}")
+    ends = [one.stop for one in Recording(every=0.5).window(9_999_999, 10_000_001, 10, means=True)]
+    assert ends == [99_999_995, 100_000_000, 100_000_005, 100_000_010]  # by number, not by name
     assert paths.record("step", 123) == "step_00000123.safetensors"
     assert paths.record("mean", 1_234_567_890) == "mean_1234567890.safetensors"
 

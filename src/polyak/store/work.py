@@ -6,7 +6,6 @@ record = work.epoch(0)
 """
 
 import logging
-import math
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -16,9 +15,9 @@ import torch
 from polyak.data.dataset import Dataset
 from polyak.errors import DivergedError, StoreError
 from polyak.evaluation.logits import Inference, logits
-from polyak.evaluation.scores import Scores, scores
+from polyak.evaluation.scores import Scores
 from polyak.models.initial import initial_model
-from polyak.store import environment, optimizer_state, paths, space
+from polyak.store import environment, optimizer_state, paths, scoring, space
 from polyak.store.manifest import Manifest
 from polyak.store.record import EpochRecord
 from polyak.store.recorder import Recorder
@@ -61,7 +60,7 @@ class Work:
         result = self.manifest.result(epoch)
         found = {split: self._scores(split, key, epoch) for split, key in self.keys.items()}
         for split, score in found.items():
-            _check_finite(split, score, result)
+            scoring.check_finite(split, score, result)
         return EpochRecord(result, found, stored)
 
     def repair(self, count: int) -> None:
@@ -81,7 +80,7 @@ class Work:
             return
         if unrecorded and not corrupted:
             name = self.recorder.recording.name
-            self._must_write(f"epochs {unrecorded} are not recorded {name}")
+            self._must_write(f"epochs {unrecorded} lack the recording {name}")
             log.info(
                 "trajectory %s: epochs %d..%d lack records (%s); training again from epoch 0, to "
                 "the weights that are there",
@@ -200,7 +199,9 @@ class Work:
             self._evaluate(self._model_of(epoch), split, path)
             self.manifest.relink(path, epoch)
             self.manifest.write()
-        return _scores(path, self.manifest.sha256(path), self.dataset.evaluated[split].labels)
+        return scoring.of_logits(
+            path, self.manifest.sha256(path), self.dataset.evaluated[split].labels
+        )
 
     def _model_of(self, epoch: int) -> torch.nn.Module:
         """A model with the weights of an epoch of the store."""
@@ -213,24 +214,3 @@ class Work:
     @cached_property
     def _spare_model(self) -> torch.nn.Module:
         return initial_model(self.recipe.model, self.recipe.seed).to(self.device)
-
-
-_scores_of: dict[str, Scores] = {}
-"""By the logits' SHA-256 and the evaluation key: a sweep's runs score the same logits."""
-
-
-def _scores(path: Path, sha256: str, labels: torch.Tensor) -> Scores:
-    name = f"{path.parent.name} {sha256}"
-    if name not in _scores_of:
-        found = checkpoint.load(path).tensors["logits"]
-        _scores_of[name] = scores(found.numpy(), labels.numpy())
-    return _scores_of[name]
-
-
-def _check_finite(split: str, found: Scores, result: EpochResult) -> None:
-    if not math.isfinite(found.loss):
-        raise DivergedError(
-            f"training diverged: the {split} loss is {found.loss} after epoch {result.epoch} "
-            f"at lr {result.lr:g}; try a smaller optimizer.lr",
-            epoch=result.epoch,
-        )
