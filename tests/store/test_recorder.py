@@ -15,7 +15,7 @@ import torch
 from polyak import files
 from polyak.averaging.mean import mean_of_states
 from polyak.data import arrays as arrays_module
-from polyak.data.dataset import split
+from polyak.data.splitting import split
 from polyak.errors import ConfigError, DivergedError, StoreError
 from polyak.models.small_cnn import SmallCNN
 from polyak.store import maintenance, paths, record_index, space, work
