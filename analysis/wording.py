@@ -56,10 +56,13 @@ def candidate(values: pd.Series) -> str:
     return f"average of {epochs} ({values['scheme']}) at learning rate {values['learning_rate']:g}"
 
 
-def window(start: int, end: int, stride: int = 1) -> str:
-    """ "epochs 10..19", or "epoch 19 alone"; the scheme names the stride."""
-    last = range(start, end, stride)[-1]
-    return f"epochs {start}..{last}" if last > start else f"epoch {start} alone"
+def window(start: float, end: int, stride: int = 1) -> str:
+    """ "epochs 10..19", "epochs 10.5..19", "epoch 19 alone", or "epoch 19 from 19.5 on"; the scheme
+    names the stride."""
+    last = range(int(start), end, stride)[-1]
+    if last > start:
+        return f"epochs {start:g}..{last}"
+    return f"epoch {last} alone" if last == start else f"epoch {last} from {start:g} on"
 
 
 def score(value: float, metric: str) -> str:

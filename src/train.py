@@ -87,10 +87,14 @@ def complete(
         job = build(config, in_sweep=in_sweep, threads=threads)
 
     with this.stage("training"):
-        epochs = training.train(run, job.trajectory, job.keys, config.training.epochs, job.device)
+        epochs = training.train(
+            *(run, job.trajectory, job.keys, config.training.epochs, job.device),
+            recording=config.recorded,
+            recorded=job.recorded,
+        )
 
     with this.stage("averaging"):
-        averager = Averager(run, epochs, job.evaluator(), job.batch_norm)
+        averager = Averager(run, epochs, job.evaluator(), job.batch_norm, job.recorded)
         averaged = averager.average(
             window, config.scheme, job.method, running=config.averaging.running
         )
@@ -98,7 +102,7 @@ def complete(
     this.part("batch_norm", of="averaging", seconds=job.batch_norm.seconds)
 
     with this.stage("ensemble"):
-        ensemble = ensemble_scores(run, job.data.evaluated, window, averaged.weights)
+        ensemble = ensemble_scores(run, job.data.evaluated, window, averaged.by_epoch)
 
     with this.stage("recording"):
         metrics.write_metrics(run / "metrics.csv", epochs, averaged.growth)
@@ -117,7 +121,7 @@ def complete(
             fingerprint=job.trajectory.fingerprint,
             training_split=job.trajectory.ingredients["training_split"],
             evaluation_keys=dict(job.keys),
-            window=Window.of(window),
+            window=job.recorded.summary(window) if job.recorded else Window.of(window),
             scheme=job.method,
             weights=list(averaged.weights),
             results=compared.results,
@@ -126,7 +130,7 @@ def complete(
             seconds=this.seconds,
             environment=environment.describe(job.device, config.training.precision),
         ),
-        message=comparison.table(compared, window, averaged.description),
+        message=comparison.table(compared, window, averaged.description, averaged.start),
     )
 
 

@@ -208,7 +208,10 @@ def test_average_is_the_schemes_mean(tmp_path, paths, arguments, scheme, weights
         ),
         (["--scheme", "greedy"], "greedy needs a validation split"),
         (["--scheme", "ramp", "--set", "decay=0.3"], "allowed: 'linear' or 'one_minus_sqrt'"),
-        (["--scheme", "median"], "--scheme median: allowed: explicit, exponential, greedy, latest"),
+        (
+            ["--scheme", "median"],
+            "--scheme median: allowed: ema, explicit, exponential, greedy, latest",
+        ),
     ],
 )
 def test_average_refuses_what_makes_no_average(tmp_path, paths, arguments, message, capsys):

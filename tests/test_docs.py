@@ -24,7 +24,7 @@ from polyak.config.compose import configured
 # What tests/config asks of the choices that are here is true of those that came, too.
 for group in ("dataset", "model", "optimizer", "schedule", "averaging"):
     for path in sorted((choices.ROOT / "conf" / group).glob("*.yaml")):
-        if path.stem not in ("arrays", "explicit", "folder"):  # which have values to be given
+        if path.stem not in ("arrays", "ema", "explicit", "folder"):  # with values to be given
             configured([f"{group}={path.stem}", "dataset.validation=0.1"])
 for group, name in {
     "model": "softmax_regression",

@@ -191,3 +191,39 @@ def test_a_network_of_a_library_is_trained_averaged_refreshed_and_resumed(tmp_pa
     found = summary_of(whole / "runs" / "victim")
     assert found["results"]["last_refreshed"]["test"]["loss"] > 0
     assert found["seconds"]["batch_norm"] > 0
+
+
+RECORDED = ("recording=means", "recording.every=5", "recording.keep=all", "averaging.of=steps")
+
+
+def test_a_run_killed_within_an_interval_records_as_one_never_killed(tmp_path, start):
+    """Of 38 steps per epoch: killed while the third epoch has some of its records."""
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    done = start(whole, *RECORDED).wait()
+    assert done.returncode == 0, done.stderr
+    for epoch in (2, 3):
+        running = start(killed, *RECORDED)
+        some = f"trajectories/*/recordings/*/mean_{38 * epoch + 10:08d}.safetensors"
+        running.wait_until(lambda some=some: list(killed.glob(some)))
+        running.kill()
+        assert epochs_of(killed) == epoch
+    done = start(killed, *RECORDED).wait()
+    assert done.returncode == 0, done.stderr
+    assert summary_of(killed / "runs" / "victim")["trajectory"] == "resumed"
+    assert_as_never_killed(killed, whole)
+
+
+def test_a_recording_again_that_is_killed_continues(tmp_path, start, untouched):
+    """The trajectory has all epochs, and is trained again for its records."""
+    killed = tmp_path / "killed"
+    assert start(killed).wait().returncode == 0
+    running = start(killed, "name=fine", *RECORDED)
+    some = f"trajectories/*/recordings/*/mean_{38 * 2 + 10:08d}.safetensors"
+    running.wait_until(lambda: list(killed.glob(some)))
+    running.kill()
+    done = start(killed, "name=fine", *RECORDED).wait()
+    assert done.returncode == 0, done.stderr
+    assert_same_results(killed / "runs" / "victim", untouched / "runs" / "victim")
+    found = list(killed.glob("trajectories/*/recordings/*/mean_*"))
+    assert len(found) == EPOCHS * 8
+    assert not list(killed.glob("trajectories/*/recordings/*/.*"))

@@ -133,7 +133,7 @@ def test_only_points_that_are_missing_or_failed_are_run(train, swept, copied):
     ("overrides", "named"),
     [
         (["averaging.strt=0,1"], "strt"),
-        (["averaging=nothing,uniform"], "averaging = nothing: allowed: explicit, exponential"),
+        (["averaging=nothing,uniform"], "averaging = nothing: allowed: ema, explicit, exponential"),
     ],
 )
 def test_a_sweep_that_can_not_begin_says_why(train, overrides, named):

@@ -17,9 +17,10 @@ import pandas as pd
 from analysis.compare.settings import names_of, settings_of, split_seed
 from analysis.compare.what_counts import counted
 from analysis.read.load import Loaded
+from analysis.read.summary_row import whole_numbers
 from analysis.wording import count
 
-_WHOLE = dict.fromkeys(("seed", "epochs", "start", "end", "stride", "count", "train_images"), int)
+_WHOLE = ("seed", "epochs", "start", "end", "stride", "count", "train_images")
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +102,9 @@ def comparison_groups(loaded: Loaded) -> list[Group]:
     names = names_of(firsts)
     found = []
     for (key, indices), name, first in zip(members.items(), names, firsts, strict=True):
-        runs = finished.loc[indices].astype(_WHOLE)
+        runs = finished.loc[indices]
+        whole = set(whole_numbers(runs))
+        runs = runs.astype({name: int if name in whole else float for name in _WHOLE})
         kept, notes = counted(runs, finished)
         of_group = loaded.epochs["run"].isin(runs["run"])
         found.append(

@@ -26,7 +26,7 @@ content is known beforehand."""
 
 _AXES = ("seed", "name", "optimizer.lr")
 _FREE = (*_AXES, "training.device", "training.threads")
-_FREE_GROUPS = ("averaging.", "paths.", "dataset.")
+_FREE_GROUPS = ("averaging.", "recording.", "paths.", "dataset.")
 """Configuration keys that may differ within a group: the axes of a sweep, where it ran, and how the
 images were named."""
 

@@ -74,7 +74,7 @@ def load(directories: Sequence[Path]) -> Loaded:
                     },
                 )
     table = pd.DataFrame(rows.values())
-    table = table.astype({name: "Int64" for name in summary_row.WHOLE_NUMBERS if name in table})
+    table = table.astype(dict.fromkeys(summary_row.whole_numbers(table), "Int64"))
     stacked, problems = epoch_table.stack(table)
     commands += _commands_of_runs(table)
     return Loaded(

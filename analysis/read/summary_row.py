@@ -7,6 +7,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import pandas as pd
+
 from analysis.read.directories import AnalysisError
 from polyak.naming import name_of
 from polyak.records.reading import escaped, shown
@@ -18,7 +20,7 @@ WHOLE_NUMBERS = (
     *("last_epoch", "last_refreshed_epoch"),
     *("best_by_validation_epoch", "best_by_test_oracle_epoch"),
 )
-"""Columns of integers."""
+"""Columns of integers; `start` where no window begins within an epoch (`whole_numbers`)."""
 
 REFERENCES = ("window_mean", "last", "ensemble")
 """What every finished run compares its average with, on test."""
@@ -35,7 +37,7 @@ def configured(config: Mapping[str, Any]) -> dict[str, Any]:
             "learning_rate": float(rate) if _finite(rate := config["optimizer"]["lr"]) else None,
             "seed": _whole(config["seed"]),
             "epochs": epochs,
-            "start": _whole(config["averaging"]["start"]),
+            "start": start if _finite(start := config["averaging"]["start"]) else None,
             "end": epochs if end is None else _whole(end),
             "config": {text(key): legible(value) for key, value in flat(config).items()},
         }
@@ -54,7 +56,7 @@ def finished(summary: Summary) -> dict[str, Any]:
         "synthetic": data.synthetic,
         "substitute_for": None if data.substitute_for is None else text(data.substitute_for),
         **configured(summary.config),
-        **summary.window.model_dump(),
+        **summary.window.model_dump(exclude={"recording"}),
         **{f"{name}_images": sizes.get(name) for name in ("train", "validation", "test")},
         "scheme": text(summary.scheme),
         "weights": tuple(summary.weights),
@@ -79,6 +81,13 @@ def finished(summary: Summary) -> dict[str, Any]:
     if lacking:
         raise AnalysisError(f"summary.json: no {lacking[0]}")
     return row | numbers | _gains(numbers)
+
+
+def whole_numbers(table: pd.DataFrame) -> list[str]:
+    """Those of WHOLE_NUMBERS that a table has, and that are whole in all of its rows."""
+    there = [name for name in WHOLE_NUMBERS if name in table]
+    within = "start" in there and bool((table["start"].dropna() % 1).any())
+    return [name for name in there if not (within and name == "start")]
 
 
 def _results(results: Mapping[str, Result | None]) -> dict[str, Any]:

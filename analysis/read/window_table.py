@@ -59,7 +59,8 @@ def _running(epochs: pd.DataFrame) -> pd.DataFrame:
             )
         )
     table = pd.concat(parts)[COLUMNS]
-    return table.astype({"start": int, "end": int})
+    within = bool((table["start"] % 1).any())  # an epoch, where a window begins
+    return table.astype({"start": float if within else int, "end": int})
 
 
 def uniform(scheme: str) -> str:
@@ -72,14 +73,14 @@ def uniform(scheme: str) -> str:
 
 def epochs_of(values: Mapping[Any, Any] | pd.Series) -> range:
     """Those of the window of a run or candidate: every `stride`-th of [start, end)."""
-    return range(values["start"], values["end"], values["stride"])
+    return range(int(values["start"]), values["end"], values["stride"])
 
 
 def growing(
     table: pd.DataFrame,
     fingerprint: str,
     scheme: str,
-    start: int,
+    start: float,
     split: str = "test",
     score: str = "accuracy",
 ) -> Mapping[int, float]:

@@ -13,6 +13,6 @@ def name_of(choice: Mapping[str, Any]) -> str:
     return str(choice.get("name") or str(choice.get("_target_", "?")).rpartition(".")[2])
 
 
-def epochs_of(window: range) -> str:
-    """ "epochs 10..19"."""
-    return f"epochs {window[0]}..{window[-1]}"
+def epochs_of(window: range, start: float | None = None) -> str:
+    """ "epochs 10..19", or from a `start` within the first "epochs 10.5..19"."""
+    return f"epochs {window[0] if start is None else start}..{window[-1]}"

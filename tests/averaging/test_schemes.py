@@ -3,6 +3,8 @@ import math
 import pytest
 import torch
 
+from polyak.averaging.scheme import Intervals
+from polyak.averaging.schemes.ema import Ema
 from polyak.averaging.schemes.explicit import Explicit
 from polyak.averaging.schemes.exponential import Exponential
 from polyak.averaging.schemes.greedy import Greedy
@@ -111,3 +113,99 @@ def test_greedy_keeps_what_does_not_harm():
 def test_greedy_needs_validation():
     with pytest.raises(ValueError, match="needs a validation split"):
         Greedy().weights(range(4))
+
+
+def steps_of(ends, start=0, means=True, per_epoch=10):
+    begins = [start, *ends]
+    return Intervals([range(a, b) for a, b in zip(begins, ends, strict=False)], per_epoch, means)
+
+
+UNEVEN = steps_of([4, 8, 10, 14, 18, 20])
+"""Every 4 steps of epochs of 10."""
+EACH = steps_of(range(1, 21))
+
+
+@pytest.mark.parametrize(
+    "scheme",
+    [
+        *(Uniform(), Exponential(0.8), Exponential(1.0), Power(3.0), Power(0.0)),
+        *(Ramp("linear"), Ramp("one_minus_sqrt"), Ema(decay=0.9), Ema(half_life=3)),
+    ],
+    ids=lambda scheme: scheme.description,
+)
+@pytest.mark.parametrize("first", [0, 2])
+def test_a_step_mean_weighs_what_its_steps_do(scheme, first):
+    """Each step's weight, from intervals of one step, added up."""
+    window = Intervals(UNEVEN.steps[first:], 10, means=True)
+    each = Intervals([range(s, s + 1) for i in window.steps for s in i], 10, means=True)
+    of_steps = dict(zip((one.start for one in each.steps), scheme.over_steps(each), strict=True))
+    wanted = [math.fsum(of_steps[step] for step in one) for one in window.steps]
+    assert normalised(scheme.over_steps(window)) == pytest.approx(normalised(wanted), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "scheme", [Exponential(0.8), Power(2.0), Ramp("one_minus_sqrt"), Latest(3), Uniform()]
+)
+def test_checkpoints_at_epochs_ends_weigh_as_epochs_do(scheme):
+    epochs = steps_of(range(110, 201, 10), start=100, means=False)
+    wanted = normalised(scheme.weights(WINDOW))
+    assert normalised(scheme.over_steps(epochs)) == pytest.approx(wanted, rel=1e-12)
+
+
+def test_checkpoints_count_the_same_and_means_by_their_steps():
+    assert Uniform().over_steps(UNEVEN) == [4, 4, 2, 4, 4, 2]
+    checkpoints = Intervals(UNEVEN.steps, 10, means=False)
+    assert Uniform().over_steps(checkpoints) == [1] * 6
+    assert Latest(k=2).over_steps(checkpoints) == [0, 0, 0, 0, 1, 1]  # LAWA, every 4 steps
+    assert Latest(k=2).over_steps(UNEVEN) == [0, 0, 0, 0, 4, 2]
+    assert Explicit([0.1] * 4 + [0.3] * 2).over_steps(checkpoints) == [0.1] * 4 + [0.3] * 2
+
+
+@pytest.mark.parametrize("scheme", [Ema(decay=0.9), Ema(half_life=6.5)])
+def test_ema_is_the_recursion_over_steps_corrected_for_its_beginning(scheme):
+    decay = scheme.decay or 0.5 ** (1 / scheme.half_life)
+    values = torch.randn(20, dtype=torch.float64)
+    mean = total = 0.0
+    for value in values:
+        mean, total = decay * mean + (1 - decay) * value, decay * total + (1 - decay)
+    weights = torch.tensor(normalised(scheme.over_steps(EACH)), dtype=torch.float64)
+    torch.testing.assert_close(weights @ values, torch.as_tensor(mean / total))
+
+
+def test_ema_underflows_to_nothing_and_never_to_nothing_at_all():
+    weights = Ema(half_life=0.01).over_steps(EACH)
+    assert weights[-1] > 0
+    assert all(math.isfinite(weight) and weight >= 0 for weight in weights)
+
+
+@pytest.mark.parametrize("decay", [0.5, 0.9, 0.999])
+@pytest.mark.parametrize("length", [1, 2, 7, 50])
+def test_the_deviation_of_an_interval_is_that_of_its_steps_from_their_mean(decay, length):
+    shares = normalised([decay**age for age in range(length)])
+    wanted = sum(abs(share - 1 / length) for share in shares)
+    assert Ema(decay=decay).deviation(length) == pytest.approx(wanted, abs=1e-12)
+    assert wanted <= -math.log(decay) * length / 4 + 1e-12  # as docs/averaging.md has it
+
+
+def test_what_does_not_fit_is_refused():
+    for wrong in (Ema(), Ema(decay=0.9, half_life=3)):
+        with pytest.raises(ValueError, match=r"^decay = .*, half_life = .*: allowed: exactly one"):
+            wrong.over_steps(EACH)
+    with pytest.raises(
+        ValueError, match=r"^half_life = 21: a half-life of 21 steps is longer than"
+    ):
+        Ema(half_life=21).check(EACH)
+    with pytest.raises(ValueError, match=r"^decay = 0.999: a half-life of 692\.8 steps .* of 20;"):
+        Ema(decay=0.999).check(EACH)
+    Ema(half_life=20).check(EACH)
+    with pytest.raises(ValueError, match=r"allowed: averaging\.of=steps"):
+        Ema(half_life=3).weights(WINDOW)
+    with pytest.raises(ValueError, match=r"^_target_: greedy weights epochs' checkpoints alone"):
+        Greedy().over_steps(EACH)
+    with pytest.raises(ValueError, match="2 weights; allowed: 20"):
+        Explicit([0.5, 0.5]).over_steps(EACH)
+
+
+def test_an_emas_description():
+    assert Ema(decay=0.999).description == "ema, decay 0.999"
+    assert Ema(half_life=500).description == "ema, half-life 500 steps"

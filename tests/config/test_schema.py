@@ -59,6 +59,7 @@ def test_every_choice_in_conf_is_a_whole_config(choice, arrays):
     needed = {
         "dataset=arrays": files,
         "dataset=folder": ["dataset.train=a", "dataset.test=b"],
+        "averaging=ema": ["recording=means", "averaging.scheme.half_life=500"],
         "averaging=explicit": ["averaging.start=18", "averaging.scheme.values=[0.5,0.5]"],
         "averaging=greedy": ["dataset.validation=0.1"],
     }
@@ -108,6 +109,23 @@ WRONG = {
     "seed=7 dataset.validation=0.0 dataset.split_seed=${seed}": "dataset.split_seed = 7: there is",
     "averaging.start=-1": "averaging.start = -1",
     "averaging.start=20": "averaging.start = 20: allowed: below training.epochs = 20",
+    "averaging.start=0.5": "averaging.start = 0.5: checkpoints are recorded at epochs' ends",
+    "averaging.start=true": "averaging.start = True: allowed: epochs from 0, and a fraction where",
+    "averaging.start=.inf": "averaging.start",
+    "averaging.of=steps": "averaging.of = steps: no means over steps are recorded; allowed: ",
+    "averaging.of=epochs": "averaging.of = epochs: allowed: 'checkpoints' or 'steps'",
+    "recording.every=0": "recording.every = 0: allowed: null, a number of steps (1, 2, ...)",
+    "recording.every=1.5": "recording.every = 1.5: allowed: null, a number of steps",
+    "recording.every=true": "recording.every = True: allowed",
+    "recording.keep=0": "recording.keep = 0: allowed: all, epochs, or a number k from 1",
+    "recording.keep=some": "recording.keep = 'some': allowed",
+    "recording.every=0.5 averaging.stride=2": "averaging.stride = 2: is of epochs' checkpoints",
+    "averaging=ema": "averaging.of = steps: no means over steps",
+    "averaging=ema averaging.of=checkpoints averaging.scheme.half_life=3": (
+        "averaging.of = checkpoints: ema weights steps; allowed: steps"
+    ),
+    "averaging=ema recording=means": "averaging.scheme.decay = None, half_life = None: allowed",
+    "averaging=ema recording=means averaging.scheme.decay=1.0": "averaging.scheme.decay = 1.0",
     "averaging.end=21": "averaging.end = 21: allowed: at most training.epochs = 20",
     "averaging.end=10": "averaging.start = 10: allowed: below averaging.end = 10",
     "schedule=step schedule.gamma=10.0": "schedule.gamma = 10.0",
@@ -331,3 +349,41 @@ def test_a_whole_config_is_checked_without_torch():
     )
     path = f"{ROOT / 'src'}{os.pathsep}{ROOT}"
     subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {"PYTHONPATH": path})
+
+
+def test_whole_epochs_stay_ints_and_parts_are_of_recordings():
+    whole = parse("averaging.start=3.0")
+    assert (type(whole.averaging.start), whole.window, whole.of_recording) == (
+        *(int, range(3, 20)),
+        False,
+    )
+    part = parse("averaging.start=2.5", "recording.every=0.5")
+    assert (part.averaging.start, part.window, part.of_recording) == (2.5, range(2, 20), True)
+    kept = parse("recording=means")  # of checkpoints, the epochs' alone
+    assert not kept.of_recording
+
+
+@pytest.mark.parametrize(
+    ("overrides", "method"),
+    [
+        (["recording=means"], "uniform"),
+        (["recording=means", "averaging.of=steps"], "uniform over steps"),
+        (["recording.every=0.1"], "uniform, 10 checkpoints per epoch"),
+        (["recording.every=50"], "uniform, checkpoints every 50 steps"),
+        (
+            ["recording.every=0.1", "recording.keep=2"],
+            "uniform, 10 checkpoints per epoch, one in 2 kept",
+        ),
+        (["averaging=latest", "recording.every=50"], "latest, k 5, checkpoints every 50 steps"),
+        (
+            ["averaging=ema", "recording=means", "averaging.scheme.half_life=50"],
+            "ema over steps, half-life 50 steps, means 10 per epoch",
+        ),
+        (
+            ["averaging=power", "recording=means", "averaging.of=steps"],
+            "power over steps, gamma 2.0, means 10 per epoch",
+        ),
+    ],
+)
+def test_the_method_says_what_was_averaged(overrides, method):
+    assert parse(*overrides).method(batch_norm=False) == method

@@ -110,7 +110,7 @@ def test_lines_are_names_of_files_in_any_encoding(tmp_path):
         (("environment",), {"commit": 7}, "commit = 7: allowed: a text"),
         (("environment",), {"threads": "many"}, "threads = 'many': allowed"),
         (("environment",), None, "environment = None"),
-        (("weights",), [1], "1 weights for 2 epochs"),
+        (("weights",), [1], "1 weights for 2 checkpoints"),
         (("config",), {"training": {"epochs": 1}}, "config.training.epochs = 1: allowed: from 2"),
         (("config",), {"training": 3}, "config.training.epochs = None: allowed"),
         (("results",), {"\x1b": None}, "\\x1b"),

@@ -10,7 +10,7 @@ from polyak.errors import DivergedError
 from polyak.evaluation.logits import Inference, logits
 from polyak.evaluation.scores import Scores, scores
 from polyak.store import fingerprint as fingerprint_module
-from polyak.store import paths, work
+from polyak.store import paths, scoring, work
 from polyak.store.manifest import Manifest
 from polyak.store.trajectory import Trajectory
 from polyak.training.optimizers.schedule_free_adamw import ScheduleFreeAdamW
@@ -117,8 +117,8 @@ def test_test_images_are_not_in_the_fingerprint_and_training_images_are(arrays, 
 
 def test_a_loss_that_is_not_finite_on_a_split_is_divergence(data, tmp_path, monkeypatch):
     infinite = Scores(loss=float("inf"), accuracy=0.1, calibration_error=0.5)
-    monkeypatch.setattr(work, "scores", lambda found, labels: infinite)
-    monkeypatch.setattr(work, "_scores_of", {})
+    monkeypatch.setattr(scoring, "scores", lambda found, labels: infinite)
+    monkeypatch.setattr(scoring, "_known", {})
     with pytest.raises(DivergedError, match=r"validation loss is inf after epoch 0 at lr 0\.1"):
         train(tmp_path, data)
 

@@ -17,7 +17,7 @@ from polyak.records.summary import NAME, Summary, flat
 OPTION = "--again"
 MULTIRUN = ("-m", "--multirun")
 
-_GROUPS = "|".join(sorted({keys[0] for keys in CHOICES}))
+_GROUPS = "|".join(sorted({keys[0] for keys in CHOICES} | {"recording"}))
 _OURS = re.compile(
     r"(\+\+?|~)?"
     rf"((experiment|{_GROUPS})(=[\w,]+(/[\w,]+)*)?"  # a choice in conf/

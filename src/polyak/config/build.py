@@ -6,12 +6,14 @@ job.trajectory, job.data, job.evaluator()
 
 import functools
 import json
+import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from polyak.averaging.schemes.ema import Ema
 from polyak.config import choices
 from polyak.config.recipe import INPUTS, recipe
 from polyak.config.schema import Config
@@ -24,14 +26,18 @@ from polyak.evaluation.logits import Inference
 from polyak.models.initial import initial_model
 from polyak.naming import epochs_of, name_of
 from polyak.runs.batch_norm import BatchNorm
+from polyak.runs.recorded import RecordedWindow
 from polyak.store import environment
 from polyak.store.trajectory import Trajectory
 from polyak.training.recipe import Recipe
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Job:
-    """What a configuration describes. `keys` are the evaluation keys of the evaluated splits."""
+    """What a configuration describes. `keys` are the evaluation keys of the evaluated splits;
+    `recorded` is what is averaged, where that isn't epochs' checkpoints."""
 
     config: Config
     device: torch.device
@@ -40,6 +46,7 @@ class Job:
     batch_norm: BatchNorm
     trajectory: Trajectory
     keys: Mapping[str, str]
+    recorded: RecordedWindow | None
 
     @property
     def title(self) -> str:
@@ -50,7 +57,7 @@ class Job:
         return (
             f"{data.title}, {len(data.train):,} training / {len(data.test):,} test images\n"
             f"{model}, {optimizer} lr {lr:g}, seed {config.seed}, "
-            f"average of {epochs_of(window)} ({self.method})"
+            f"average of {epochs_of(window, config.averaging.start)} ({self.method})"
         )
 
     @property
@@ -93,7 +100,26 @@ def build(config: Config, *, in_sweep: bool, threads: int | None = None) -> Job:
         batch_norm=statistics,
         trajectory=Trajectory(Path(config.paths.trajectories), made, data),
         keys={name: evaluation_key(split, how) for name, split in data.evaluated.items()},
+        recorded=recorded(config, made.steps(len(data.train))) if config.of_recording else None,
     )
+
+
+def recorded(config: Config, steps: int) -> RecordedWindow:
+    """What is averaged of a recording, of epochs of `steps` steps. Raises ConfigError where the
+    window begins inside an interval, or the scheme does not fit it."""
+    averaging, scheme, means = config.averaging, config.scheme, config.averaging.of == "steps"
+    found = RecordedWindow.of(
+        config.recorded, averaging.start, config.window.stop, steps, means=means
+    )
+    try:
+        scheme.over_steps(found.intervals)
+        scheme.check(found.intervals)
+    except ValueError as error:
+        raise ConfigError(f"averaging.scheme.{error}") from None
+    if isinstance(scheme, Ema):
+        deviation = scheme.deviation(max(found.intervals.lengths))
+        log.info("ema of step means: at most %.2g of a move within an interval is lost", deviation)
+    return found
 
 
 def batch_norm(config: Config, recipe: Recipe, data: Dataset, device: torch.device) -> BatchNorm:

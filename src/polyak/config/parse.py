@@ -16,6 +16,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pydantic import BaseModel, ValidationError, create_model
 
 from polyak import files
+from polyak.averaging.scheme import Intervals
 from polyak.config import choices
 from polyak.config.choices import Choice
 from polyak.config.schema import CHOICES, Averaging, Config
@@ -135,6 +136,7 @@ def _check_together(config: Config) -> None:
             "allowed: null, or with dataset.validation above 0, say 0.1"
         )
     scheme = config.scheme
+    _check_recording(config)
     if averaging.running and not scheme.running:
         raise ConfigError(
             f"averaging.running = True: allowed: not with {scheme.name}, "
@@ -148,9 +150,36 @@ def _check_together(config: Config) -> None:
             )
         return
     try:
-        scheme.weights(config.window)
+        if not config.of_recording:
+            scheme.weights(config.window)
+        elif scheme.needs_steps:  # `config.build` checks the rest: it knows the steps of an epoch
+            scheme.over_steps(Intervals([range(1)], 1, means=True))
     except ValueError as error:
         raise ConfigError(f"averaging.scheme.{error}") from None
+
+
+def _check_recording(config: Config) -> None:
+    averaging, scheme, recording = config.averaging, config.scheme, config.recording
+    if averaging.of == "steps" and not recording.means:
+        raise ConfigError(
+            "averaging.of = steps: no means over steps are recorded; allowed: with recording=means "
+            "(python src/train.py --again RUN recording=means averaging.of=steps trains again, to "
+            "the same weights, and records them)"
+        )
+    if scheme.needs_steps and averaging.of != "steps":
+        raise ConfigError(
+            f"averaging.of = {averaging.of}: {scheme.name} weights steps; allowed: steps"
+        )
+    if isinstance(averaging.start, float) and not config.of_recording:
+        raise ConfigError(
+            f"averaging.start = {averaging.start}: checkpoints are recorded at epochs' ends; "
+            "allowed: a whole number, or with recording.every=0.5 or the like"
+        )
+    if averaging.stride > 1 and config.of_recording:
+        raise ConfigError(
+            f"averaging.stride = {averaging.stride}: is of epochs' checkpoints; allowed: 1 where "
+            "more is averaged, or recording=epochs with averaging.of=checkpoints"
+        )
 
 
 def _check_schedule(config: Config) -> None:

@@ -7,17 +7,19 @@ The YAML files in `conf/` give the values. What a choice takes is said where it 
 (`choices.py`). Nothing here imports torch, so that `--help` stays quick.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field, PlainValidator
 
 from polyak.averaging.scheme import Scheme
 from polyak.config import choices
 from polyak.config.choices import STRICT, Choice
 from polyak.errors import ConfigError
 from polyak.parameters import Count, Directory, File, Positive, Seed, Share
+from polyak.store import recording as store_recording
 from polyak.training.schedule import Schedule
 
 
@@ -45,12 +47,44 @@ class Refresh(BaseModel):
         return f"refreshed{some}" + " without augmentation" * (not self.augment)
 
 
-class Averaging(BaseModel):
-    """The window [start, end) of zero-based epochs, of which every `stride`-th from the first, and
-    how its checkpoints are weighted."""
+def _epochs(value: Any) -> int | float:
+    if type(value) not in (int, float) or not 0 <= value <= 1_000_000:
+        raise ValueError("allowed: epochs from 0, and a fraction where one is recorded")
+    return int(value) if value == int(value) else float(value)
+
+
+def _every(value: Any) -> int | float | None:
+    if value is None or (type(value) is int and value >= 1):
+        return value
+    if type(value) is float and 0.0001 <= value <= 1:
+        return value
+    raise ValueError(
+        "allowed: null, a number of steps (1, 2, ...) or a fraction of an epoch (0.0001 to 1.0)"
+    )
+
+
+def _keep(value: Any) -> Any:
+    if value in ("all", "epochs") or (type(value) is int and value >= 1):
+        return value
+    raise ValueError("allowed: all, epochs, or a number k from 1, for every k-th")
+
+
+class Recording(BaseModel):
+    """What of the training is kept between epochs' ends; it decides no weight."""
 
     model_config = STRICT
-    start: Annotated[int, Field(ge=0)]
+    every: Annotated[int | float | None, PlainValidator(_every)]
+    means: bool
+    keep: Annotated[int | Literal["all", "epochs"], PlainValidator(_keep)]
+
+
+class Averaging(BaseModel):
+    """The window [start, end) of zero-based epochs, of which every `stride`-th from the first, what
+    is averaged `of` it, and how its checkpoints or step means are weighted."""
+
+    model_config = STRICT
+    of: Literal["checkpoints", "steps"]
+    start: Annotated[int | float, PlainValidator(_epochs)]
     end: Count | None
     stride: Count
     running: bool
@@ -95,6 +129,7 @@ class Config(BaseModel):
     optimizer: Choice
     schedule: Choice
     averaging: Averaging
+    recording: Recording
     training: Training
     seed: Seed
     name: Annotated[str, AfterValidator(file_name)] | None
@@ -102,10 +137,21 @@ class Config(BaseModel):
 
     @property
     def window(self) -> range:
-        """The epochs to average."""
+        """The epochs whose checkpoints are in the window; these are averaged, or what is recorded
+        in it (`of_recording`)."""
         averaging = self.averaging
         end = self.training.epochs if averaging.end is None else averaging.end
-        return range(averaging.start, end, averaging.stride)
+        return range(math.floor(averaging.start), end, averaging.stride)
+
+    @property
+    def recorded(self) -> store_recording.Recording:
+        """What is recorded."""
+        return store_recording.Recording(**self.recording.model_dump())
+
+    @property
+    def of_recording(self) -> bool:
+        """Whether more is averaged than epochs' checkpoints."""
+        return self.averaging.of == "steps" or self.recorded.finer
 
     @property
     def scheme(self) -> Scheme:
@@ -115,8 +161,15 @@ class Config(BaseModel):
 
     def method(self, batch_norm: bool) -> str:
         """How checkpoints are averaged: the scheme, and what is not as usual: "uniform, every 2
-        epochs"; for a network with batch norm "uniform, batch norm averaged"."""
+        epochs", "uniform over steps", "uniform, 10 checkpoints per epoch"; for a network with batch
+        norm "uniform, batch norm averaged"."""
         averaging, words = self.averaging, [self.scheme.description]
+        if averaging.of == "steps":
+            name, comma, parameters = self.scheme.description.partition(",")
+            words = [f"{name} over steps{comma}{parameters}"]
+            words += [f"means {self.recorded.description}"] * bool(comma)
+        elif self.recorded.finer:
+            words += [self.recorded.checkpoints_description]
         words += [f"every {averaging.stride} epochs"] * (averaging.stride > 1)
         if batch_norm:
             kinds = {"refresh": "", "average": "averaged", "last": "of the last checkpoint"}

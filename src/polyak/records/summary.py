@@ -30,6 +30,8 @@ NAME = "summary.json"
 
 Origin = Literal["trained", "resumed", "reused"]
 """How a run came by its trajectory."""
+Start = Epoch | Annotated[float, Field(ge=0, le=1_000_000)]
+"""Whole epochs are ints."""
 
 
 class SplitScores(Part):
@@ -86,12 +88,14 @@ class Data(Part):
 
 
 class Window(Part):
-    """The epochs [start, end), every `stride`-th from the first, and their number."""
+    """The epochs [start, end), every `stride`-th from the first, and how many checkpoints, or step
+    means, were averaged: one per epoch, but with a `recording`, which may begin within one."""
 
-    start: Epoch
+    start: Start
     end: Epoch
     stride: Number = 1
     count: Number
+    recording: str | None = None
 
     @classmethod
     def of(cls, epochs: range) -> Self:
@@ -100,14 +104,18 @@ class Window(Part):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.count != len(self.epochs):
+        if self.recording is None and (self.count != len(self.epochs) or self.start % 1):
             raise ValueError(f"{self.count} epochs in {self.epochs}")
         return self
 
+    @model_serializer(mode="wrap")
+    def _there(self, handler: Any) -> dict[str, Any]:
+        return {key: value for key, value in handler(self).items() if value is not None}
+
     @property
     def epochs(self) -> range:
-        """Those that were averaged."""
-        return range(self.start, self.end, self.stride)
+        """Those whose own checkpoints are in it."""
+        return range(int(self.start), self.end, self.stride)
 
 
 class Summary(Comparison):
@@ -129,7 +137,7 @@ class Summary(Comparison):
     @model_validator(mode="after")
     def _of_one_run(self) -> Self:
         if len(self.weights) != self.window.count:
-            raise ValueError(f"{len(self.weights)} weights for {self.window.count} epochs")
+            raise ValueError(f"{len(self.weights)} weights for {self.window.count} checkpoints")
         training = self.config.get("training")
         epochs = training.get("epochs") if isinstance(training, dict) else None
         last = max((one.epoch or 0 for one in self.results.values() if one), default=0)

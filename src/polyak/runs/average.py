@@ -20,6 +20,7 @@ from polyak.evaluation.evaluator import Evaluator
 from polyak.evaluation.scores import Scores
 from polyak.runs.batch_norm import BatchNorm
 from polyak.runs.metrics import AverageUpTo
+from polyak.runs.recorded import RecordedWindow
 from polyak.store import paths
 from polyak.store.record import EpochRecord
 from polyak.weights import checkpoint
@@ -30,13 +31,16 @@ from polyak.weights.checkpoint import Checkpoint
 class Average:
     """The average of a window: its weights of the checkpoints, tensors, logits and scores by split.
 
-    `method` says how it was made. `growth` has the average up to each epoch that was evaluated, the
-    whole window's last.
+    `method` says how it was made; `window` are the epochs whose checkpoints are in it, `by_epoch`
+    the weights of what is averaged of each. `growth` has the average up to each epoch that was
+    evaluated, the whole window's last.
     """
 
     window: range
+    start: float
     method: str
     weights: Sequence[float]
+    by_epoch: Sequence[float]
     checkpoint: Checkpoint
     logits: Mapping[str, Tensor]
     growth: Sequence[AverageUpTo]
@@ -54,7 +58,7 @@ class Average:
 
     def save(self, run: Path) -> None:
         """Write averaged.safetensors, and the average's logits for each split."""
-        made_of = {"window": [self.window.start, self.window.stop], "scheme": self.method}
+        made_of = {"window": [self.start, self.window.stop], "scheme": self.method}
         checkpoint.save(paths.average(run), self.checkpoint.tensors, made_of)
         for split, found in self.logits.items():
             path = paths.predictions(run, split, "average")
@@ -64,29 +68,39 @@ class Average:
 @dataclass(frozen=True)
 class Averager:
     """What a run's averages are made with: the checkpoints in its directory (its own links, since
-    another run may be repairing the trajectory), their records, and what computes the statistics of
-    batch norm and the logits."""
+    another run may be repairing the trajectory), their records, what computes the statistics of
+    batch norm and the logits, and what is averaged, where that isn't epochs' checkpoints."""
 
     run: Path
     records: Sequence[EpochRecord]
     evaluator: Evaluator
     batch_norm: BatchNorm
+    recorded: RecordedWindow | None = None
 
     def average(
         self, window: range, scheme: Scheme, method: str, *, running: bool = False
     ) -> Average:
         """The average of a window; with `running`, also evaluated up to each of its epochs.
         `method` is the scheme's description, and what else is to be said."""
-        files = [paths.checkpoint(self.run, epoch) for epoch in window]
-        validation = _Validation(self, window) if scheme.needs_validation else None
-        lengths = range(1 if running else len(window), len(window) + 1)
-        weightings = [scheme.weights(window[:length], validation) for length in lengths]
+        checkpoints = [paths.checkpoint(self.run, epoch) for epoch in window]
+        ends = range(0 if running else len(window) - 1, len(window))
+        if self.recorded is None:
+            validation = _Validation(self, window) if scheme.needs_validation else None
+            files, counts = checkpoints, [end + 1 for end in ends]
+            weightings = [scheme.weights(window[:count], validation) for count in counts]
+            by_epoch = weightings[-1]
+        else:
+            files = self.recorded.files(self.run)
+            counts, of = self.recorded.up_to([window[end] for end in ends]), self.recorded.intervals
+            weightings = [scheme.over_steps(of.first(count)) for count in counts]
+            by_epoch = self.recorded.by_epoch(weightings[-1], window)
         growth = []
-        for length, mean in zip(lengths, prefix_means(files, weightings), strict=True):
-            average = self.batch_norm.of_average(mean, files[length - 1])
+        for end, count, mean in zip(ends, counts, prefix_means(files, weightings), strict=True):
+            average = self.batch_norm.of_average(mean, checkpoints[end])
             logits = self.evaluator.logits(average.tensors)
-            growth.append(AverageUpTo(window[length - 1], length, self.evaluator.scores(logits)))
-        return Average(window, method, weightings[-1], average, logits, growth)
+            growth.append(AverageUpTo(window[end], count, self.evaluator.scores(logits)))
+        start = window.start if self.recorded is None else self.recorded.start
+        return Average(window, start, method, weightings[-1], by_epoch, average, logits, growth)
 
     def last_refreshed(self, window: range) -> dict[str, Scores] | None:
         """Scores, by split, of the window's last checkpoint with statistics computed anew, whose

@@ -79,11 +79,11 @@ LABELS = {
 }
 
 
-def table(comparison: Comparison, window: range, method: str) -> str:
+def table(comparison: Comparison, window: range, method: str, start: float | None = None) -> str:
     """`compare`'s numbers for a person: accuracies in %, gains of the average in points."""
     results, gains = comparison.results, comparison.gains
     splits = list(gains["over_last"])
-    labels = LABELS | {"average": f"average of {epochs_of(window)} ({method})"}
+    labels = LABELS | {"average": f"average of {epochs_of(window, start)} ({method})"}
     width = max(46, 2 + len(labels["average"]))
     head = "".join(f"{split:>14}{'gain':>9}" for split in splits)
     lines = [f"{'accuracy in %, gain of the average in points':<{width}}{head}"]

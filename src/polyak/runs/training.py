@@ -3,6 +3,7 @@
 records = train(run, trajectory, keys, epochs=20, device=device)
 """
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,24 +11,44 @@ import torch
 
 from polyak.runs.metrics import write_metrics
 from polyak.runs.progress import progress
+from polyak.runs.recorded import RecordedWindow
 from polyak.runs.records import link_epoch
 from polyak.store.record import EpochRecord
+from polyak.store.recording import Recording, lengths
 from polyak.store.trajectory import Trajectory
+
+log = logging.getLogger(__name__)
 
 
 def train(
-    run: Path, trajectory: Trajectory, keys: Mapping[str, str], epochs: int, device: torch.device
+    run: Path,
+    trajectory: Trajectory,
+    keys: Mapping[str, str],
+    epochs: int,
+    device: torch.device,
+    recording: Recording = Recording(),  # noqa: B008  frozen
+    recorded: RecordedWindow | None = None,
 ) -> list[EpochRecord]:
-    """The records of all epochs. Raises what `Trajectory.epochs` does; then the run's directory has
-    the epochs before."""
+    """The records of all epochs; with what the run averages of the `recording` linked into it.
+    Raises what `Trajectory.epochs` does; then the run's directory has the epochs before."""
+    if recording.there:
+        steps = trajectory.recipe.steps(len(trajectory.dataset.train))
+        found = lengths(recording.intervals(0, steps))
+        what = "step means of" if recording.means else "checkpoints after"
+        log.info(
+            "recording %s: %s %s, which begin anew with each epoch",
+            *(recording.description, what, found),
+        )
     records: list[EpochRecord] = []
     with progress(trajectory, epochs, device) as bar:
         for record in trajectory.epochs(
-            count=epochs, device=device, keys=keys, run=run, on_step=bar.step
+            count=epochs, device=device, keys=keys, run=run, on_step=bar.step, recording=recording
         ):
             records.append(record)
             if not record.stored or len(records) == epochs:
                 write_metrics(run / "metrics.csv", records)
             link_epoch(run, trajectory, keys, record.training.epoch)
+            if recorded:
+                recorded.link(trajectory.directory, run, record.training.epoch)
             bar.epoch(record)
     return records

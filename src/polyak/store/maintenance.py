@@ -24,6 +24,7 @@ from polyak.records.reading import escaped
 from polyak.store import format as store_format
 from polyak.store.manifest import Manifest
 from polyak.store.paths import TRAJECTORY
+from polyak.store.record_index import RecordIndex
 
 Options = ParamSpec("Options")
 
@@ -53,8 +54,11 @@ class Entry:
 
     def linked(self) -> bool:
         """Whether any directory, noted or not, has links to its files."""
-        checkpoints = self.directory.glob("checkpoints/*")
-        return any(file.stat().st_nlink > 1 for file in checkpoints)
+        linkable = [
+            *self.directory.glob("checkpoints/*"),
+            *self.directory.glob("recordings/*/*"),
+        ]
+        return any(file.stat().st_nlink > 1 for file in linkable)
 
     def what(self) -> str:
         """Model, optimizer and seed."""
@@ -121,11 +125,15 @@ def problems(entry: Entry) -> list[str]:
     if not entry.manifest:
         return [entry.error]
     names = entry.manifest.values["files"]
-    return [
+    found = [
         f"{name}: {'changed' if (entry.directory / name).exists() else 'missing'}"
         for name in names
         if not entry.manifest.intact(entry.directory / name)
     ]
+    for recording in sorted(entry.directory.glob("recordings/*")):
+        changed = RecordIndex.read(recording).changed()
+        found += [f"recordings/{recording.name}/{one}" for one in changed]
+    return found
 
 
 def remove(entry: Entry) -> None:

@@ -111,7 +111,7 @@ class Manifest:
     def intact(self, path: Path) -> bool:
         """Whether a file is recorded, there, and unchanged."""
         recorded = self.values["files"].get(self._name(path))
-        return recorded is not None and path.is_file() and _sha256(path) == recorded
+        return recorded is not None and path.is_file() and sha256_of(path) == recorded
 
     def corrupted(self, count: int) -> list[int]:
         """Those of the first `count` epochs whose weights were recorded and are not intact."""
@@ -202,13 +202,14 @@ class Manifest:
                 path.unlink()
 
     def _record(self, path: Path) -> None:
-        self.values["files"][self._name(path)] = _sha256(path)
+        self.values["files"][self._name(path)] = sha256_of(path)
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.directory).as_posix()
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """SHA-256 (hex) of a file, which this process reads once while it stays the same."""
     status = path.stat()
     signature = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
     if path not in _verified or _verified[path][0] != signature:

@@ -13,14 +13,18 @@ from polyak.errors import PolyakError
 EPOCH = r"epoch_\d{3,}\.safetensors"
 """Regular expression of the name of an epoch's file."""
 
+RECORD = r"recordings/[\w.]+/(step|mean)_\d{8,}\.safetensors"
+"""Of the path of what is recorded between epochs' ends."""
+
 TRAJECTORY = (
     *(r"trajectory\.json", r"runs\.txt", rf"checkpoints/{EPOCH}", rf"state/{EPOCH}"),
-    rf"evaluations/[0-9a-f]{{16}}/{EPOCH}",
+    *(rf"evaluations/[0-9a-f]{{16}}/{EPOCH}", RECORD, r"recordings/[\w.]+/index\.jsonl"),
 )
 """Regular expressions of all that is in a trajectory's directory, relative to it."""
 
 RUN = (
     *(r"metrics\.csv", r"averaged\.safetensors", r"failure\.json", rf"checkpoints/{EPOCH}"),
+    RECORD,
     rf"predictions/(validation|test)/({EPOCH}|(average|last_refreshed|labels)\.safetensors)",
     r"figures/(accuracy|samples)\.png",
 )
@@ -57,6 +61,17 @@ def check_there(run: Path, epochs: int) -> None:
             f"{run}: has {there:,} checkpoints, and {epochs:,} epochs by its summary.json; "
             "allowed: a run with a checkpoint of each epoch"
         )
+
+
+def recordings(directory: Path, recording: str) -> Path:
+    """What the recording of that name has, in the directory of a trajectory or of a run."""
+    return directory / "recordings" / recording
+
+
+def record(kind: Literal["step", "mean"], steps: int) -> str:
+    """The name of a file in there: the weights after so many steps of the training, or the mean
+    over the interval that ends there. Names of more than 8 digits don't sort; numbers do."""
+    return f"{kind}_{steps:08d}.safetensors"
 
 
 def average(run: Path) -> Path:

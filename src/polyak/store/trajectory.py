@@ -27,6 +27,7 @@ from polyak.store import paths
 from polyak.store.fingerprint import fingerprint, ingredients
 from polyak.store.manifest import Manifest
 from polyak.store.record import EpochRecord
+from polyak.store.recording import Recording
 from polyak.store.work import Work
 from polyak.training.recipe import Recipe
 
@@ -58,17 +59,21 @@ class Trajectory:
         keys: Mapping[str, str],
         run: Path | None = None,
         on_step: Callable[[], object] = lambda: None,
+        recording: Recording = Recording(),  # noqa: B008  frozen
     ) -> Iterator[EpochRecord]:
         """Yield the records of epochs 0 to `count` - 1, each when its files are on disk and intact.
 
         What the store has is verified and read, what it lacks is trained or evaluated; `keys` gives
-        the evaluation key of each split to evaluate. The trajectory is locked meanwhile: others
-        that need it wait, and then find it. `run` is noted as a directory with links to the files.
+        the evaluation key of each split to evaluate, and `recording` what else is wanted of each
+        epoch: a stored one that lacks it is trained again. The trajectory is locked meanwhile:
+        others that need it wait, and then find it. `run` is noted as a directory with links to the
+        files.
 
         Raises DivergedError as `train_epoch` does, or at once where the store records that the
         training diverged, or for a loss on a split that is not finite; StoreError for a store of
-        another format, one that would have to be written and can't be, weights that come out
-        otherwise than recorded, or an unfinished trajectory that was begun in another environment.
+        another format, one that would have to be written and can't be, or has less room than is
+        needed, weights that come out otherwise than recorded, or an unfinished trajectory that was
+        begun in another environment.
         """
         with self._locked() as writable:
             paths.check_trajectory(self.directory)
@@ -76,7 +81,11 @@ class Trajectory:
             if writable:
                 files.remove_half_written(self.directory, paths.TRAJECTORY)
                 manifest.note_run(run)
-            work = Work(manifest, self.recipe, self.dataset, device, keys, on_step, writable)
+            work = Work(
+                manifest, self.recipe, self.dataset, device, keys, on_step, writable, recording
+            )
+            if writable:
+                work.recorder.index.drop_unlisted()
             work.repair(count)
             self._stored = set()
             for epoch in range(count):

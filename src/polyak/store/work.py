@@ -6,7 +6,6 @@ record = work.epoch(0)
 """
 
 import logging
-import math
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -16,11 +15,13 @@ import torch
 from polyak.data.dataset import Dataset
 from polyak.errors import DivergedError, StoreError
 from polyak.evaluation.logits import Inference, logits
-from polyak.evaluation.scores import Scores, scores
+from polyak.evaluation.scores import Scores
 from polyak.models.initial import initial_model
-from polyak.store import environment, optimizer_state, paths
+from polyak.store import environment, optimizer_state, paths, scoring, space
 from polyak.store.manifest import Manifest
 from polyak.store.record import EpochRecord
+from polyak.store.recorder import Recorder
+from polyak.store.recording import Recording
 from polyak.training.epoch import train_epoch
 from polyak.training.recipe import Recipe
 from polyak.training.result import EpochResult
@@ -42,10 +43,12 @@ class Work:
         keys: Mapping[str, str],
         on_step: Callable[[], object],
         writable: bool,
+        recording: Recording = Recording(),  # noqa: B008  frozen
     ) -> None:
         self.manifest, self.recipe, self.dataset = manifest, recipe, dataset
         self.device, self.keys, self.on_step, self.writable = device, keys, on_step, writable
         self.directory = manifest.directory
+        self.recorder = Recorder(manifest, recording, recipe.steps(len(dataset.train)))
         self.trainer: Trainer | None = None
         self.next_epoch = -1  # the one that the trainer is ready for
 
@@ -57,29 +60,44 @@ class Work:
         result = self.manifest.result(epoch)
         found = {split: self._scores(split, key, epoch) for split, key in self.keys.items()}
         for split, score in found.items():
-            _check_finite(split, score, result)
+            scoring.check_finite(split, score, result)
         return EpochRecord(result, found, stored)
 
     def repair(self, count: int) -> None:
         """Retrain what the first `count` epochs, or continuing after them, need and what is missing
-        or corrupted on disk. Every epoch's weights must be those recorded."""
+        or corrupted on disk, or was not recorded. Every epoch's weights must be those recorded."""
         manifest, corrupted = self.manifest, self.manifest.corrupted(count)
-        last = max(corrupted, default=-1)
+        trained = range(min(count, manifest.trained))
+        unrecorded = [epoch for epoch in trained if self.recorder.lacking(epoch)]
+        last = max([*corrupted, *unrecorded], default=-1)
         continues = 0 < manifest.trained < count and not manifest.diverged
         if continues and not manifest.intact(paths.state(self.directory, manifest.trained - 1)):
             last = manifest.trained - 1
+        self._check_space(count, len(corrupted))
         if last < 0:
+            for epoch in trained if self.writable else ():
+                self.recorder.prune(epoch)
             return
-        self._must_write(f"epochs {corrupted or [last]} are missing or corrupted")
-        log.warning(
-            "trajectory %s: missing or corrupted files of epochs %s; training again from epoch 0",
-            self.directory.name,
-            corrupted or [last],
-        )
+        if unrecorded and not corrupted:
+            name = self.recorder.recording.name
+            self._must_write(f"epochs {unrecorded} lack the recording {name}")
+            log.info(
+                "trajectory %s: epochs %d..%d lack records (%s); training again from epoch 0, to "
+                "the weights that are there",
+                *(self.directory.name, unrecorded[0], unrecorded[-1], name),
+            )
+        else:
+            self._must_write(f"epochs {corrupted or [last]} are missing or corrupted")
+            log.warning(
+                "trajectory %s: missing or corrupted files of epochs %s; training again from "
+                "epoch 0",
+                *(self.directory.name, corrupted or [last]),
+            )
         trainer = self._begin(0)
         for epoch in range(last + 1):
             self._train(trainer, epoch)
             self._compare(trainer, epoch)
+            self.recorder.commit(epoch, manifest.weights(epoch))
             if epoch in corrupted:
                 path = paths.checkpoint(self.directory, epoch)
                 checkpoint.save(path, trainer.model.state_dict(), {"epoch": epoch})
@@ -87,6 +105,22 @@ class Work:
         if last == manifest.trained - 1:
             self._save_state(trainer, last)
         manifest.write()
+
+    def _check_space(self, count: int, again: int) -> None:
+        """Before anything is trained: whether there is room for what `count` epochs lack, of whose
+        checkpoints so many must be written `again`."""
+        new = range(self.manifest.trained, count)
+        records = sum(len(self.recorder.lacking(epoch)) for epoch in range(count))
+        if self.manifest.diverged or not self.writable or not (new or again or records):
+            return
+        wanted = space.needed(
+            self.recipe,
+            self.dataset,
+            epochs=len(new) + again,
+            records=records,
+            splits=self.keys,
+        )
+        space.check(self.directory.parent, wanted)
 
     def _compare(self, trainer: Trainer, epoch: int) -> None:
         if checkpoint.digest(trainer.model.state_dict()) != self.manifest.weights(epoch):
@@ -113,7 +147,8 @@ class Work:
 
     def _train(self, trainer: Trainer, epoch: int) -> EpochResult:
         self.next_epoch = -1  # until it is trained, it is nowhere
-        result = train_epoch(trainer, epoch, on_step=self.on_step)
+        with self.recorder.epoch(trainer, epoch) as record:
+            result = train_epoch(trainer, epoch, on_step=lambda: (record(), self.on_step()))
         self.next_epoch = epoch + 1
         return result
 
@@ -141,6 +176,7 @@ class Work:
         ran_in = environment.describe(self.device, self.recipe.precision)
         manifest.add(result, checkpoint.digest(weights), path, ran_in)
         self._save_state(trainer, epoch)
+        self.recorder.commit(epoch, manifest.weights(epoch))
         manifest.write()
         manifest.drop_older_states()
 
@@ -163,7 +199,9 @@ class Work:
             self._evaluate(self._model_of(epoch), split, path)
             self.manifest.relink(path, epoch)
             self.manifest.write()
-        return _scores(path, self.manifest.sha256(path), self.dataset.evaluated[split].labels)
+        return scoring.of_logits(
+            path, self.manifest.sha256(path), self.dataset.evaluated[split].labels
+        )
 
     def _model_of(self, epoch: int) -> torch.nn.Module:
         """A model with the weights of an epoch of the store."""
@@ -176,24 +214,3 @@ class Work:
     @cached_property
     def _spare_model(self) -> torch.nn.Module:
         return initial_model(self.recipe.model, self.recipe.seed).to(self.device)
-
-
-_scores_of: dict[str, Scores] = {}
-"""By the logits' SHA-256 and the evaluation key: a sweep's runs score the same logits."""
-
-
-def _scores(path: Path, sha256: str, labels: torch.Tensor) -> Scores:
-    name = f"{path.parent.name} {sha256}"
-    if name not in _scores_of:
-        found = checkpoint.tensor(path, "logits", torch.float32, (len(labels), None))
-        _scores_of[name] = scores(found.numpy(), labels.numpy())
-    return _scores_of[name]
-
-
-def _check_finite(split: str, found: Scores, result: EpochResult) -> None:
-    if not math.isfinite(found.loss):
-        raise DivergedError(
-            f"training diverged: the {split} loss is {found.loss} after epoch {result.epoch} "
-            f"at lr {result.lr:g}; try a smaller optimizer.lr",
-            epoch=result.epoch,
-        )

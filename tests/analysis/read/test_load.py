@@ -278,3 +278,16 @@ def test_a_directory_without_runs_is_one_message(tmp_path, made):
     said = {"empty": "it is empty", "other": "it has no run of train.py", "file": "is a file"}
     with pytest.raises(AnalysisError, match=said.get(made, "no such directory")):
         load([folder])
+
+
+def test_a_window_may_begin_within_an_epoch_and_whole_numbers_stay_whole(tmp_path):
+    write_run(tmp_path / "whole", start=1)
+    assert only(load([tmp_path])).to_dict()["start"] == 1
+    assert load([tmp_path]).runs["start"].dtype == "Int64"
+    window = {"start": 0.5, "end": 6, "count": 55, "recording": "10_per_epoch"}
+    part = {"window": window, "weights": [1.0] * 55, "scheme": "uniform over steps"}
+    write_run(tmp_path / "part", start=0, summary=part, averaging__start=0.5)
+    runs = load([tmp_path]).runs.set_index("run")
+    assert runs["start"].to_dict() == {"whole": 1.0, "part": 0.5}
+    assert (runs.loc["part", "end"], runs.loc["part", "count"]) == (6, 55)
+    assert "recording" not in runs

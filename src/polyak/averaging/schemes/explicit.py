@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from polyak.averaging.scheme import Scheme, Validation
+from polyak.averaging.scheme import Intervals, Scheme, Validation
 from polyak.parameters import Weights
 
 
@@ -24,3 +24,6 @@ class Explicit(Scheme):
                 "of the window"
             )
         return self.values
+
+    def over_steps(self, intervals: Intervals) -> Sequence[float]:
+        return self.weights(range(len(intervals.steps)))

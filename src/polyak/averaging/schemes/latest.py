@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from polyak.averaging.scheme import Scheme, Validation
+from polyak.averaging.scheme import Intervals, Scheme, Validation
+from polyak.averaging.schemes.uniform import Uniform
 from polyak.parameters import Count
 
 
@@ -18,3 +19,8 @@ class Latest(Scheme):
         self, epochs: Sequence[int], validation: Validation | None = None
     ) -> Sequence[float]:
         return [int(place >= len(epochs) - self.k) for place in range(len(epochs))]
+
+    def over_steps(self, intervals: Intervals) -> Sequence[float]:
+        counted = self.weights(range(len(intervals.steps)))
+        each = Uniform().over_steps(intervals)
+        return [weight * one for weight, one in zip(counted, each, strict=True)]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from polyak.averaging.scheme import Scheme, Validation
+from polyak.averaging.scheme import Intervals, Scheme, Validation
 from polyak.parameters import Exponent
 
 
@@ -11,7 +11,7 @@ from polyak.parameters import Exponent
 class Power(Scheme):
     """The power-function EMA with exponent `gamma`: weight grows as t ** gamma with training time.
 
-    With t counted in epochs from 1, these are the weights of the recursion with
+    With t counted in epochs (or steps) from 1, these are the weights of the recursion with
     beta_t = (1 - 1/t) ** (gamma + 1) (Karras et al. 2024, https://arxiv.org/abs/2312.02696), for
     any window of it: t ** (gamma + 1) - (t - 1) ** (gamma + 1). gamma = 0 is uniform.
     """
@@ -25,3 +25,9 @@ class Power(Scheme):
             return [1] * len(epochs)
         end, exponent = epochs[-1] + 1, self.gamma + 1
         return [((epoch + 1) / end) ** exponent - (epoch / end) ** exponent for epoch in epochs]
+
+    def over_steps(self, intervals: Intervals) -> Sequence[float]:
+        if self.gamma == 0:
+            return intervals.lengths
+        end, exponent = intervals.steps[-1].stop, self.gamma + 1
+        return [(s.stop / end) ** exponent - (s.start / end) ** exponent for s in intervals.steps]

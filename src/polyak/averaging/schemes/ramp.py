@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from polyak.averaging.scheme import Scheme, Validation
+from polyak.averaging.scheme import Intervals, Scheme, Validation
 
 
 @dataclass(frozen=True)
@@ -28,3 +28,12 @@ class Ramp(Scheme):
         if self.decay == "linear":
             return [1] * count
         return [math.sqrt((j + 1) / count) - math.sqrt(j / count) for j in range(count)]
+
+    def over_steps(self, intervals: Intervals) -> Sequence[float]:
+        if self.decay == "linear":
+            return intervals.lengths
+        begin, span = intervals.steps[0].start, intervals.span
+        return [
+            math.sqrt((one.stop - begin) / span) - math.sqrt((one.start - begin) / span)
+            for one in intervals.steps
+        ]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from polyak.averaging.scheme import Scheme, Validation
+from polyak.averaging.scheme import Intervals, Scheme, Validation
 
 
 @dataclass(frozen=True)
@@ -14,3 +14,6 @@ class Uniform(Scheme):
         self, epochs: Sequence[int], validation: Validation | None = None
     ) -> Sequence[float]:
         return [1] * len(epochs)
+
+    def over_steps(self, intervals: Intervals) -> Sequence[float]:
+        return intervals.lengths if intervals.means else [1] * len(intervals.steps)

@@ -1,0 +1,125 @@
+"""The list of a recording's files: index.jsonl, one line per file, added to and never rewritten.
+
+    index = RecordIndex.read(trajectory / "recordings" / "10_per_epoch")
+    index.intact("mean_00000058.safetensors", epoch_weights=manifest.weights(0))
+    index.add(entries)
+
+A line has a checksum of itself: one that is cut or changed is a file that isn't there. It also has
+the hash of its epoch's weights, so that it counts only in the training that has these.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Self
+
+from polyak import files
+from polyak.store.manifest import sha256_of
+
+NAME = "index.jsonl"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file of the steps [begin, end): its SHA-256 ("" of one that was removed), that of its
+    tensors (`checkpoint.digest`), and that of the weights at its epoch's end."""
+
+    file: str
+    begin: int
+    end: int
+    sha256: str
+    weights_sha256: str
+    epoch_weights_sha256: str
+
+    @property
+    def line(self) -> str:
+        """Its line, without the end."""
+        text = json.dumps(asdict(self), sort_keys=True)
+        return f"{text[:-1]}, {_CHECK}{_digest(text)}{_END}"
+
+    @classmethod
+    def of(cls, line: str) -> Self | None:
+        """That of a line; None where it is not as `line` gave it."""
+        text, _, check = line.rpartition(f", {_CHECK}")
+        if check != f"{_digest(text + '}')}{_END}":
+            return None
+        return cls(**json.loads(text + "}"))
+
+
+_CHECK, _END = '"line": "', '"}'
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class RecordIndex:
+    """What a recording's directory has."""
+
+    def __init__(self, directory: Path, entries: dict[str, Entry], torn: bool) -> None:
+        self.directory, self.entries, self._torn = directory, entries, torn
+
+    @classmethod
+    def read(cls, directory: Path) -> Self:
+        """That of a recording's directory; an empty one where there is none. Of several lines of a
+        file, the last counts."""
+        path = directory / NAME
+        text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+        found = filter(None, map(Entry.of, text.split("\n")))
+        latest = {one.file: one for one in found}
+        there = {file: one for file, one in latest.items() if one.sha256}
+        return cls(directory, there, torn=not text.endswith("\n"))
+
+    def entry(self, file: str, epoch_weights: str) -> Entry | None:
+        """A file's, where it is of the training whose epoch ended with those weights."""
+        found = self.entries.get(file)
+        return found if found and found.epoch_weights_sha256 == epoch_weights else None
+
+    def intact(self, file: str, epoch_weights: str) -> bool:
+        """Whether a file is listed for that training, there, and unchanged."""
+        found, path = self.entry(file, epoch_weights), self.directory / file
+        return found is not None and path.is_file() and sha256_of(path) == found.sha256
+
+    def add(self, entries: Sequence[Entry]) -> None:
+        """List files, which are on disk: on disk itself when this returns."""
+        if not entries:
+            return
+        text = "".join(f"{one.line}\n" for one in entries)
+        with (self.directory / NAME).open("a", encoding="utf-8") as file:
+            if self._torn and file.tell():
+                text = f"\n{text}"  # ends a line that was cut
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        self._torn = False
+        self.entries |= {one.file: one for one in entries}
+
+    def changed(self) -> list[str]:
+        """What is wrong, in words: a line for each listed file that is missing or changed."""
+        return [
+            f"{file}: {'changed' if path.is_file() else 'missing'}"
+            for file, one in self.entries.items()
+            if not (path := self.directory / file).is_file() or files.sha256(path) != one.sha256
+        ]
+
+    def remove(self, unwanted: Collection[str]) -> None:
+        """Remove those files, and list them as removed; but none that has another link."""
+        gone = [
+            replace(one, sha256="")
+            for one in self.entries.values()
+            if one.file in unwanted and (self.directory / one.file).is_file()
+            if (self.directory / one.file).stat().st_nlink == 1
+        ]
+        self.add(gone)
+        for one in gone:
+            (self.directory / one.file).unlink()
+            del self.entries[one.file]
+
+    def drop_unlisted(self) -> None:
+        """Remove files that are not listed: a killed process may have left some."""
+        for path in self.directory.glob("*.safetensors"):
+            if path.name not in self.entries:
+                path.unlink()
