@@ -18,6 +18,7 @@ from polyak.data import arrays as arrays_module
 from polyak.data.splitting import split
 from polyak.errors import ConfigError, DivergedError, StoreError
 from polyak.models.small_cnn import SmallCNN
+from polyak.records.trajectory import write
 from polyak.store import maintenance, paths, record_index, space, work
 from polyak.store.manifest import Manifest
 from polyak.store.record_index import Entry, RecordIndex
@@ -262,10 +263,9 @@ def test_a_diverging_epoch_leaves_no_records(tmp_path, data):
 
 def test_weights_that_come_out_otherwise_are_not_recorded(tmp_path, data):
     trajectory, _ = train(tmp_path, data)
-    path = trajectory.directory / "trajectory.json"
-    values = json.loads(path.read_text())
+    values = json.loads((trajectory.directory / "trajectory.json").read_text())
     values["epochs"][0]["weights_sha256"] = "0" * 64  # as if another machine had trained it
-    path.write_text(json.dumps(values))
+    write(trajectory.directory, values)
     with pytest.raises(StoreError, match="training epoch 0 again gives other weights"):
         train(tmp_path, data, recording=THIRDS)
     assert RecordIndex.read(paths.recordings(trajectory.directory, THIRDS.name)).entries == {}
