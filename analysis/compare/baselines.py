@@ -2,7 +2,7 @@
 
 compared(runs)   # ["window_mean", "last", "last_refreshed", ...]
 last_of(runs)    # "last_refreshed" for networks with batch norm
-primary_of(runs)   # what the primary comparison is with
+mechanism_of(runs)   # what the mechanism's comparison is with
 """
 
 from collections.abc import Iterable
@@ -28,9 +28,9 @@ SHORT = {
 """For legends and titles."""
 
 
-def primary_of(runs: pd.DataFrame) -> str:
-    """What the primary comparison, which is specified beforehand, compares the average with: the
-    mean of the window's checkpoints; of networks with batch norm, whose stored checkpoints have
+def mechanism_of(runs: pd.DataFrame) -> str:
+    """What the average is compared with to show the mechanism, as specified beforehand: the mean of
+    the window's checkpoints; of networks with batch norm, whose stored checkpoints have
     statistics of another kind than the average, the last checkpoint with refreshed ones."""
     return "last_refreshed" if last_of(runs) == "last_refreshed" else "window_mean"
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.compare.baselines import BASELINES, gain_over, primary_of
+from analysis.compare.baselines import BASELINES, gain_over, mechanism_of
 from analysis.compare.groups import Group
 from analysis.statistics.intervals import t_interval
 from analysis.statistics.max_t import max_t
@@ -69,15 +69,15 @@ def candidates_of(group: Group, seeds: frozenset[int]) -> pd.DataFrame:
     """One row per candidate, in the order of its values; `complete` where it has all `seeds`, by
     whose gains alone p is adjusted for the complete ones together (`max_t`; NaN for the others).
     docs/analysis.md has the columns of candidates.csv. Fractions."""
-    primary = gain_over(primary_of(group.runs))
+    mechanism = gain_over(mechanism_of(group.runs))
     rows: list[dict[str, Any]] = []
     gains: dict[int, list[float]] = {}
     for key, runs in group.runs.groupby(CANDIDATE, sort=True):
-        gain = t_interval(runs[primary].to_numpy())
+        gain = t_interval(runs[mechanism].to_numpy())
         complete = seeds <= set(runs["seed"])
         shared = runs[runs["seed"].isin(seeds)] if complete else runs.iloc[:0]
         if complete:
-            gains[len(rows)] = shared.sort_values("seed")[primary].tolist()
+            gains[len(rows)] = shared.sort_values("seed")[mechanism].tolist()
         rows.append(
             {
                 **dict(zip(CANDIDATE, key, strict=True)),
@@ -98,7 +98,7 @@ def candidates_of(group: Group, seeds: frozenset[int]) -> pd.DataFrame:
                 "gain_sd": gain.sd,
                 "gain_low": gain.low,
                 "gain_high": gain.high,
-                "p": t_test(runs[primary].to_numpy()),
+                "p": t_test(runs[mechanism].to_numpy()),
             }
         )
     table = pd.DataFrame(rows)

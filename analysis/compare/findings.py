@@ -1,9 +1,9 @@
 """What a comparison group shows: a candidate selected on validation, tested once on test.
 
     findings = findings_of(group)
-    findings.verdict, findings.primary   # "gain", Interval(n=3, mean=0.027, ...)
+    findings.verdict, findings.mechanism   # "gain", Interval(n=3, mean=0.027, ...)
 
-The primary comparison is specified beforehand: the average minus the mean of the window's
+The mechanism's comparison is specified beforehand: the average minus the mean of the window's
 checkpoints (of networks with batch norm, minus the last checkpoint with refreshed statistics) on
 test, paired within each trajectory, for the candidate (learning rate, window,
 scheme) whose average has the highest mean validation accuracy. Everything else is exploratory.
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.compare.baselines import compared, gain_over, last_of, primary_of
+from analysis.compare.baselines import compared, gain_over, last_of, mechanism_of
 from analysis.compare.candidates import candidates_of, comparable_seeds, of_candidate
 from analysis.compare.groups import Group
 from analysis.compare.image_tests import image_tests
@@ -27,15 +27,15 @@ from analysis.statistics.significance import t_test
 
 @dataclass(frozen=True)
 class Findings:
-    """`candidates`: one row each, with n (seeds), mean accuracies, the primary gain with sd,
+    """`candidates`: one row each, with n (seeds), mean accuracies, the mechanism gain with sd,
     interval, p and max-T-adjusted p; `complete`: whether it has all `seeds`, those by which
     candidates are compared (`shared_*`: means over these alone). `selected`: the one that is
     reported; `selected_on_validation`: whether validation selected it among several, else it is the
     only one or reported without selection; `reason` says which. `oracle`: the best complete one by
     mean test accuracy.
 
-    `primary`: the gain over `baseline` (`primary_of`), of the selected candidate; `p`: two-sided.
-    `secondary`: its gains over the other BASELINES. `minimum_detectable_effect`: the
+    `mechanism`: the gain over `baseline` (`mechanism_of`), of the selected candidate; `p`:
+    two-sided. `secondary`: its gains over the other BASELINES. `minimum_detectable_effect`: the
     smallest gain that so many seeds detect with 80 % power. All fractions; test split.
 
     `image_tests`: McNemar's, one row per trajectory; `windows`: see `window_table`; `problems`:
@@ -50,7 +50,7 @@ class Findings:
     reason: str
     oracle: pd.Series
     baseline: str
-    primary: Interval
+    mechanism: Interval
     p: float | None
     bootstrap: tuple[float, float] | None
     secondary: dict[str, Interval]
@@ -65,11 +65,11 @@ class Findings:
         averaged" where the window is one checkpoint."""
         if len(epochs_of(self.selected)) == 1:
             return "nothing averaged"
-        if self.primary.low is None or self.primary.high is None:
+        if self.mechanism.low is None or self.mechanism.high is None:
             return "undecided"
-        if self.primary.low > 0:
+        if self.mechanism.low > 0:
             return "gain"
-        return "loss" if self.primary.high < 0 else "no gain detected"
+        return "loss" if self.mechanism.high < 0 else "no gain detected"
 
     @property
     def exploratory(self) -> bool:
@@ -126,9 +126,9 @@ def findings_of(group: Group) -> Findings:
     candidates = candidates_of(group, seeds)
     complete = candidates[candidates["complete"]]
     selection = select(group, candidates)
-    rows, baseline = of_candidate(group.runs, selection.candidate), primary_of(group.runs)
+    rows, baseline = of_candidate(group.runs, selection.candidate), mechanism_of(group.runs)
     gains = rows[gain_over(baseline)].to_numpy()
-    primary = t_interval(gains)
+    mechanism = t_interval(gains)
     windows, unread = window_table(group.runs, group.epochs)
     tests, untested = image_tests(rows.sort_values("seed"))
     return Findings(
@@ -140,7 +140,7 @@ def findings_of(group: Group) -> Findings:
         reason=selection.reason,
         oracle=complete.iloc[int(complete["shared_test"].to_numpy().argmax())],
         baseline=baseline,
-        primary=primary,
+        mechanism=mechanism,
         p=t_test(gains),
         bootstrap=bootstrap_interval(gains),
         secondary={
@@ -148,8 +148,8 @@ def findings_of(group: Group) -> Findings:
             for what in compared(rows)
             if what != baseline
         },
-        minimum_detectable_effect=minimum_detectable_effect_over_seeds(primary.sd, primary.n)
-        if primary.sd
+        minimum_detectable_effect=minimum_detectable_effect_over_seeds(mechanism.sd, mechanism.n)
+        if mechanism.sd
         else None,
         image_tests=tests,
         windows=windows,

@@ -22,7 +22,7 @@ AXES = ["learning_rate", "start"]
 
 
 def heat_map(findings: Findings) -> tuple[Figure, str]:
-    """The average's test accuracy and its gain in the primary comparison, per start epoch and
+    """The average's test accuracy and its gain in the mechanism's comparison, per start epoch and
     learning rate; the selected candidate and the oracle are outlined."""
     runs, left_out = like_selected(findings)
     counts = runs.groupby(AXES).size()

@@ -13,7 +13,7 @@ def cautions(findings: Findings) -> Iterator[str]:
     if findings.below_last:
         yield (
             f"the average is less accurate than {BASELINES[findings.last]}: early checkpoints "
-            "lower the mean of the window's checkpoints, which the primary comparison is made with"
+            "lower the mean of the window's checkpoints, with which it is compared here"
         )
     if findings.last == "last_refreshed":
         runs = findings.runs
@@ -34,10 +34,10 @@ def cautions(findings: Findings) -> Iterator[str]:
                     f"the selected {what}, {value:g}, is the {end} of the sweep: a value beyond it "
                     "may be better"
                 )
-    images, primary = findings.group.runs["test_images"].iloc[0], findings.primary
-    low, high = primary.low, primary.high
+    images, mechanism = findings.group.runs["test_images"].iloc[0], findings.mechanism
+    low, high = mechanism.low, mechanism.high
     if low is not None and high is not None and high - low < 2 / images:
         yield (
             f"the interval is narrower than one of the {images:,} test images: with "
-            f"n = {primary.n} seeds that is chance, and overstates the certainty"
+            f"n = {mechanism.n} seeds that is chance, and overstates the certainty"
         )

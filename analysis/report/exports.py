@@ -75,7 +75,11 @@ def _findings(findings: Findings) -> dict[str, Any]:
         "reason": findings.reason,
         "selected": _plain(findings.selected),
         "oracle": _plain(findings.oracle),
-        "primary": {"gain_over": findings.baseline, **asdict(findings.primary), "p": findings.p},
+        "mechanism": {
+            "gain_over": findings.baseline,
+            **asdict(findings.mechanism),
+            "p": findings.p,
+        },
         "bootstrap": findings.bootstrap,
         **{f"gain_over_{what}": asdict(gain) for what, gain in findings.secondary.items()},
         "minimum_detectable_effect_over_seeds": findings.minimum_detectable_effect,

@@ -169,7 +169,7 @@ def _bootstrap(findings: Findings) -> str:
     if findings.bootstrap is None:
         return ""
     low, high = findings.bootstrap
-    return f"BCa bootstrap interval of the primary gain: {points(low)} to {points(high)} points."
+    return f"BCa bootstrap interval of that gain: {points(low)} to {points(high)} points."
 
 
 def _adjusted(findings: Findings) -> str:

@@ -1,6 +1,6 @@
 """The result of a group in three sentences, made from the numbers.
 
-sentences(findings)   # the primary comparison; other baselines; power and selection
+sentences(findings)   # the mechanism's comparison; other baselines; power and selection
 """
 
 from analysis.compare.baselines import BASELINES
@@ -9,13 +9,15 @@ from analysis.wording import candidate, count, interval, p_value, percent, point
 
 
 def headline(findings: Findings) -> str:
-    """The verdict and the gains in the primary comparison and over the last checkpoint."""
+    """The verdict and the gains in the mechanism's comparison and over the last checkpoint."""
     verdict = findings.verdict.capitalize()
     if findings.exploratory:
         verdict = f"No candidate selected (exploratory: {findings.verdict})"
     if unfinished := findings.group.unfinished:
         verdict = f"Preliminary ({count(unfinished, 'run')} not finished). {verdict}"
-    text = f"{verdict}: {points(findings.primary.mean)} points over {BASELINES[findings.baseline]}"
+    text = (
+        f"{verdict}: {points(findings.mechanism.mean)} points over {BASELINES[findings.baseline]}"
+    )
     if (last := findings.secondary.get(findings.last)) is None:
         return text
     but = "but " * findings.below_last
@@ -24,18 +26,18 @@ def headline(findings: Findings) -> str:
 
 def sentences(findings: Findings) -> list[str]:
     """Three sentences."""
-    return [_primary(findings), _secondary(findings), _certainty(findings)]
+    return [_mechanism(findings), _secondary(findings), _certainty(findings)]
 
 
-def _primary(findings: Findings) -> str:
-    selected, primary, runs = findings.selected, findings.primary, findings.group.runs
-    tested = [interval(primary), f"n = {count(primary.n, 'seed')}", p_value(findings.p)]
+def _mechanism(findings: Findings) -> str:
+    selected, mechanism, runs = findings.selected, findings.mechanism, findings.group.runs
+    tested = [interval(mechanism), f"n = {count(mechanism.n, 'seed')}", p_value(findings.p)]
     return (
         f"{'Exploratory: the' if findings.exploratory else 'The'} "
         f"{candidate(selected)} "
         f"reaches {percent(selected['test'])} % on the "
         f"{runs['test_images'].iloc[0]:,} test images of {runs['dataset'].iloc[0]}, "
-        f"{points(primary.mean)} points over {BASELINES[findings.baseline]} "
+        f"{points(mechanism.mean)} points over {BASELINES[findings.baseline]} "
         f"({', '.join(filter(None, tested))}); {findings.reason}."
     )
 
@@ -45,7 +47,7 @@ def _secondary(findings: Findings) -> str:
         f"{points(gain.mean)} points ({interval(gain)}) over {BASELINES[what]}"
         for what, gain in findings.secondary.items()
     )
-    if findings.primary.n == 1 and len(findings.image_tests):
+    if findings.mechanism.n == 1 and len(findings.image_tests):
         test = findings.image_tests.to_dict("records")[0]
         text += (
             f"; of {test['images']:,} test images, only the average is right on "
@@ -60,8 +62,8 @@ def _certainty(findings: Findings) -> str:
         text = "Without a spread between seeds there is no minimum detectable effect"
     else:
         text = (
-            f"With n = {findings.primary.n} seeds of this spread, the minimum detectable effect is "
-            f"{percent(findings.minimum_detectable_effect)} points (80 % power)"
+            f"With n = {findings.mechanism.n} seeds of this spread, the minimum detectable effect "
+            f"is {percent(findings.minimum_detectable_effect)} points (80 % power)"
         )
     if bias := findings.selection_bias:
         oracle = (

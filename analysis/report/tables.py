@@ -19,10 +19,10 @@ from analysis.wording import count, p_value, percent, points, window
 def baselines(findings: Findings) -> pd.DataFrame:
     """The selected candidate: test accuracy of the average and of each baseline, and the gains."""
     runs = findings.runs
-    gains = {findings.baseline: findings.primary, **findings.secondary}
+    gains = {findings.baseline: findings.mechanism, **findings.secondary}
     rows = []
     labels = BASELINES | {"average": "the average"}
-    kinds = {findings.baseline: "primary", "average": "-"}
+    kinds = {findings.baseline: "mechanism", "average": "-"}
     for what in compared(runs, labels):
         rows.append(
             {
@@ -38,11 +38,11 @@ def baselines(findings: Findings) -> pd.DataFrame:
 
 def candidates(findings: Findings, most: int = 40) -> pd.DataFrame:
     """The candidates, best on validation first (without validation, in the order of their values):
-    mean accuracies, the gain in the primary comparison with its max-T-adjusted p (unless so few
+    mean accuracies, the gain in the mechanism's comparison with its max-T-adjusted p (unless so few
     seeds can't make any significant), and the gain over the last checkpoint or, where that is the
-    primary one, the mean. At most `most` of them, but always the selected one and the oracle."""
-    table, primary = findings.candidates, findings.baseline
-    other = "window_mean" if primary == findings.last else findings.last
+    same, the mean. At most `most` of them, but always the selected one and the oracle."""
+    table, mechanism = findings.candidates, findings.baseline
+    other = "window_mean" if mechanism == findings.last else findings.last
     if table["validation"].notna().all():
         table = by_validation(table)
     marks: dict[object, list[str]] = {}
@@ -52,14 +52,14 @@ def candidates(findings: Findings, most: int = 40) -> pd.DataFrame:
     kept = [place for rank, place in enumerate(table.index) if rank < most or place in marks]
     shown = pd.DataFrame(
         [
-            _candidate(table.loc[place], ", ".join(marks.get(place, [])), primary, other)
+            _candidate(table.loc[place], ", ".join(marks.get(place, [])), mechanism, other)
             for place in kept
         ]
     )
     return shown if findings.smallest_adjusted_p <= 0.05 else shown.drop(columns="p (max-T)")
 
 
-def _candidate(row: pd.Series, mark: str, primary: str, other: str) -> dict[str, object]:
+def _candidate(row: pd.Series, mark: str, mechanism: str, other: str) -> dict[str, object]:
     sd, low, high = (
         None if pd.isna(row[key]) else float(row[key])
         for key in ("gain_sd", "gain_low", "gain_high")
@@ -72,7 +72,7 @@ def _candidate(row: pd.Series, mark: str, primary: str, other: str) -> dict[str,
         "validation, %": percent(row["shared_validation" if row["complete"] else "validation"]),
         "test, %": percent(row["test"]),
         f"gain over {SHORT[other]}, points": points(row[f"gain_over_{other}"]),
-        f"gain over {SHORT[primary]}, points": _gain(
+        f"gain over {SHORT[mechanism]}, points": _gain(
             Interval(row["n"], row["gain"], sd, low, high)
         ),
         "p (max-T)": _p(row["p_max_t"]),

@@ -40,8 +40,8 @@ def test_everything_is_written_and_the_result_is_printed(sweep, capsys):
     assert len(pd.read_csv(out / "candidates.csv")) == 6
     (findings,) = json.loads((out / "findings.json").read_text())
     assert findings["verdict"] == "gain"
-    assert findings["primary"]["mean"] == pytest.approx(0.027)
-    assert findings["primary"]["n"] == 3
+    assert findings["mechanism"]["mean"] == pytest.approx(0.027)
+    assert findings["mechanism"]["n"] == 3
     assert len(findings["mcnemar"]) == 3
     (answer,) = json.loads((out / "answers.json").read_text())
     assert [one["seed"] for one in answer["speed"]["seeds"]] == [0, 1, 2]
@@ -97,7 +97,7 @@ def test_groups_have_their_own_findings_and_folders(tmp_path, capsys):
     assert "Loss: -2.70 points" in printed
     figures = tmp_path / "s" / "analysis" / "figures"
     folders = {path.name for path in figures.iterdir() if path.is_dir()}
-    assert folders == {"1_schedule=Constant", "2_schedule=Cosine"}
+    assert folders == {"1_dataset=svhn,_schedule=Constant", "2_dataset=other,_schedule=Cosine"}
     findings = json.loads((tmp_path / "s" / "analysis" / "findings.json").read_text())
     assert [one["verdict"] for one in findings] == ["gain", "loss"]
 
@@ -114,8 +114,8 @@ def test_a_network_with_batch_norm_beside_one_without(tmp_path, capsys):
     found = {one["last"]: one for one in json.loads((out / "findings.json").read_text())}
     assert set(found) == {"last", "last_refreshed"}
     of_last, of_refreshed = found["last"], found["last_refreshed"]
-    assert of_refreshed["primary"]["gain_over"] == "last_refreshed"
-    assert of_last["primary"]["gain_over"] == "window_mean"
+    assert of_refreshed["mechanism"]["gain_over"] == "last_refreshed"
+    assert of_last["mechanism"]["gain_over"] == "window_mean"
     assert "last_refreshed_test_accuracy" in of_refreshed["trajectories"][0]
     assert "last_refreshed_test_accuracy" not in of_last["trajectories"][0]
     candidates = pd.read_csv(out / "candidates.csv")
@@ -131,7 +131,7 @@ def test_several_directories_are_one_analysis(tmp_path):
     write_sweep(tmp_path / "b", seeds=[1, 2], gain=GAINS.__getitem__)
     assert main([str(tmp_path / "a"), str(tmp_path / "b"), "--out", str(tmp_path / "o")]) == 0
     (findings,) = json.loads((tmp_path / "o" / "findings.json").read_text())
-    assert findings["primary"]["n"] == 3
+    assert findings["mechanism"]["n"] == 3
     assert not (tmp_path / "a" / "analysis").exists()
 
 

@@ -37,7 +37,7 @@ def test_a_real_sweep_is_analysed_from_train_to_report(train, tmp_path, capsys):
     assert "python src/train.py --multirun paths.outputs" in page
     assert "name=real" in page
     (findings,) = json.loads((real / "analysis" / "findings.json").read_text())
-    assert findings["primary"]["n"] == 2
+    assert findings["mechanism"]["n"] == 2
     (answer,) = json.loads((real / "analysis" / "answers.json").read_text())
     speed = answer["speed"]
     assert [one["seed"] for one in speed["seeds"]] == [0, 1]

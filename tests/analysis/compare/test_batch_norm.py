@@ -26,7 +26,7 @@ def sweep(tmp_path):
     return write_sweep(tmp_path / "s", **options, gain=GAINS.__getitem__, refreshed=0.013)
 
 
-def test_the_gain_over_it_is_the_primary_comparison(sweep):
+def test_the_gain_over_it_is_the_mechanisms_comparison(sweep):
     """The others have statistics of another kind than the average."""
     findings = findings_in(sweep)
     runs = findings.runs
@@ -34,7 +34,7 @@ def test_the_gain_over_it_is_the_primary_comparison(sweep):
     assert findings.last == "last_refreshed"
     assert findings.baseline == "last_refreshed"
     assert list(findings.secondary) == ["window_mean", "last", "best_by_validation", "ensemble"]
-    found = findings.primary
+    found = findings.mechanism
     assert (found.n, found.mean) == (3, pytest.approx(gains.mean()))
     assert found.sd == pytest.approx(gains.std())
     table = findings.candidates
@@ -46,14 +46,14 @@ def test_the_gain_over_it_is_the_primary_comparison(sweep):
 
 def test_sentences_and_tables_name_it(sweep):
     findings = findings_in(sweep)
-    gain = f"{100 * findings.primary.mean:+.2f}"
+    gain = f"{100 * findings.mechanism.mean:+.2f}"
     assert headline(findings).endswith(f"{gain} points over {LABEL}")
     assert f"{gain} points over {LABEL} (95 % t interval" in sentences(findings)[0]
     assert sentences(findings)[1].count("over the last checkpoint") == 1
     table = baselines(findings)
     assert table[""].tolist()[1:3] == ["the last checkpoint", LABEL]
     row = table.iloc[2]
-    assert row["comparison"] == "primary"
+    assert row["comparison"] == "mechanism"
     assert row["gain of the average, points"].startswith(f"{gain} [")
     shown = candidates(findings)["gain over last, refreshed, points"].tolist()
     assert any(one.startswith(f"{gain} [") for one in shown)
@@ -78,7 +78,7 @@ def test_a_loss_to_it_is_a_loss_whatever_is_gained_over_the_stored_checkpoints(t
     gains = {seed: 0.09 + gain for seed, gain in GAINS.items()}
     write_sweep(tmp_path, lrs=[0.01], starts=[4], gain=gains.__getitem__, refreshed=0.15)
     findings = findings_in(tmp_path)
-    assert findings.secondary["last"].mean > 0 > findings.primary.mean
+    assert findings.secondary["last"].mean > 0 > findings.mechanism.mean
     assert findings.verdict == "loss"
     assert headline(findings).startswith("Loss: ")
 

@@ -1,4 +1,4 @@
-"""The findings of a group: the primary comparison, its verdict, and everything else in numbers."""
+"""The findings of a group: the mechanism's comparison, its verdict, and all else in numbers."""
 
 import numpy as np
 import pytest
@@ -8,14 +8,14 @@ from analysis.statistics.max_t import max_t
 from tests.analysis.synthetic_runs import GAINS, findings_in, write_run, write_sweep
 
 
-def test_the_primary_comparison_is_a_paired_t_interval_over_seeds(tmp_path):
+def test_the_mechanisms_comparison_is_a_paired_t_interval_over_seeds(tmp_path):
     write_sweep(tmp_path / "s", lrs=[0.05], starts=[2], gain=GAINS.__getitem__)
     findings = findings_in(tmp_path / "s")
     values = np.array(list(GAINS.values()))
     half = stats.t.ppf(0.975, 2) * values.std(ddof=1) / np.sqrt(3)
-    assert findings.primary.n == 3
-    assert findings.primary.low == pytest.approx(values.mean() - half)
-    assert findings.primary.high == pytest.approx(values.mean() + half)
+    assert findings.mechanism.n == 3
+    assert findings.mechanism.low == pytest.approx(values.mean() - half)
+    assert findings.mechanism.high == pytest.approx(values.mean() + half)
     assert findings.p == pytest.approx(stats.ttest_1samp(values, 0).pvalue)
     assert set(findings.secondary) == {"last", "best_by_validation", "ensemble"}
 
@@ -45,7 +45,7 @@ def test_a_window_of_one_checkpoint_averages_nothing(tmp_path):
 def test_one_seed_has_no_interval(tmp_path):
     write_sweep(tmp_path / "s", lrs=[0.05], starts=[2], seeds=[0])
     findings = findings_in(tmp_path / "s")
-    assert findings.primary.low is findings.primary.high is None
+    assert findings.mechanism.low is findings.mechanism.high is None
     assert findings.p is findings.minimum_detectable_effect is None
 
 

@@ -29,7 +29,7 @@ def test_the_candidate_is_selected_on_validation_and_reported_on_test(tmp_path):
     assert findings.selected_on_validation
     assert findings.selected["start"] == 2
     assert findings.oracle["start"] == 4
-    assert findings.primary.mean == pytest.approx(0.011)
+    assert findings.mechanism.mean == pytest.approx(0.011)
     assert "selected from 2 candidates by mean validation accuracy" in findings.reason
 
 
@@ -106,7 +106,7 @@ def test_more_seeds_for_one_candidate_do_not_decide_the_selection(tmp_path):
     assert before.selected["start"] == findings.selected["start"] == 2
     assert findings.selected_on_validation
     assert findings.seeds == {0, 1, 2}
-    assert findings.primary.n == 5
+    assert findings.mechanism.n == 5
 
 
 def test_two_candidates_without_a_seed_in_common_are_not_compared(tmp_path):
