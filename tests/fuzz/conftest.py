@@ -16,7 +16,9 @@ def specimen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Specimen]:
     assert not made.changed()
 
 
-@pytest.fixture(params=[QUICK, pytest.param(THOROUGH, marks=pytest.mark.slow)], ids=lambda p: p.name)
+@pytest.fixture(
+    params=[QUICK, pytest.param(THOROUGH, marks=pytest.mark.slow)], ids=lambda p: p.name
+)
 def profile(request: pytest.FixtureRequest) -> Profile:
     found: Profile = request.param
     return found

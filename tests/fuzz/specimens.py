@@ -15,7 +15,7 @@ import shutil
 import signal
 import sys
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from unittest import mock
@@ -26,6 +26,8 @@ import torch
 from hydra.core.global_hydra import GlobalHydra
 
 from tests import small
+from tests.fuzz.explore import UnforeseenError
+from tests.fuzz.mutations import Mutation
 from tests.small import ROOT, learnable, network
 
 
@@ -34,7 +36,7 @@ class Specimen:
     """Directories and files below `root`; `cwd`, where cases run, is empty."""
 
     root: Path
-    _known: dict[Path, tuple[tuple[int, ...], bytes]] = field(default_factory=dict)
+    _known: dict[str, tuple[tuple[int, ...], bytes]] = field(default_factory=dict)
 
     @property
     def cwd(self) -> Path:
@@ -62,64 +64,74 @@ class Specimen:
 
     def remember(self) -> None:
         """What is there now is how it should be."""
-        self._known = {path: (_signature(path), path.read_bytes()) for path in _files(self.root)}
+        self._known = {
+            path: (signature, Path(path).read_bytes()) for path, signature in _files(self.root)
+        }
 
-    def changed(self, written: Collection[Path] = ()) -> list[str]:
+    def changed(self, written: Container[Path] = ()) -> list[str]:
         """What is not as it was, apart from what may be `written`; then it is, again."""
-        said, there = [], set(_files(self.root))
-        for path in sorted(there - set(self._known)):
-            said += [] if path in written else [f"wrote {path.relative_to(self.root)}"]
-            path.unlink()
+        said, there = [], dict(_files(self.root))
+        for path in sorted(there.keys() - self._known.keys()):
+            said += [] if Path(path) in written else [f"wrote {self._short(path)}"]
+            Path(path).unlink()
         for path, (signature, content) in self._known.items():
-            if path in there and _signature(path) == signature:
+            if there.get(path) == signature:
                 continue
-            if path not in there or path.read_bytes() != content:
+            file = Path(path)
+            if path not in there or file.read_bytes() != content:
                 how = "changed" if path in there else "deleted"
-                said += [] if path in written else [f"{how} {path.relative_to(self.root)}"]
-                mode = path.stat().st_mode if path in there else 0o644
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.unlink(missing_ok=True)
-                path.write_bytes(content)
-                path.chmod(mode)
-            self._known[path] = (_signature(path), content)
+                said += [] if file in written else [f"{how} {self._short(path)}"]
+                mode = file.stat().st_mode if path in there else 0o644
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.unlink(missing_ok=True)
+                file.write_bytes(content)
+                file.chmod(mode)
+            self._known[path] = (_signature(file.lstat()), content)
         return said
+
+    def _short(self, path: str | Path) -> str:
+        return str(path).removeprefix(f"{self.root}/")
 
     @contextlib.contextmanager
     def broken(
-        self, path: Path, content: bytes, written: Collection[Path] = ()
-    ) -> Iterator[list[str]]:
-        """Hold `content` in the place of a file; the list yielded has, afterwards, what changed
-        beside it and what may be `written`."""
+        self, path: Path, mutation: Mutation, written: Container[Path] = ()
+    ) -> Iterator[None]:
+        """Hold a mutated file in the place of that at `path`. Raises UnforeseenError where, in the
+        end, anything has changed but it and what may be `written`: also where code of the file was
+        run, which leaves a file in the working directory."""
         aside, said = self.root.parent / "aside", list[str]()
-        there, before = path.exists(), Path.cwd()
-        if there:
-            path.rename(aside)  # links to it, and its time, are as they were
+        content = mutation(path.read_bytes())
+        before = Path.cwd()
+        path.rename(aside)  # links to it, and its time, are as they were
         path.write_bytes(content)
         os.chdir(self.cwd)
         try:
-            yield said
+            yield
         finally:
             os.chdir(before)
             if path not in written and (not path.exists() or path.read_bytes() != content):
-                said.append(f"changed {path.relative_to(self.root)}")
-            if there:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                aside.replace(path)
-                signature, known = _signature(path), self._known[path][1]
-                self._known[path] = (signature, known)
-            else:
-                path.unlink(missing_ok=True)
+                said.append(f"changed {self._short(path)}")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            aside.replace(path)
+            known = self._known[str(path)][1]
+            self._known[str(path)] = (_signature(path.lstat()), known)
             said += self.changed(written)
             torch.set_num_threads(small.THREADS)
+        if said:
+            raise UnforeseenError("; ".join(said))
 
 
-def _files(directory: Path) -> Iterator[Path]:
-    for folder, _, names in os.walk(directory):
-        yield from (Path(folder, name) for name in names)
+def _files(directory: str | Path) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Every file below a directory, with what changes where it is written."""
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files(entry.path)
+            else:
+                yield entry.path, _signature(entry.stat(follow_symlinks=False))
 
 
-def _signature(path: Path) -> tuple[int, ...]:
-    found = path.lstat()
+def _signature(found: os.stat_result) -> tuple[int, ...]:
     return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
@@ -137,6 +149,7 @@ def make(root: Path) -> Specimen:
         _train(*given, "training.epochs=3", "averaging.start=1")
         _train("--multirun", *given, "training.epochs=2", "averaging.start=0,1", "seed=0,1")
     _commands(made.run)
+    torch.save(network().state_dict(), made.run / "weights.pt")
     finished = made.sweep / "averaging.start=0,seed=0"
     _commands(finished)
     _add_unfinished(made.sweep, finished)
