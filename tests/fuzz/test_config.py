@@ -16,7 +16,7 @@ from polyak.config.resolvers import register
 from polyak.config.schema import Config
 from polyak.errors import ConfigError
 from tests.fuzz.explore import UnforeseenError, explore, limited
-from tests.fuzz.mutations import JSON, LONG, TRACE, YAML, json_edits
+from tests.fuzz.mutations import BOMB, JSON, LONG, TRACE, YAML, json_edits
 from tests.small import ROOT
 
 CHOSEN = {
@@ -95,7 +95,8 @@ def test_what_a_yaml_file_may_hold_is_checked(here, profile, record_property):
             return "no YAML"
         return here(limited((ConfigError,), lambda: checked(plain(found))))
 
-    files = dict.fromkeys(CHOSEN, json_edits(YAML, yaml=True))
+    values = [one for one in YAML if not one.startswith(BOMB)]  # OmegaConf copies each alias
+    files = dict.fromkeys(CHOSEN, json_edits(values, yaml=True))
     explore(files, attempt, profile, 1.0, record_property, "config: YAML")
 
 

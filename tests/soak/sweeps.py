@@ -84,7 +84,7 @@ def _list(values: tuple[int, ...]) -> str:
 
 def differences(sweep: Sweep, reference: Sweep) -> Iterator[str]:
     """What of a sweep that has ended is not as in the reference, bit for bit: results, weights and
-    logits of each point, and each file of the trajectories."""
+    logits of each point, and of the trajectories, whose `state/` no run needs any more."""
     for point in sweep.points:
         if not (sweep.directory / point / "summary.json").exists():
             yield f"{point}: no summary.json"
@@ -103,5 +103,7 @@ def differences(sweep: Sweep, reference: Sweep) -> Iterator[str]:
 
 def _tensors(store: Path) -> dict[str, bytes]:
     return {
-        str(path.relative_to(store)): path.read_bytes() for path in store.rglob("*.safetensors")
+        str(path.relative_to(store)): path.read_bytes()
+        for path in store.rglob("*.safetensors")
+        if path.parent.name != "state"
     }
