@@ -10,7 +10,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -84,11 +84,11 @@ class Text:
 
 @dataclass(frozen=True)
 class Change:
-    """Of a document: at the `where`-th of its values, modulo their number, in the order of the
-    file; `value` is written as it stands."""
+    """Of a document: at one of its values, where each number of `where` picks, modulo their number,
+    one of those inside the one before; `value` is written as it stands."""
 
     how: str
-    where: int
+    where: tuple[int, ...]
     value: Text
 
 
@@ -106,11 +106,12 @@ class Edit:
             )
         except (ValueError, RecursionError, yaml.YAMLError):
             return content
+        if not isinstance(document, dict | list):
+            return content
         for number, change in enumerate(self.changes):
-            places = list(_places(document))
-            if not places:
+            if (place := _place(document, change.where)) is None:
                 return change.value.text.encode("utf-8", "surrogatepass")
-            _change(change.how, *places[change.where % len(places)], f"@value{number}")
+            _change(change.how, *place, f"@value{number}")
         made = json.dumps(document, indent=1, default=str)  # of which YAML is a superset
         for number, change in enumerate(self.changes):
             made = made.replace(f'"@value{number}"', change.value.text)
@@ -143,15 +144,18 @@ def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\")
 
 
-def _places(value: Any) -> Iterator[tuple[Any, Any]]:
-    keys = value if isinstance(value, dict) else range(len(value)) if _is_list(value) else ()
-    for key in list(keys):
-        yield value, key
-        yield from _places(value[key])
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, list)
+def _place(value: Any, where: tuple[int, ...]) -> tuple[Any, Any] | None:
+    """The container and the key there."""
+    found = None
+    for pick in where:
+        keys = list(value if isinstance(value, dict) else range(len(value)))
+        if not keys:
+            break
+        found = value, keys[pick % len(keys)]
+        value = value[found[1]]
+        if not isinstance(value, dict | list):
+            break
+    return found
 
 
 _HOW = ["replace", "replace", "replace", "delete", "wrap", "under", "rename", "twice", "add"]
@@ -184,7 +188,10 @@ YAML = [
 
 def json_edits(values: list[str] = JSON, yaml: bool = False) -> Strategy:
     change = st.builds(
-        Change, st.sampled_from(_HOW), st.integers(0, 400), st.sampled_from(values).map(Text)
+        Change,
+        st.sampled_from(_HOW),
+        st.lists(st.integers(0, 24), min_size=1, max_size=6).map(tuple),
+        st.sampled_from(values).map(Text),
     )
     several = st.lists(change, min_size=1, max_size=2).map(tuple)
     return st.builds(Edit, several, st.just(yaml))

@@ -142,14 +142,14 @@ def test_hostile_pickles_can_be_made_in_both_formats():
 def test_edits_change_the_document_where_they_say():
     content = json.dumps({"a": {"b": [1, 2]}, "c": 3}).encode()
 
-    def edited(how: str, where: int, text: str = "null") -> str:
+    def edited(how: str, *where: int, text: str = "null") -> str:
         return " ".join(Edit((Change(how, where, Text(text)),))(content).decode().split())
 
-    assert edited("replace", 4, "NaN") == '{ "a": { "b": [ 1, 2 ] }, "c": NaN }'
-    assert edited("delete", 0) == '{ "c": 3 }'
-    assert edited("twice", 4) == '{ "a": { "b": [ 1, 2 ] }, "c": null, "c": 3 }'
-    assert edited("wrap", 2) == '{ "a": { "b": [ [ 1 ], 2 ] }, "c": 3 }'
-    assert edited("rename", 4, '"x"') == '{ "a": { "b": [ 1, 2 ] }, "x": 3 }'
+    assert edited("replace", 1, 7, text="NaN") == '{ "a": { "b": [ 1, 2 ] }, "c": NaN }'
+    assert edited("delete", 2) == '{ "c": 3 }'
+    assert edited("twice", 1) == '{ "a": { "b": [ 1, 2 ] }, "c": null, "c": 3 }'
+    assert edited("wrap", 0, 0, 0) == '{ "a": { "b": [ [ 1 ], 2 ] }, "c": 3 }'
+    assert edited("rename", 1, text='"x"') == '{ "a": { "b": [ 1, 2 ] }, "x": 3 }'
 
 
 def test_every_value_can_be_written():

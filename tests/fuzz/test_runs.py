@@ -47,6 +47,8 @@ def test_a_broken_run_is_read_or_refused(command, specimen, profile, record_prop
     written = {run / one for one in WRITTEN[command]}
 
     def given(name: str) -> tuple[str, ...]:
+        if command == "windows":  # and one split that isn't evaluated yet
+            return command, str(run), "--splits", "train", "validation", "test"
         if command != "score":
             return command, str(run)
         weights = run / (name if name.startswith("weights") else "averaged.safetensors")
