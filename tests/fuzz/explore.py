@@ -37,7 +37,7 @@ class Profile:
     factor: float
 
 
-QUICK = Profile("quick", 2_000, 1.0)
+QUICK = Profile("quick", 2_000, 0.6)
 THOROUGH = Profile("thorough", 20_000, 8.0)
 
 

@@ -46,7 +46,7 @@ def test_a_broken_sweep_is_loaded(specimen, profile, record_property):
             return limited((AnalysisError,), lambda: load([specimen.sweep]))
 
     call()
-    explore(LOADED, attempt, profile, 1.5, record_property, "analysis: load")
+    explore(LOADED, attempt, profile, 1.2, record_property, "analysis: load")
 
 
 def test_a_broken_run_alone_is_loaded(specimen, profile, record_property):
@@ -57,7 +57,7 @@ def test_a_broken_run_alone_is_loaded(specimen, profile, record_property):
             return limited((AnalysisError,), lambda: load([run]))
 
     assert load([run]).commands
-    explore(files, attempt, profile, 0.4, record_property, "analysis: load a run")
+    explore(files, attempt, profile, 0.3, record_property, "analysis: load a run")
 
 
 def test_a_broken_sweep_is_analysed(specimen, profile, record_property):
@@ -66,7 +66,7 @@ def test_a_broken_sweep_is_analysed(specimen, profile, record_property):
             return limited((), lambda: analysis("table", str(specimen.sweep)))
 
     assert analysis("table", str(specimen.sweep)) == 0
-    explore(TABLES, attempt, profile, 2.5, record_property, "analysis: table")
+    explore(TABLES, attempt, profile, 2.0, record_property, "analysis: table")
 
 
 @pytest.mark.parametrize("figure", DRAWN)
@@ -83,4 +83,4 @@ def test_a_broken_table_is_drawn_or_refused(figure, specimen, profile, record_pr
 
     assert call() == 0
     assert not specimen.changed(written)
-    explore(DRAWN[figure], attempt, profile, 0.4, record_property, f"analysis: figure {figure}")
+    explore(DRAWN[figure], attempt, profile, 0.3, record_property, f"analysis: figure {figure}")

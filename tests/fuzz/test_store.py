@@ -50,7 +50,7 @@ def test_a_broken_store_is_listed_and_verified(specimen, profile, record_propert
             return limited((), look)
 
     assert look() == 0
-    explore(FILES, attempt, profile, 1.0, record_property, "store list, verify, remove")
+    explore(FILES, attempt, profile, 0.8, record_property, "store list, verify, remove")
 
 
 class Below:
@@ -103,4 +103,4 @@ def test_a_broken_trajectory_is_continued_or_refused(continued, profile, record_
         with made.broken(place(made.store, name), mutation, written=Below(made.store)):
             return limited((PolyakError,), resume)
 
-    explore(FILES, attempt, profile, 1.5, record_property, "trajectory continued")
+    explore(FILES, attempt, profile, 1.2, record_property, "trajectory continued")

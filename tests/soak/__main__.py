@@ -5,8 +5,8 @@
 
 A round starts the same small sweep in a new directory, harms it up to four times, and then gives
 the same command once more, without faults: it must exit 0, with all points complete, and with the
-bits of a reference that nothing harmed. At the end the last sweep of each launcher is given once
-more: it must find all done. Prints each round, faults by kind, and failures; exits 1 on any.
+bits of a reference that nothing harmed. Given once more after that, it must find all done. Prints
+each round, faults by kind, and failures; exits 1 on any.
 """
 
 import argparse

@@ -57,6 +57,7 @@ def test_a_killed_process_takes_all_that_it_started_along():
     assert faults.started(process.pid) == []
 
 
+@pytest.mark.process
 def test_a_full_disk_takes_no_byte_until_it_is_freed(tmp_path):
     with faults.small_disk(tmp_path / "disk", megabytes=1) as mounted:
         if not mounted:
