@@ -102,6 +102,8 @@ class Soak:
         process = sweep.start(largest)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(moment)
+        while kind == "flip" and process.poll() is None and not _began(sweep):
+            time.sleep(0.1)
         said = "file size limited" if largest is not None else ""
         if kind == "kill" and process.poll() is None:
             said = faults.kill(process, self.chance)
@@ -118,6 +120,11 @@ class Soak:
         if kind == "flip":
             said = faults.flip(sweep, self.chance)
         self.faults[said or "came too late"] += 1
+
+
+def _began(sweep: Sweep) -> bool:
+    """Whether a run of it has weights."""
+    return any(sweep.directory.glob("*/checkpoints/*"))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -34,8 +34,10 @@ def kill(process: subprocess.Popen[bytes], chance: random.Random) -> str:
     if not workers or chance.random() < 0.2:
         end(process)
         return "kill -9 of the sweep"
-    chosen = chance.choice(workers)
-    name = _name(chosen)
+    names = {one: _name(one) for one in workers}
+    at_work = [one for one, name in names.items() if name.startswith(("loky", "ray::_run_job"))]
+    chosen = chance.choice(at_work if at_work and chance.random() < 0.75 else workers)
+    name = names[chosen]
     with contextlib.suppress(ProcessLookupError):
         os.kill(chosen, signal.SIGKILL)
     return f"kill -9 of {name}"
