@@ -4,6 +4,8 @@ PYTHON ?= python3
 CONSTRAINTS ?= constraints.txt
 # Tests at the same time, each with one thread.
 WORKERS ?= 2
+FACTOR ?= 5
+MINUTES ?= 60
 
 python := $(VENV)/bin/python
 pip_install := $(python) -m pip install --quiet $(addprefix --constraint ,$(CONSTRAINTS)) --editable
@@ -12,7 +14,7 @@ installed_dev := $(VENV)/.installed-dev
 pytest := $(python) -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-quick test-slow check bench bench-quick clean
+.PHONY: help install demo test test-quick test-slow fuzz soak check bench bench-quick clean
 
 help: ## say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -28,8 +30,14 @@ test: $(installed_dev) ## all tests but those of test-slow: minutes
 test-quick: $(installed_dev) ## the tests that start no processes
 	$(pytest) -m 'not process and not slow'
 
-test-slow: $(installed_dev) ## fifty kills, and a sweep on Ray
+test-slow: $(installed_dev) ## fifty kills, a sweep on Ray, thousands of broken files, a short soak
 	$(pytest) -m slow
+
+fuzz: $(installed_dev) ## broken files, with other random ones each time: FACTOR times two minutes
+	FUZZ_SEED=random FUZZ_FACTOR=$(FACTOR) $(pytest) -m slow tests/fuzz --timeout 7200
+
+soak: $(installed_dev) ## sweeps that are killed, filled and flipped, for MINUTES: all bits must come back
+	$(python) -m tests.soak --minutes $(MINUTES)
 
 check: $(installed_dev) ## format, lint, types, and who imports whom
 	$(python) -m ruff format --check .

@@ -64,3 +64,12 @@ def train(tmp_path: Path, arrays: Path, processes: ModuleType) -> Command:
         return processes.run([*flags, *given, *values], tmp_path)
 
     return command
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How many broken files tests/fuzz tried; other processes' tests send theirs along."""
+    reports = [one for kind in ("passed", "failed") for one in terminalreporter.getreports(kind)]
+    for report in reports:
+        for name, value in report.user_properties:
+            if name.startswith("fuzz") and report.when == "call":
+                terminalreporter.write_line(str(value))
