@@ -10,6 +10,7 @@ its seconds, and no case gets more than GUARD of address space beyond what is th
 allocation is a finding too, whatever error it became: on a larger machine it would have succeeded.
 """
 
+import ctypes
 import re
 import resource
 import signal
@@ -94,6 +95,8 @@ def _refused(error: BaseException | None) -> bool:
 
 
 def _reset_peak() -> None:
+    """Freed memory goes back to the system first: taken again, it would not count."""
+    getattr(ctypes.CDLL(None), "malloc_trim", lambda _: None)(0)
     if _RESET.exists():
         _RESET.write_text("5")
 

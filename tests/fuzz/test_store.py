@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from polyak import files
 from polyak.data import arrays
-from polyak.data.dataset import split
+from polyak.data.splitting import split
 from polyak.errors import PolyakError
 from polyak.evaluation.key import evaluation_key
 from polyak.evaluation.logits import Inference

@@ -6,7 +6,9 @@ Each file holds `images` uint8 [N, H, W, C] or [N, H, W] and `labels` integers [
 file may hold an array that says which images belong together. Nothing is unpickled.
 """
 
+import math
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +20,8 @@ from polyak.data.dataset import Source, make_split
 from polyak.errors import DataError
 from polyak.parameters import Count, File
 
+DEFLATE = 1032
+"""How many times smaller it makes a file at most."""
 DEFAULT_GROUPS = "source_image"
 
 Array = npt.NDArray[np.generic]
@@ -117,9 +121,29 @@ def _array(file: NpzFile, name: str | None, path: Path) -> Array:
     if name not in file.files:
         raise DataError(f"{path}: there is no array {name!r}, only {sorted(file.files)}")
     try:
+        archive = file.zip
+        if archive is not None and f"{name}.npy" in archive.namelist():
+            _check_size(archive, f"{name}.npy")
         array = file[name]
     except Exception as error:  # as above; and an array of objects, which are pickles
         raise DataError(f"{path}: {name} can't be read as a plain array ({error})") from error
     if not isinstance(array, np.ndarray):  # bytes, where the member is no .npy file
         raise DataError(f"{path}: {name} is not an array")
     return array
+
+
+def _check_size(archive: ZipFile, name: str) -> None:
+    """Raise ValueError where a .npy file is not as long as its header says, or longer than it can
+    have been before it was compressed: numpy would allocate that first."""
+    member = archive.getinfo(name)
+    with archive.open(member) as stream:
+        version = np.lib.format.read_magic(stream)
+        read = np.lib.format.read_array_header_1_0
+        if version != (1, 0):
+            read = np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(stream)
+        needed = stream.tell() + math.prod(shape) * dtype.itemsize
+    if dtype.hasobject:  # which numpy refuses
+        return
+    if member.file_size != needed or needed > DEFLATE * (member.compress_size + 1):
+        raise ValueError(f"{member.file_size:,} bytes for {dtype} {list(shape)}")

@@ -109,7 +109,7 @@ def _checked_zip(path: Path) -> Counter[int]:
                     raise CheckpointError(f"{path}: record {name} is there twice; {_ADVICE}")
                 if record.filename.lower().endswith(".pkl"):
                     _check_pickle(_content(file, record), path)
-    except (zipfile.BadZipFile, struct.error, ValueError, NotImplementedError) as error:
+    except (OSError, zipfile.BadZipFile, struct.error, ValueError, NotImplementedError) as error:
         raise CheckpointError(
             f"{path}: not an intact file ({files.shown(str(error), 200)})"
         ) from None
