@@ -27,6 +27,11 @@ def configured(overrides: Sequence[str]) -> Config:
             composed = compose("config", list(overrides))
     except (HydraException, OmegaConfBaseException, RecursionError, ValueError) as error:
         raise ConfigError(explain(error)) from None
+    except (OSError, TypeError) as error:  # of options that are lists, or no names of files
+        raise ConfigError(
+            f"{files.shown(' '.join(overrides), 200)}: allowed: group=option and key=value "
+            f"({files.shown(str(error), 100)})"
+        ) from None
     return parse.parse(parse.plain(composed), caller=Path.cwd())
 
 
