@@ -53,7 +53,7 @@ def test_seeds_that_affect_both_alike_need_no_confirmation(tmp_path, correlated)
         for start in (2, 4):
             value = 0.6 + 0.02 * seed
             scores = {"loss": 1.0, "calibration_error": 0.1, "accuracy": value}
-            other = value + 0.1 if correlated else 0.9 + 0.02 * (seed * 5 % 8)
+            other = value + 0.1 if correlated else 0.8 + 0.02 * (seed * 5 % 8)
             both = {split: scores for split in ("validation", "test")}
             better = {split: {**scores, "accuracy": other} for split in ("validation", "test")}
             better["test"]["accuracy"] += 0.001 * (seed % 2)
