@@ -97,7 +97,7 @@ def test_groups_have_their_own_findings_and_folders(tmp_path, capsys):
     assert "Loss: -2.70 points" in printed
     figures = tmp_path / "s" / "analysis" / "figures"
     folders = {path.name for path in figures.iterdir() if path.is_dir()}
-    assert folders == {"1_schedule=Constant", "2_schedule=Cosine"}
+    assert folders == {"1_dataset=svhn,_schedule=Constant", "2_dataset=other,_schedule=Cosine"}
     findings = json.loads((tmp_path / "s" / "analysis" / "findings.json").read_text())
     assert [one["verdict"] for one in findings] == ["gain", "loss"]
 
