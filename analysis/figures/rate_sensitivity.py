@@ -101,7 +101,8 @@ def _lines(axes: Axes, answer: Answer, found: Sequence[Side]) -> None:
 def _rate_axis(axes: Axes, rates: Iterable[float], most: int) -> None:
     """A tick per rate, with a number where there is room for one: at most so many."""
     ordered = sorted(rates)
-    room = math.log(ordered[-1] / ordered[0]) / most
+    # Not quite most - 1: rounded rates that are evenly spaced all but fill it.
+    room = math.log(ordered[-1] / ordered[0]) / (most - 0.8)
     labelled: list[float] = []
     for rate in ordered:
         if not labelled or math.log(rate / labelled[-1]) >= room:

@@ -222,6 +222,7 @@ def test_identical_differences_have_no_interval_in_figure_or_caption(tmp_path):
 def test_labels_of_twelve_rates_and_of_long_names_do_not_overlap(tmp_path, monkeypatch):
     rates = np.geomspace(0.001, 1, 12).round(5)
     write_rates(tmp_path / "rates", rates=rates, seeds=(0,), starts=(3,), schedules=2)
+    write_unfinished(tmp_path / "rates/failed", reason="diverged", lr=9.0, schedule=COSINE)
     (answer,) = answers_in(tmp_path / "rates")
     figure, caption = rate_sensitivity(answer)
     looked_at(figure, caption, answer.title, tmp_path, None, monkeypatch)
