@@ -222,7 +222,7 @@ def test_an_experiment_has_axes_and_a_name():
     assert hydra.sweeper.params == {
         "averaging.start": "2,6,10,14",
         "optimizer.lr": "0.01,0.02,0.05",
-        "seed": "0,1,2",
+        "seed": "0,1,2,3,4,5",
     }
     assert sweep.Points.directory == ROOT / "outputs" / "sweeps" / "start_by_lr_demo"
 

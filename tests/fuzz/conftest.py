@@ -1,6 +1,7 @@
 """The specimen, the profiles, and what the cases of a test are broken in."""
 
 from collections.abc import Iterator
+from types import ModuleType
 
 import pytest
 
@@ -10,7 +11,7 @@ from tests.fuzz.specimens import Specimen
 
 
 @pytest.fixture(scope="session")
-def specimen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Specimen]:
+def specimen(tmp_path_factory: pytest.TempPathFactory, processes: ModuleType) -> Iterator[Specimen]:
     made = specimens.make(tmp_path_factory.mktemp("fuzz") / "specimen")
     yield made
     assert not made.changed()

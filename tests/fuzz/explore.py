@@ -38,7 +38,7 @@ class Profile:
 
 
 QUICK = Profile("quick", 2_000, 0.6)
-THOROUGH = Profile("thorough", 20_000, 8.0)
+THOROUGH = Profile("thorough", 20_000, 4.0)
 
 
 class UnforeseenError(Exception):

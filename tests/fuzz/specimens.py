@@ -3,32 +3,26 @@
 made = make(directory)
 made.run, made.sweep, made.store
 
-Everything is made by the real commands in this process. `Specimen.broken` puts a mutated file in
+Everything is made by the real commands. `Specimen.broken` puts a mutated file in
 a file's place and, when the case is over, tells what else has changed, and puts all back.
 """
 
 import contextlib
 import json
 import os
-import runpy
 import shutil
-import signal
-import sys
-import warnings
 from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 import safetensors.torch
 import torch
-from hydra.core.global_hydra import GlobalHydra
 
 from tests import small
 from tests.fuzz.explore import UnforeseenError
 from tests.fuzz.mutations import Mutation
-from tests.small import ROOT, learnable, network
+from tests.small import learnable, network
 
 
 @dataclass
@@ -144,10 +138,8 @@ def make(root: Path) -> Specimen:
     np.savez(root / "train.npz", **learnable(300, seed=0))
     np.savez(root / "test.npz", **learnable(90, seed=1))
     given = [*small.overrides(root, made.outputs), "dataset.validation=0.2", "name=specimen"]
-    # The figures take most of the time, and nothing reads them.
-    with mock.patch("polyak.runs.figures.draw"):
-        _train(*given, "training.epochs=3", "averaging.start=1")
-        _train("--multirun", *given, "training.epochs=2", "averaging.start=0,1", "seed=0,1")
+    _train(root, *given, "training.epochs=3", "averaging.start=1")
+    _train(root, "--multirun", *given, "training.epochs=2", "averaging.start=0,1", "seed=0,1")
     _commands(made.run)
     torch.save(network().state_dict(), made.run / "weights.pt")
     finished = made.sweep / "averaging.start=0,seed=0"
@@ -158,21 +150,12 @@ def make(root: Path) -> Specimen:
     return made
 
 
-def _train(*arguments: str) -> None:
-    """src/train.py in this process, which is then as before."""
-    quiet = ("hydra/job_logging=disabled", "hydra/hydra_logging=disabled")
-    path = str(ROOT / "src" / "train.py")
-    handler = signal.getsignal(signal.SIGTERM)
-    with (
-        mock.patch.object(sys, "argv", [path, *arguments, *quiet]),
-        mock.patch.dict(os.environ),
-        warnings.catch_warnings(),
-    ):
-        try:
-            runpy.run_path(path, run_name="__main__")
-        finally:
-            GlobalHydra.instance().clear()
-            signal.signal(signal.SIGTERM, handler)
+def _train(cwd: Path, *arguments: str) -> None:
+    """src/train.py, in a process of its own: Hydra changes what logs do."""
+    from tests import processes
+
+    done = processes.run(arguments, cwd)
+    assert done.returncode == 0, done.stderr
 
 
 def _commands(run: Path) -> None:
