@@ -22,7 +22,7 @@ ACROSS = ("forest",)
 FIGURES = (
     *(*OF_ANSWER, *ACROSS),
     *("gain_by_start", "heat_map", "accuracy_by_epoch", "ensemble"),
-    *("schemes", "window_map", "calibration", "distance_maps", "path"),
+    *("schemes", "window_map", "calibration", "distance_maps", "path", "widths"),
 )
 """In the order of the report."""
 

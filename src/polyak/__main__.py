@@ -1,6 +1,6 @@
 """The commands: parse, call the library, print. Each imports what it needs when it runs.
 
-    python -m polyak windows|path|distances|average|score|store --help
+    python -m polyak windows|widths|path|distances|average|score|store --help
 
 Exit codes: 0; 1 where a command fails, which says why; 2 for wrong arguments; 130 interrupted.
 """
@@ -58,6 +58,34 @@ def windows(given: argparse.Namespace) -> int:
     window = run.summary.window.epochs
     window_report.draw(target, title=title, rows=rows, configured=window)
     print(f"{window_report.report(rows, spent, window)}\n{target}\n{path}")
+    return 0
+
+
+def widths(given: argparse.Namespace) -> int:
+    """Averages of every width of a run: widths.csv, the figure and a table."""
+    from tqdm import tqdm
+
+    from polyak.config.finished import FinishedRun
+    from polyak.records.widths import TABLE
+    from polyak.runs import width_report
+    from polyak.runs.widths import SHARES, Widths, missing
+
+    run, table = FinishedRun(given.run), given.run / TABLE.name
+    job = run.job
+    steps = job.recipe.steps(len(job.data.train)) * run.summary.epochs
+    found = Widths.of(job.recorded, steps)
+    evaluator, wanted = job.evaluator(given.splits), found.wanted(given.shares or SHARES)
+    lacking = missing(TABLE.read(table), wanted, evaluator.splits)
+    with tqdm(total=len(lacking), unit="width", disable=not sys.stderr.isatty()) as bar:
+        rows = found.complete(
+            table, given.run, evaluator, job.batch_norm, wanted, on_width=bar.update
+        )
+    target = given.run / "figures" / "widths.png"
+    result = run.summary.results.get("last")
+    last = {split: score.accuracy for split, score in (result.splits if result else {}).items()}
+    title = f"{job.data.title}, {len(job.data.train):,} training images, seed {run.config.seed}"
+    width_report.draw(target, title=title, rows=rows, last=last)
+    print(f"{width_report.report(rows)}\n{target}\n{table}")
     return 0
 
 
@@ -218,7 +246,7 @@ def store(given: argparse.Namespace) -> int:
     return int(failed)
 
 
-COMMANDS = (windows, path, distances, average, score, store)
+COMMANDS = (windows, widths, path, distances, average, score, store)
 
 
 def main(given: Sequence[str] | None = None) -> int:
@@ -248,7 +276,9 @@ def _run(given: argparse.Namespace) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        continues = ": the same command continues" if given.command in ("windows", "path") else ""
+        continues = (
+            ": the same command continues" if given.command in ("windows", "widths", "path") else ""
+        )
         print(f"interrupted{continues}", file=sys.stderr)
         return 130
 

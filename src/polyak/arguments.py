@@ -19,6 +19,18 @@ Writes windows.csv and figures/windows.png into the run's directory. Interrupted
 continues: windows.csv keeps what is there.
 """
 
+WIDTHS = """\
+evaluate averages of every width of a finished run that has step means
+
+    python -m polyak widths outputs/runs/NAME
+    python -m polyak widths outputs/runs/NAME --shares 0.005 0.01 0.02
+
+For each share of the training, the mean over its last steps, and the exponential moving average
+with that half-life: as if each had been kept while training. The run is one with recording=means
+averaging.of=steps averaging.start=0. Writes widths.csv and figures/widths.png into its directory.
+Interrupted, the same command continues.
+"""
+
 PATH = """\
 evaluate the line and the plane through a finished run's weights
 
@@ -118,6 +130,15 @@ def _parser() -> argparse.ArgumentParser:
         "--splits", nargs="+", metavar="SPLIT", help="default: all, validation and test"
     )
 
+    widths = command("widths", WIDTHS)
+    widths.add_argument("run", type=Path, metavar="RUN", help="a finished run's directory")
+    widths.add_argument(
+        "--shares", type=_share, nargs="+", metavar="SHARE", help="of the training, 0.01 is 1 %%"
+    )
+    widths.add_argument(
+        "--splits", nargs="+", metavar="SPLIT", help="default: all, validation and test"
+    )
+
     path = command("path", PATH)
     path.add_argument("run", type=Path, metavar="RUN", help="a finished run's directory")
     path.add_argument(
@@ -173,3 +194,13 @@ def _parser() -> argparse.ArgumentParser:
     store.add_argument("--store", type=Path, metavar="DIR", help="default: outputs/trajectories")
     store.add_argument("--yes", action="store_true", help="remove: really delete")
     return parser
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = 0.0
+    if not 0 < share <= 1:
+        raise argparse.ArgumentTypeError(f"{text}: allowed: above 0, at most 1")
+    return share

@@ -1,0 +1,31 @@
+"""widths.csv: averages of every width that end where a run's window ends.
+
+TABLE.read(run / TABLE.name)
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from polyak.records.part import Fraction, Loss, Split
+from polyak.records.table import Table
+
+Kind = Literal["uniform", "ema"]
+Width = Annotated[float, Field(gt=0, le=2**40)]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One average on one split. `steps`: the window's length or the EMA's half-life; `share`: the
+    same as a fraction of the training; loss in nats, accuracy a fraction."""
+
+    kind: Kind
+    steps: Width
+    share: Annotated[float, Field(gt=0, le=1)]
+    split: Split
+    loss: Loss
+    accuracy: Fraction
+
+
+TABLE = Table(Row, "widths.csv", "move the file away, and repeat python -m polyak widths")

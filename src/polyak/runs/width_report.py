@@ -1,0 +1,67 @@
+"""The widths of a run as a table for a person, and as a figure.
+
+print(report(rows))
+draw(directory / "figures" / "widths.png", title="...", rows=rows, last={"test": 0.81})
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+
+from polyak.records.widths import Row
+from polyak.runs.style import BLUE, ORANGE, VERMILLION, style, write
+from polyak.runs.widths import selected
+
+KINDS = {"uniform": ("the last so many steps", VERMILLION), "ema": ("EMA, half-life", ORANGE)}
+"""Of the legend, and colours."""
+
+
+def report(rows: Sequence[Row]) -> str:
+    """A line per width, and which one validation selects."""
+    splits = [split for split in ("validation", "test") if any(row.split == split for row in rows)]
+    accuracies = {(row.kind, row.steps, row.split): row.accuracy for row in rows}
+    lines = ["            steps   % of training" + "".join(f"{one:>14}, %" for one in splits)]
+    chosen, seen = selected(rows), set[tuple[str, float]]()
+    for row in rows:
+        if (width := (row.kind, row.steps)) in seen:
+            continue
+        seen.add(width)
+        scores = "".join(f"{100 * accuracies[*width, split]:17.2f}" for split in splits)
+        mark = "  selected on validation" * (chosen is not None and width == chosen_width(chosen))
+        lines.append(f"{row.kind:>8} {row.steps:8.6g} {100 * row.share:15.2f}{scores}{mark}")
+    return "\n".join(lines)
+
+
+def chosen_width(row: Row) -> tuple[str, float]:
+    """Kind and steps."""
+    return row.kind, row.steps
+
+
+def draw(path: Path, *, title: str, rows: Sequence[Row], last: Mapping[str, float]) -> None:
+    """Accuracy against width, per split, with the `last` checkpoint's (fractions, by split) as a
+    line and the width that validation selects as a ring."""
+    splits = sorted({row.split for row in rows}, reverse=True)
+    chosen = selected(rows)
+    with style():
+        figure, panels = plt.subplots(
+            1, len(splits), figsize=(3.6 * len(splits), 3), layout="constrained", squeeze=False
+        )
+        for axes, split in zip(panels[0], splits, strict=True):
+            for kind, (label, colour) in KINDS.items():
+                found = [row for row in rows if (row.kind, row.split) == (kind, split)]
+                shares = [100 * row.share for row in found]
+                accuracies = [100 * row.accuracy for row in found]
+                axes.plot(shares, accuracies, "o-", color=colour, label=label)
+                for row, share, accuracy in zip(found, shares, accuracies, strict=True):
+                    if chosen is not None and chosen_width(row) == chosen_width(chosen):
+                        ring = {"markersize": 9, "fillstyle": "none", "color": "black"}
+                        axes.plot(share, accuracy, "o", label="selected on validation", **ring)
+            if split in last:
+                axes.axhline(100 * last[split], color=BLUE, label="last checkpoint")
+            axes.set(xscale="log", xlabel="width (% of the training)")
+            axes.set_ylabel(f"{split} accuracy (%)")
+        panels[0][0].legend(loc="best")
+        figure.suptitle(title)
+        write(figure, path)
+    plt.close(figure)

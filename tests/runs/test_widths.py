@@ -1,0 +1,71 @@
+"""Averages of every width of a run that has step means."""
+
+import pytest
+
+from polyak.__main__ import main
+from polyak.averaging.scheme import Intervals
+from polyak.averaging.schemes.ema import Ema
+from polyak.config.finished import FinishedRun
+from polyak.errors import ConfigError
+from polyak.records.widths import TABLE
+from polyak.runs.recorded import RecordedWindow
+from polyak.runs.widths import Widths, missing, selected
+from polyak.store.recording import Recording
+from tests.runs.test_recorded import EPOCHS, STEPS
+
+RECORDED = RecordedWindow.of(Recording(every=0.2, means=True), 0, EPOCHS, STEPS, means=True)
+WIDTHS = Widths.of(RECORDED, EPOCHS * STEPS)
+
+
+def test_windows_begin_where_intervals_do_and_each_is_wanted_once():
+    found = WIDTHS.wanted((0.001, 0.05, 0.06, 0.26, 1.0))
+    assert found == [("uniform", 2.0), ("uniform", 10.0), ("uniform", 40.0), *_half_lives()]
+
+
+def _half_lives():
+    # Not 0.04 steps, less than an interval, nor 40, more than half of the window.
+    return [("ema", 2.0), ("ema", 2.4), ("ema", 10.4)]
+
+
+def test_a_window_has_one_weight_per_step_and_an_ema_leaves_out_what_does_not_count():
+    intervals, weights = WIDTHS.weights(("uniform", 10.0))
+    assert (intervals.span, list(weights)) == (10, [2.0] * 5)
+    intervals, weights = WIDTHS.weights(("ema", 0.5))
+    assert len(intervals.steps) == len(weights) < len(RECORDED.intervals.steps)
+    whole = Ema(half_life=0.5).over_steps(RECORDED.intervals)
+    assert sum(weights) == pytest.approx(sum(whole), rel=1e-8)
+
+
+@pytest.mark.parametrize("recorded", [None, "checkpoints"])
+def test_a_run_that_averages_checkpoints_has_no_widths(recorded):
+    window = recorded and RecordedWindow(
+        Recording(every=2), 0, Intervals([range(2)], STEPS, means=False)
+    )
+    with pytest.raises(ConfigError, match=r"recording=means averaging\.of=steps"):
+        Widths.of(window, 40)
+
+
+def test_the_command_evaluates_each_width_and_goes_on_where_it_stopped(train, tmp_path, capsys):
+    options = ("recording=means", "recording.every=0.2", "averaging.of=steps", "averaging.start=0")
+    train("name=run", "dataset.validation=60", *options)
+    directory = tmp_path / "outputs" / "runs" / "run"
+    assert main(["widths", str(directory), "--shares", "0.1", "1"]) == 0
+    path = directory / TABLE.name
+    rows = TABLE.read(path)
+    assert {row.split for row in rows} == {"validation", "test"}
+    assert selected(rows) is not None
+    assert "selected on validation" in capsys.readouterr().out
+    assert (directory / "figures" / "widths.png").exists()
+    run = FinishedRun(directory)
+    steps = run.job.recipe.steps(len(run.job.data.train)) * run.summary.epochs
+    found = Widths.of(run.job.recorded, steps)
+    (whole,) = (row for row in rows if (row.kind, row.share, row.split) == ("uniform", 1, "test"))
+    result = run.summary.results["average"]
+    assert result is not None
+    assert (whole.accuracy, whole.loss) == (result.test.accuracy, result.test.loss)
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:3]) + lines[3][:5])
+    wanted = found.wanted((0.1, 1))
+    assert missing(TABLE.read(path), wanted, ["validation", "test"]) == wanted[1:]
+    assert main(["widths", str(directory), "--shares", "0.1", "1"]) == 0
+    assert TABLE.read(path) == rows
