@@ -61,3 +61,18 @@ def write_path(sweep):
             for split in ("train", "test")
         ]
         (run / "path.csv").write_text(PATH + "\n".join(rows) + "\n")
+
+
+def write_widths(sweep):
+    """Each run's widths.csv: the wider, the better, to a tenth of the training."""
+    for run in sweep.iterdir():
+        seed = int(run.name.split("seed=")[1].split(",")[0])
+        rows = [
+            f"{kind},{100 * share},{share},{split},0.5,{0.8 + min(share, 0.1) / 10 + seed / 1000}"
+            for kind in ("ema", "uniform")
+            for share in (0.01, 0.1, 0.5)
+            for split in ("test", "validation")
+        ]
+        (run / "widths.csv").write_text(
+            "kind,steps,share,split,loss,accuracy\n" + "\n".join(rows) + "\n"
+        )

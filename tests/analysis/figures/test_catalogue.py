@@ -10,7 +10,12 @@ from analysis.figures.answer import answer as answer_figure
 from analysis.figures.catalogue import draw, of_group
 from analysis.figures.drawn import NotDrawnError
 from analysis.read.load import load
-from tests.analysis.figures.conftest import write_distances, write_path, write_windows
+from tests.analysis.figures.conftest import (
+    write_distances,
+    write_path,
+    write_widths,
+    write_windows,
+)
 from tests.analysis.synthetic_runs import (
     GAINS,
     agree_with_predictions,
@@ -24,6 +29,7 @@ def test_every_figure_is_drawn_as_png_and_pdf_with_its_caption(sweep, tmp_path):
     write_windows(sweep)
     write_distances(sweep)
     write_path(sweep)
+    write_widths(sweep)
     for run in list(sweep.iterdir()):
         start, lr, seed = (part.split("=")[1] for part in run.name.split(","))
         write_run(
@@ -61,6 +67,7 @@ def test_signs_in_names_are_drawn_literally(tmp_path):
         ("window_map", "python -m polyak windows"),
         ("distance_maps", "python -m polyak distances"),
         ("path", "python -m polyak path"),
+        ("widths", "python -m polyak widths"),
         ("calibration", "needs predictions"),
     ],
 )
