@@ -28,7 +28,7 @@ def n_of(counts: Iterable[int]) -> str:
 
 def percent(value: float) -> str:
     """An accuracy: "91.30"; "" for NaN."""
-    return "" if pd.isna(value) else f"{100 * value:.2f}"
+    return "" if pd.isna(value) else f"{round(100 * value, 9):.2f}"
 
 
 def points(value: float) -> str:
@@ -67,7 +67,7 @@ def window(start: float, end: int, stride: int = 1) -> str:
 
 def score(value: float, metric: str) -> str:
     """ "87.23 %", "0.3512 nats"."""
-    return f"{value:.4f} nats" if metric == "loss" else f"{100 * value:.2f} %"
+    return f"{value:.4f} nats" if metric == "loss" else f"{round(100 * value, 9):.2f} %"
 
 
 def amount(value: float, metric: str, signed: bool = True) -> str:

@@ -9,7 +9,7 @@ rate, schedule, optimizer, or whatever else was swept.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,20 +88,28 @@ def estimators(groups: Sequence[Group], metric: str = "accuracy") -> pd.DataFram
     says on which side a candidate is, `label` what sets its recipe apart within the budget. By the
     metric "loss", the best checkpoint by validation is that of the least loss; else that of the
     best accuracy, which the runs have."""
+    return stacked(groups, lambda group: (*averages(group), *_unaveraged(group, metric)))
+
+
+def stacked(
+    groups: Sequence[Group], rows_of: Callable[[Group], Iterable[Mapping[str, object]]]
+) -> pd.DataFrame:
+    """The rows of all groups of a budget, with their `label`."""
     labels = names_of([group.runs.iloc[0] for group in groups])
     rows = [
         {**row, "label": label}
         for group, label in zip(groups, labels, strict=True)
-        for row in (*_averages(group), *_unaveraged(group, metric))
+        for row in rows_of(group)
     ]
     return pd.DataFrame(rows)
 
 
-def _averages(group: Group) -> Iterator[dict[str, object]]:
+def averages(group: Group, what: str = "average") -> Iterator[dict[str, object]]:
+    """A row per run that averages several checkpoints: of the average, or of their ensemble."""
     for run in group.runs.to_dict("records"):
         if len(epochs_of(run)) > 1:
             named = {"start": run["start"], "end": run["end"], "scheme": run["scheme"]}
-            yield _row(group, run, "average", averaged=True, **named)
+            yield _row(group, run, what, averaged=True, **named)
 
 
 def _unaveraged(group: Group, metric: str) -> Iterator[dict[str, object]]:

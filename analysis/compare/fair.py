@@ -156,12 +156,12 @@ def answer_of(
     averaged, unaveraged = (
         best_of(table[table["averaged"] == kind], seeds, metric, given) for kind in (True, False)
     )
-    differences = {
+    of_metrics = {
         name: t_interval(values)
         for name in METRICS
-        if (values := _differences(averaged, unaveraged, name)) is not None
+        if (values := differences(averaged, unaveraged, name)) is not None
     }
-    values = _differences(averaged, unaveraged, metric)
+    values = differences(averaged, unaveraged, metric)
     assert values is not None
     two_way, reason = two_way_of(averaged.rows, unaveraged.rows, metric)
     return Answer(
@@ -175,7 +175,7 @@ def answer_of(
         averaged=averaged,
         unaveraged=unaveraged,
         conclusion=conclusion(values, margin),
-        differences=differences,
+        differences=of_metrics,
         sign_flip=sign_flip_test(values),
         smallest_p=smallest_p(len(values)),
         two_way=two_way,
@@ -234,8 +234,8 @@ def best_of(
     return Side(min(ranked, key=lambda one: one[:3])[3], len(ranked), looks)
 
 
-def _differences(averaged: Side, unaveraged: Side, metric: Metric) -> Array | None:
-    """Per seed, positive where the average is better; None where a score is missing."""
+def differences(averaged: Side, unaveraged: Side, metric: Metric) -> Array | None:
+    """Per seed, positive where the first side is better on test; None where a score is missing."""
     both = [side.rows[f"test_{metric}"] for side in (averaged, unaveraged)]
     if any(one.isna().any() for one in both):
         return None

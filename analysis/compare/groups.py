@@ -56,11 +56,12 @@ class Group:
     def title(self) -> str:
         """Data, model and recipe; it says where the images are synthetic, or a substitute."""
         first = self.runs.iloc[0]
+        said = ("", f"dataset={first['dataset']}", f"model={first['model']}")
         return (
             f"{first['dataset']}{kind_of(first)}, {training_images([self])} training / "
             f"{first['test_images']:,.0f} test images, {first['model']}, {first['optimizer']}"
             + (f", {first['schedule'].lower()} schedule" if self._names_its_schedule else "")
-            + (f", {self.name}" if self.name else "")
+            + "".join(f", {part}" for part in self.name.split(", ") if part not in said)
         )
 
     @property

@@ -8,9 +8,11 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.compare.beside import Beside, beside, edges
 from analysis.compare.estimators import ESTIMATOR
 from analysis.compare.fair import Answer, Metric, NoAnswer, Side
 from analysis.compare.variation import variation_of
+from analysis.read.window_table import epochs_of
 from analysis.report.speed_sentence import speed_sentence
 from analysis.wording import amount, count, limits, p_value, score
 
@@ -37,13 +39,19 @@ def headline(answer: Answer | NoAnswer) -> str:
 
 
 def sentences(answer: Answer | NoAnswer) -> list[str]:
-    """The pair that is compared; how sure it is; what varied over seeds; the other metrics; the
-    speed."""
+    """The pair that is compared; how sure it is; what stands beside it; what varied over seeds;
+    the other metrics; the speed; what lies at an edge."""
     if isinstance(answer, NoAnswer):
         return []
     varied = variation_of(answer.groups).sentence
     speed = speed_sentence(answer.speed, NAMES[answer.metric])
-    return [_pair(answer), _certainty(answer), varied, _others(answer), speed]
+    others = [_beside(one, answer) for one in beside(answer)]
+    at_edges = [f"{what}: {value}" for what, value in edges(answer)]
+    edge = f"At an edge of what was swept, so that more may lie beyond: {'; '.join(at_edges)}."
+    return [
+        *(_pair(answer), _certainty(answer), *others, varied, _others(answer), speed),
+        *[edge] * bool(at_edges),
+    ]
 
 
 def _pair(answer: Answer) -> str:
@@ -82,6 +90,20 @@ def _certainty(answer: Answer) -> str:
     )
 
 
+def _beside(found: Beside, answer: Answer) -> str:
+    first, metric = found.side.first, answer.metric
+    if found.what == "last":
+        what = f"{found.side.name}, the best of its kind"
+    else:
+        models = len(epochs_of(first))
+        what = f"the best ensemble, {found.side.name} ({models} models, {models} times the cost)"
+    return (
+        f"Beside it, {what}, has {score(found.side.mean(metric), metric)}: "
+        f"{amount(found.difference.mean, metric)} for the average"
+        f"{limits(found.difference, metric)}."
+    )
+
+
 def _others(answer: Answer) -> str:
     parts = [
         f"{NAMES[name]} {amount(found.mean, name)}{limits(found, name)}"
@@ -89,7 +111,8 @@ def _others(answer: Answer) -> str:
         if name != answer.metric
     ]
     return (
-        f"The same pair by other metrics, positive where the average is better: {'; '.join(parts)}."
+        f"The same pair, selected by {NAMES[answer.metric]}, by other metrics, positive where the "
+        f"average is better: {'; '.join(parts)}. --metric selects by another."
     )
 
 
@@ -131,6 +154,11 @@ def plain(answer: Answer | NoAnswer) -> dict[str, Any]:
         "smallest_p": answer.smallest_p,
         "two_way": asdict(answer.two_way) if answer.two_way else None,
         "without_two_way": answer.without_two_way,
+        "beside": {
+            one.what: {**_side(one.side), "difference": asdict(one.difference)}
+            for one in beside(answer)
+        },
+        "edges": [f"{what}: {value}" for what, value in edges(answer)],
         "speed": {**asdict(answer.speed), "reached": answer.speed.reached},
         "pairs": answer.pairs.reset_index().to_dict("records"),
     }

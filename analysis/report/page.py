@@ -19,6 +19,7 @@ from analysis.compare.findings import Findings
 from analysis.compare.groups import Group
 from analysis.figures.drawn import Drawn
 from analysis.read.load import Loaded
+from analysis.read.window_table import window_table
 from analysis.report import across, answers, tables
 from analysis.report.confirmation import confirmation
 from analysis.report.section import Answered, Section, Together
@@ -68,14 +69,30 @@ def write(
 
 
 def _further_commands(groups: Sequence[Group]) -> list[str]:
-    """The commands that wrote windows.csv and distances.csv beside the runs."""
-    return [
-        shlex.join(["python", "-m", "polyak", name, run])
-        for group in groups
-        for run in group.runs["directory"]
-        for name in ("windows", "path", "distances")
-        if (Path(run) / f"{name}.csv").exists()
-    ][:MOST_COMMANDS]
+    """The commands that wrote windows.csv, widths.csv, path.csv and distances.csv beside the runs;
+    of windows, those that are there."""
+    found: dict[str, None] = {}
+    for group in groups:
+        for run in group.runs["directory"]:
+            for name in ("windows", "widths", "path", "distances"):
+                if (Path(run) / f"{name}.csv").exists():
+                    options = _of_windows(group, run) if name == "windows" else []
+                    found[shlex.join(["python", "-m", "polyak", name, run, *options])] = None
+    return list(found)[:MOST_COMMANDS]
+
+
+def _of_windows(group: Group, run: str) -> list[str]:
+    """The options that give the windows in a run's windows.csv."""
+    runs = group.runs[group.runs["directory"] == run]
+    table, _ = window_table(runs, group.epochs.iloc[:0])
+    options = []
+    for name in ("start", "end"):
+        numbers = sorted(set(table[name]))
+        text = ",".join(map(str, numbers))
+        if numbers and numbers == list(range(numbers[0], numbers[-1] + 1)) and len(numbers) > 1:
+            text = f"{numbers[0]}:{numbers[-1] + 1}"
+        options += [f"--{name}s", text] if text else []
+    return options
 
 
 def _title(groups: Sequence[Group]) -> str:

@@ -120,7 +120,7 @@ WRONG = {
     "recording.keep=0": "recording.keep = 0: allowed: all, epochs, or a number k from 1",
     "recording.keep=some": "recording.keep = 'some': allowed",
     "recording.every=0.5 averaging.stride=2": "averaging.stride = 2: is of epochs' checkpoints",
-    "averaging=ema": "averaging.of = steps: no means over steps",
+    "averaging=ema": "averaging = ema: no means over steps",
     "averaging=ema averaging.of=checkpoints averaging.scheme.half_life=3": (
         "averaging.of = checkpoints: ema weights steps; allowed: steps"
     ),

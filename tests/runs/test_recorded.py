@@ -229,7 +229,7 @@ def test_a_finished_run_is_averaged_over_steps_again(runs, arrays, processes):
     given = ["--again", str(runs / "plain"), "averaging.of=steps", "name=again"]
     refused = processes.run(given, runs.parent)
     assert refused.returncode == 1
-    assert "--again RUN recording=means averaging.of=steps" in refused.stderr
+    assert "by --again RUN recording=means" in refused.stderr
     done = processes.run([*given, "recording=means", "recording.every=0.2"], runs.parent)
     assert done.returncode == 0, done.stderr
     again, steps = (

@@ -161,10 +161,12 @@ def _check_together(config: Config) -> None:
 def _check_recording(config: Config) -> None:
     averaging, scheme, recording = config.averaging, config.scheme, config.recording
     if averaging.of == "steps" and not recording.means:
+        who = f"averaging = {scheme.name}" if scheme.needs_steps else "averaging.of = steps"
+        other = "" if scheme.needs_steps else ", or averaging.of=checkpoints"
         raise ConfigError(
-            "averaging.of = steps: no means over steps are recorded; allowed: with recording=means "
-            "(python src/train.py --again RUN recording=means averaging.of=steps trains again, to "
-            "the same weights, and records them)"
+            f"{who}: no means over steps are recorded; allowed: with recording=means{other} (a run "
+            "that is there is trained again for them, to the same weights, by --again RUN "
+            "recording=means ...)"
         )
     if scheme.needs_steps and averaging.of != "steps":
         raise ConfigError(

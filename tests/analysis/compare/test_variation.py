@@ -113,7 +113,8 @@ def test_the_answer_says_it_after_its_certainty(tmp_path):
     (groups,) = budgets(comparison_groups(load([tmp_path])))
     answer = answer_of(groups)
     assert answer.conclusion.interval.n == 3
-    assert answers.sentences(answer)[2] == variation_of(groups).sentence
-    assert "(dataset.split_seed). Held fixed:" in answers.sentences(answer)[2]
+    said = answers.sentences(answer)
+    assert variation_of(groups).sentence in said
+    assert any("(dataset.split_seed). Held fixed:" in one for one in said)
     plain = answers.plain(answer)
     assert (plain["varied"], plain["fixed"]) == (varied(tmp_path).varied, varied(tmp_path).fixed)
