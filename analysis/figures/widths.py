@@ -9,11 +9,11 @@ from matplotlib.figure import Figure
 
 from analysis.compare.findings import Findings
 from analysis.figures.drawn import NotDrawnError
-from analysis.figures.panels import grid
+from analysis.figures.panels import band, grid
+from analysis.figures.style import WIDTH
 from analysis.read.directories import AnalysisError
 from analysis.read.width_table import width_table
-from analysis.statistics.intervals import t_interval
-from polyak.runs.style import BLUE, ORANGE, VERMILLION
+from polyak.runs.style import BLUE, ORANGE, VERMILLION, percent_axis
 
 KINDS = {"uniform": ("mean of the last steps", VERMILLION), "ema": ("EMA, half-life", ORANGE)}
 
@@ -27,18 +27,20 @@ def widths(findings: Findings) -> tuple[Figure, str]:
     splits = [split for split in ("validation", "test") if split in set(table["split"])]
     chosen = _selected(table)
     figure, panels = grid(len(splits), columns=2)
+    figure.set_size_inches(WIDTH, figure.get_figheight())
     for axes, split in zip(panels, splits, strict=True):
         _curves(axes, table[table["split"] == split], chosen)
         last = runs.drop_duplicates("fingerprint")[f"last_{split}_accuracy"]
         last = last[runs.drop_duplicates("fingerprint")["seed"].isin(table["seed"])]
         axes.axhline(100 * last.astype(float).mean(), color=BLUE, label="last checkpoint")
-        axes.set(xscale="log", xlabel="width (% of the training)", ylabel=f"{split} accuracy (%)")
+        percent_axis(axes, 100 * table["share"].min())
+        axes.set(xlabel="width (% of the training)", ylabel=f"{split} accuracy (%)")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right center")
     rate, n = findings.selected["learning_rate"], table["seed"].nunique()
     caption = (
         f"Averages that end with the training, at learning rate {rate:g}: the mean over its last "
         "steps, by how many, and the exponential moving average over steps, by its half-life. "
-        f"Lines: mean over n = {n} seeds; bars: 95 % t interval."
+        f"Lines: mean over seeds, n = {n}; bands: pointwise 95 % t interval."
     )
     return figure, caption + " Ring: selected on validation." * (chosen is not None)
 
@@ -73,14 +75,10 @@ def _selected(table: pd.DataFrame) -> tuple[str, float] | None:
 def _curves(axes: Axes, rows: pd.DataFrame, chosen: tuple[str, float] | None) -> None:
     ring: Any = {"markersize": 9, "fillstyle": "none", "linestyle": "none", "color": "black"}
     for kind, (label, colour) in KINDS.items():
-        points = []
-        for steps, of_width in rows[rows["kind"] == kind].groupby("steps"):
-            share = float(of_width["share"].iloc[0])
-            found = t_interval(of_width["accuracy"].to_numpy())
-            points.append((100 * share, 100 * found.mean))
-            if found.low is not None and found.high is not None:
-                axes.vlines(100 * share, 100 * found.low, 100 * found.high, color=colour)
-            if chosen == (kind, steps):
-                axes.plot(100 * share, 100 * found.mean, "o", **ring)
-        if points:
-            axes.plot(*zip(*points, strict=True), "o-", color=colour, label=label)
+        of_kind = rows[rows["kind"] == kind].assign(percent=100 * rows["share"])
+        if of_kind.empty:
+            continue
+        band(axes, of_kind, "percent", "accuracy", color=colour, marker="o", label=label)
+        if chosen is not None and chosen[0] == kind:
+            at = of_kind[of_kind["steps"] == chosen[1]]
+            axes.plot(at["percent"].iloc[0], 100 * at["accuracy"].mean(), "o", **ring)

@@ -14,6 +14,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from polyak import files
@@ -40,6 +41,15 @@ _STYLE: Any = {
 def style() -> Any:
     """A context in which figures have this project's look."""
     return plt.rc_context(_STYLE)
+
+
+def percent_axis(axes: Axes, low: float) -> None:
+    """A logarithmic x axis of percentages from about `low` to 100."""
+    ticks = [one for one in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100) if one >= low / 2]
+    axes.set_xscale("log")
+    axes.set_xticks(ticks, [f"{one:g}" for one in ticks])
+    axes.minorticks_off()
+    axes.set_xlim(low / 1.3, 130)
 
 
 def write(figure: Figure, path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 from polyak.records.widths import Row
-from polyak.runs.style import BLUE, ORANGE, VERMILLION, style, write
+from polyak.runs.style import BLUE, ORANGE, VERMILLION, percent_axis, style, write
 from polyak.runs.widths import selected
 
 KINDS = {"uniform": ("the last so many steps", VERMILLION), "ema": ("EMA, half-life", ORANGE)}
@@ -59,8 +59,8 @@ def draw(path: Path, *, title: str, rows: Sequence[Row], last: Mapping[str, floa
                         axes.plot(share, accuracy, "o", label="selected on validation", **ring)
             if split in last:
                 axes.axhline(100 * last[split], color=BLUE, label="last checkpoint")
-            axes.set(xscale="log", xlabel="width (% of the training)")
-            axes.set_ylabel(f"{split} accuracy (%)")
+            percent_axis(axes, 100 * min(row.share for row in rows))
+            axes.set(xlabel="width (% of the training)", ylabel=f"{split} accuracy (%)")
         panels[0][0].legend(loc="best")
         figure.suptitle(title)
         write(figure, path)
