@@ -66,9 +66,10 @@ def test_the_average_over_steps_is_that_of_the_weights_after_each(runs):
     steps = every_step(runs / "steps")
     found, wanted = average_of(runs / "steps").tensors, mean_of_states(steps[2 * STEPS :])
     for name, tensor in found.items():
-        # Each step mean is rounded once, which is half of the spacing of float32 at most.
-        spacing = torch.finfo(torch.float32).eps * wanted[name].abs()
-        assert ((tensor - wanted[name]).abs() <= 2 * spacing + 1e-12).all()
+        # Each step mean is rounded once, and so is theirs: half a spacing of float32 each, at
+        # the size of the largest of the weights, as their mean may lie near zero.
+        largest = torch.stack([step[name] for step in steps[2 * STEPS :]]).abs().amax(0)
+        assert ((tensor - wanted[name]).abs() <= torch.finfo(torch.float32).eps * largest).all()
     run = summary_of(runs / "steps")
     assert run["window"] == {
         **{"start": 2, "end": 4, "stride": 1, "count": 10},
@@ -108,7 +109,7 @@ def test_a_window_may_start_within_an_epoch(runs):
     assert average_of(run).metadata["window"] == [0.6, 4]
     wanted = mean_of_states(every_step(run)[6:])
     assert all(
-        torch.allclose(average_of(run).tensors[name], wanted[name], rtol=2e-7, atol=1e-9)
+        torch.allclose(average_of(run).tensors[name], wanted[name], rtol=2e-7, atol=1e-7)
         for name in wanted
     )
     rows = list(csv.DictReader((run / "metrics.csv").open()))  # averaging.running=true
