@@ -30,7 +30,7 @@ test: $(installed_dev) ## all tests but those of test-slow: minutes
 test-quick: $(installed_dev) ## the tests that start no processes
 	$(pytest) -m 'not process and not slow'
 
-test-slow: $(installed_dev) ## fifty kills, a sweep on Ray, thousands of broken files, a short soak
+test-slow: $(installed_dev) ## twenty kills, a sweep on Ray, thousands of broken files, a short soak
 	$(pytest) -m slow
 
 fuzz: $(installed_dev) ## broken files, with other random ones each time: FACTOR times two minutes

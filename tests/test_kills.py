@@ -106,7 +106,7 @@ def test_who_waits_for_a_trajectory_continues_it_when_the_trainer_is_killed(
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_fifty_kills_at_random_moments_change_nothing(tmp_path, start, untouched):
+def test_twenty_kills_at_random_moments_change_nothing(tmp_path, start, untouched):
     """Some at a moment of the first half of a run's time, most when after such a moment a file of
     some kind is half written; every run continues what the kills before it left."""
 
@@ -133,7 +133,7 @@ def test_fifty_kills_at_random_moments_change_nothing(tmp_path, start, untouched
     finish(tmp_path / "0")
     whole = time.monotonic() - began
     chance, kills, trial = random.Random(0), [], 0
-    while len(kills) < 50:
+    while len(kills) < 20:
         trial += 1
         outputs = tmp_path / str(trial)
         for _ in range(6):
@@ -144,7 +144,7 @@ def test_fifty_kills_at_random_moments_change_nothing(tmp_path, start, untouched
         else:
             finish(outputs)
         assert_as_never_killed(outputs, untouched)
-    assert len(set(kills)) > 6
+    assert len(set(kills)) > 3
 
 
 EVERYTHING = (

@@ -100,18 +100,28 @@ def test_a_record_that_does_not_fit_is_named_and_the_others_go_on(trained, value
         assert any(line.startswith(others[0]) for line in lines)
 
 
+def is_json(text):
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
 def test_a_change_that_fits_is_noticed_by_the_checksum(trained, values):
     _, directory = trained
     path, generator = directory / "trajectory.json", random.Random(0)
     text, refused = path.read_text(), 0
-    for _ in range(200):
+    while refused < 200:
         place = generator.choice([at for at, one in enumerate(text) if one.isdigit()])
         digit = generator.choice([one for one in "0123456789" if one != text[place]])
-        path.write_text(text[:place] + digit + text[place + 1 :])
+        changed = text[:place] + digit + text[place + 1 :]
+        if is_json(changed) and json.loads(changed) == json.loads(text):
+            continue  # the seventeenth digit of a number may be another, and the number the same
+        path.write_text(changed)
         with pytest.raises(StoreError):
             Manifest.open(directory)
         refused += 1
-    assert refused == 200
     values["sha256"] = "0" * 64
     path.write_text(json.dumps(values))
     with pytest.raises(StoreError, match="its sha256 is not that of its content"):
