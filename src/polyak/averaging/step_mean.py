@@ -9,7 +9,13 @@ What decides the weights doesn't know of it: it reads them. Sums are in float64,
 weights; where a device has no float64 (MPS), in three float32 parts that lose nothing of it.
 """
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from polyak.averaging.mean import round_once
@@ -18,9 +24,10 @@ from polyak.weights import checkpoint
 from polyak.weights.checkpoint import Checkpoint
 from polyak.weights.layout import Layout, check_averaged
 
-BLOCK = 1 << 16
-"""Entries per thread that the CPU widens and adds at a time, so that those in float64 stay in its
-cache: about twice as fast as adding whole float32 tensors to float64 ones."""
+Array = NDArray[Any]
+
+BLOCK = 1 << 18
+"""Entries that a thread adds at a time."""
 
 
 class StepMean:
@@ -71,26 +78,38 @@ class StepMean:
 
 
 class _Wide:
-    """The sum of a tensor's values over time, in float64."""
+    """The sum of a tensor's values over time, in float64. On the CPU numpy adds, which widens
+    within the cache: 0.6 to 0.8 of the time that torch takes to add two dtypes."""
 
     def __init__(self, live: Tensor) -> None:
         self._live, self._total = live, torch.zeros_like(live, dtype=torch.float64)
-        flat = [_flat(one) for one in (self._total, live)] if live.device.type == "cpu" else []
-        self._blocks: list[tuple[Tensor, Tensor, Tensor]] = []
-        if flat and flat[0] is not None and flat[1] is not None:
-            block = BLOCK * torch.get_num_threads()
-            wide = torch.empty(min(block, live.numel()), dtype=torch.float64)
-            for total, part in zip(flat[0].split(block), flat[1].split(block), strict=True):
-                self._blocks.append((total, part, wide[: len(part)]))
+        total, narrow = _flat(self._total), _flat(live)
+        self._blocks: list[tuple[Array, Array]] = []
+        if total is not None and narrow is not None:
+            starts = range(0, len(narrow), BLOCK)
+            self._blocks = [(total[at : at + BLOCK], narrow[at : at + BLOCK]) for at in starts]
 
     def add(self) -> None:
         if not self._blocks:
             self._total.add_(self._live)
-        for total, part, wide in self._blocks:
-            total.add_(wide.copy_(part))
+        elif len(self._blocks) == 1 or torch.get_num_threads() == 1:
+            for block in self._blocks:
+                _add(block)
+        else:
+            list(_threads(torch.get_num_threads()).map(_add, self._blocks))
 
     def value(self) -> Tensor:
         return self._total
+
+
+def _add(block: tuple[Array, Array]) -> None:
+    total, part = block
+    np.add(total, part, out=total)
+
+
+@cache
+def _threads(number: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(number, "step-mean")
 
 
 class _Compensated:
@@ -119,8 +138,12 @@ def _sum_of(live: Tensor) -> _Wide | _Compensated:
     return _Compensated(live) if live.device.type == "mps" else _Wide(live)
 
 
-def _flat(tensor: Tensor) -> Tensor | None:
-    """A view [N] of a tensor in the order of its memory; None where that has gaps."""
+def _flat(tensor: Tensor) -> Array | None:
+    """A view [N] of a tensor in the order of its memory; None where that has gaps, or where numpy
+    has no such device or dtype."""
     order = sorted(range(tensor.dim()), key=tensor.stride, reverse=True)
     dense = tensor.permute(order)
-    return dense.view(-1) if dense.is_contiguous() else None
+    if tensor.device.type != "cpu" or tensor.dtype == torch.bfloat16 or not dense.is_contiguous():
+        return None
+    flat: Array = dense.view(-1).numpy()
+    return flat
