@@ -18,7 +18,16 @@ from pydantic import Field, model_validator
 from polyak import files
 from polyak.errors import PolyakError
 from polyak.records import reading
-from polyak.records.part import Environment, Epoch, Fraction, Name, NotNegative, Part, Sha256
+from polyak.records.part import (
+    Environment,
+    Epoch,
+    Fraction,
+    Name,
+    NotNegative,
+    Part,
+    Sha256,
+    Split,
+)
 
 NAME, RUNS, STORE = "trajectory.json", "runs.txt", "store.json"
 
@@ -39,15 +48,20 @@ class StoreRecord(Part):
     format: Annotated[int, Field(ge=1, le=1000)]
 
 
+MetricName = Annotated[str, Field(pattern="^[a-z0-9_]{1,40}$")]
+
+
 class EpochPart(Part):
-    """An epoch's training, and its weights."""
+    """An epoch's training, and its weights; of a training of somebody's own, what they said of it:
+    `metrics` by split."""
 
     epoch: Epoch
-    lr: NotNegative
-    loss: NotNegative
-    accuracy: Fraction
+    lr: NotNegative | None
+    loss: NotNegative | None
+    accuracy: Fraction | None
     seconds: NotNegative
     weights_sha256: Sha256
+    metrics: dict[Split, dict[MetricName, float | None]] = Field(default_factory=dict)
 
 
 class Stretch(Part):

@@ -86,8 +86,15 @@ class Manifest:
         return found
 
     def result(self, epoch: int) -> EpochResult:
-        """How the training of an epoch went."""
-        return EpochResult(**{name: self.values["epochs"][epoch][name] for name in _RESULT})
+        """How train.py's training of an epoch went. Raises StoreError for an epoch of a training of
+        somebody's own, which may not say."""
+        found = {name: self.values["epochs"][epoch][name] for name in _RESULT}
+        if None in found.values():
+            raise StoreError(
+                f"{self.directory}: epoch {epoch} has no loss or accuracy: a Recorder wrote it; "
+                "allowed: to open it with polyak.open"
+            )
+        return EpochResult(**found)
 
     def weights(self, epoch: int) -> str:
         """SHA-256 of the weights after an epoch (`checkpoint.digest`)."""
@@ -122,14 +129,36 @@ class Manifest:
         ]
 
     def add(
-        self, result: EpochResult, weights: str, file: Path, environment: dict[str, Any]
+        self,
+        said: EpochResult | Mapping[str, Any],
+        weights: str,
+        file: Path,
+        environment: dict[str, Any],
     ) -> None:
-        """Add the next epoch."""
+        """Add the next epoch, of which `said` has all keys of `records.trajectory.EpochPart` but
+        the hash of its weights."""
         ran = self.values["environments"]
+        of_epoch = asdict(said) if isinstance(said, EpochResult) else said
         if not ran or ran[-1]["environment"] != environment:
-            ran.append({"from_epoch": result.epoch, "environment": environment})
-        self.values["epochs"].append({**asdict(result), "weights_sha256": weights})
+            ran.append({"from_epoch": self.trained, "environment": environment})
+        self.values["epochs"].append({**of_epoch, "weights_sha256": weights})
         self._record(file)
+
+    def keep(self, count: int) -> None:
+        """Drop the epochs from `count` on: another training goes on from there. Their files go when
+        `write` has made that count; runs that have links to them keep those."""
+        names = {paths.checkpoint(Path(), epoch).name for epoch in range(count, self.trained)}
+        gone = [name for name in self.values["files"] if Path(name).name in names]
+        self.values["files"] = {
+            name: digest for name, digest in self.values["files"].items() if name not in gone
+        }
+        ran = self.values["environments"]
+        self.values["environments"] = [one for one in ran if one["from_epoch"] < count]
+        del self.values["epochs"][count:]
+        self.values["diverged"] = None
+        self.write()
+        for name in gone:
+            (self.directory / name).unlink(missing_ok=True)
 
     def set_state(self, path: Path) -> None:
         """Record the file to continue from, in place of the one before."""

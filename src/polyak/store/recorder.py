@@ -1,7 +1,7 @@
 """Records a trajectory between the ends of its epochs, while it is trained or trained again.
 
     recorder = Recorder(manifest, Recording(every=0.1, means=True), steps=572)
-    with recorder.epoch(trainer, epoch=0) as on_step:
+    with recorder.epoch(trainer.model, trainer.optimizer, epoch=0) as on_step:
         train_epoch(trainer, 0, on_step=on_step)
     recorder.commit(0, weights_sha256)
 
@@ -15,7 +15,8 @@ from dataclasses import replace
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from polyak import files
 from polyak.averaging.step_mean import StepMean
@@ -25,7 +26,7 @@ from polyak.store.manifest import Manifest
 from polyak.store.record_index import Entry, RecordIndex
 from polyak.store.recording import Recording
 from polyak.store.writer import Writer
-from polyak.training.trainer import Trainer, set_mode
+from polyak.training.trainer import set_mode
 from polyak.weights import checkpoint
 
 
@@ -60,7 +61,9 @@ class Recorder:
         }
 
     @contextmanager
-    def epoch(self, trainer: Trainer, epoch: int) -> Iterator[Callable[[], None]]:
+    def epoch(
+        self, model: nn.Module, optimizer: Optimizer | None, epoch: int
+    ) -> Iterator[Callable[[], None]]:
         """What is to be called after each step of an epoch, to record what it lacks. On leaving,
         all is on disk; after an exception, none of it is left.
 
@@ -75,7 +78,8 @@ class Recorder:
         self.directory.mkdir(parents=True, exist_ok=True)
         try:
             with Writer() as writer:
-                yield _Epoch(trainer, epoch * self.steps, lacking, writer, self._write).step
+                first = epoch * self.steps
+                yield _Epoch(model, optimizer, first, lacking, writer, self._write).step
                 writer.finish()
         except BaseException:
             for one in self._written:
@@ -117,19 +121,21 @@ class _Epoch:
 
     def __init__(
         self,
-        trainer: Trainer,
+        model: nn.Module,
+        optimizer: Optimizer | None,
         first: int,
         lacking: Mapping[str, range],
         writer: Writer,
         write: Callable[[str, range, Mapping[str, Tensor]], None],
     ) -> None:
-        self._trainer, self._done, self._writer, self._write = trainer, first, writer, write
+        self._model, self._optimizer = model, optimizer
+        self._done, self._writer, self._write = first, writer, write
         self._means = self._by("begin", "mean", lacking)
         self._ends = self._by("end", "step", lacking)
         self._mean: tuple[str, range, StepMean] | None = None
-        if self._means and hasattr(trainer.optimizer, "eval"):
+        if self._means and hasattr(optimizer, "eval"):
             raise ConfigError(
-                f"recording.means = True: {type(trainer.optimizer).__name__} deploys a mean over "
+                f"recording.means = True: {type(optimizer).__name__} deploys a mean over "
                 "steps of its own, and trains at other weights; allowed: recording.means=false"
             )
         self._begin()
@@ -155,32 +161,32 @@ class _Epoch:
                 self._put(file, steps, mean.result())
                 self._mean = None
         if self._done in self._ends:
-            self._put(*self._ends[self._done], deployed(self._trainer))
+            self._put(*self._ends[self._done], deployed(self._model, self._optimizer))
         self._begin()
 
     def _begin(self) -> None:
         if self._done in self._means:
-            self._mean = (*self._means[self._done], StepMean(self._trainer.model))
+            self._mean = (*self._means[self._done], StepMean(self._model))
 
     def _put(self, file: str, steps: range, tensors: Mapping[str, Tensor]) -> None:
         self._writer.put(lambda: self._write(file, steps, tensors))
 
 
 @torch.no_grad()
-def deployed(trainer: Trainer) -> dict[str, Tensor]:
+def deployed(model: nn.Module, optimizer: Optimizer | None) -> dict[str, Tensor]:
     """A copy, on the CPU, of what the model would be deployed as now, within an epoch; the training
     goes on from the bits that it had."""
-    parameters = list(trainer.model.parameters())
+    parameters = list(model.parameters())
     trained_at = None
-    if hasattr(trainer.optimizer, "eval"):
+    if optimizer is not None and hasattr(optimizer, "eval"):
         trained_at = [parameter.clone() for parameter in parameters]
-        set_mode(trainer.optimizer, "eval")
-    state = trainer.model.state_dict()
+        set_mode(optimizer, "eval")
+    state = model.state_dict()
     found = {name: one.detach().to("cpu", copy=True).contiguous() for name, one in state.items()}
     for group in checkpoint.ties(state):
         found |= dict.fromkeys(group, found[group[0]])
-    if trained_at is not None:
-        set_mode(trainer.optimizer, "train")
+    if optimizer is not None and trained_at is not None:
+        set_mode(optimizer, "train")
         for parameter, before in zip(parameters, trained_at, strict=True):
             parameter.copy_(before)
     return found

@@ -147,7 +147,7 @@ class Work:
 
     def _train(self, trainer: Trainer, epoch: int) -> EpochResult:
         self.next_epoch = -1  # until it is trained, it is nowhere
-        with self.recorder.epoch(trainer, epoch) as record:
+        with self.recorder.epoch(trainer.model, trainer.optimizer, epoch) as record:
             result = train_epoch(trainer, epoch, on_step=lambda: (record(), self.on_step()))
         self.next_epoch = epoch + 1
         return result

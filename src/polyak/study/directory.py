@@ -1,0 +1,137 @@
+"""The directory of one training's recording: held by one recorder, and continued where it fits.
+
+held = Directory(path, ingredients(settings, model, weights))
+held.begin(checkpoint.digest(weights), restart=False)
+held.manifest.trained       # the epoch that comes next
+held.release()
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from torch import Tensor, nn
+
+from polyak import files
+from polyak.errors import StoreError
+from polyak.records import trajectory
+from polyak.records.summary import differing
+from polyak.store import paths
+from polyak.store.fingerprint import fingerprint
+from polyak.store.manifest import Manifest
+
+log = logging.getLogger(__name__)
+
+BEGAN = "initial_weights_sha256"
+"""The key, in trajectory.json, of the weights before the first epoch."""
+
+
+def ingredients(
+    settings: Mapping[str, Any], model: nn.Module, weights: Mapping[str, Tensor]
+) -> dict[str, Any]:
+    """What the fingerprint of a recorded training is of: its settings, its model's class, and the
+    names, dtypes and shapes of its weights."""
+    layout = [[name, str(one.dtype), list(one.shape)] for name, one in weights.items()]
+    seed = settings.get("seed")
+    return {
+        "settings": dict(settings),
+        "seed": seed if type(seed) is int else None,
+        "model": {
+            "class": f"{type(model).__module__}.{type(model).__qualname__}",
+            "layout_sha256": hashlib.sha256(json.dumps(layout).encode()).hexdigest(),
+        },
+    }
+
+
+class Directory:
+    """`path`, held until `release`, and its manifest. Raises StoreError as `Recorder` says."""
+
+    def __init__(self, path: Path, made_of: dict[str, Any]) -> None:
+        self._lock = FileLock(path.with_name(f"{path.name}.lock"))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise StoreError(
+                f"{path}: another recorder is at work here; give another directory"
+            ) from None
+        try:
+            self.manifest = _opened(path, made_of)
+        except BaseException:
+            self.release()
+            raise
+
+    def begin(self, weights: str, *, restart: bool) -> None:
+        """Be ready for the epoch after the one with those weights (their SHA-256); later epochs are
+        dropped."""
+        manifest = self.manifest
+        path, trained = manifest.directory, manifest.trained
+        if trained == 0:
+            manifest.values[BEGAN] = weights
+            path.mkdir(parents=True, exist_ok=True)
+            manifest.write()
+            return
+        afters = [epoch + 1 for epoch in range(trained) if manifest.weights(epoch) == weights]
+        if afters and not restart:
+            self._keep(afters[-1])
+        elif not afters and manifest.values.get(BEGAN) != weights and not restart:
+            raise StoreError(
+                f"{path}: has epochs 0..{trained - 1}, and the model has the weights of none of "
+                "them; allowed: to load those that your training goes on from before the recorder "
+                f"is made (those of the last epoch are {paths.checkpoint(path, trained - 1)}), "
+                "restart=True, which drops these epochs, or another directory"
+            )
+        elif not restart:
+            raise StoreError(
+                f"{path}: this training was recorded before, epochs 0..{trained - 1}, and the "
+                "model is at its beginning; allowed: to go on from a later epoch's weights, "
+                "restart=True, which drops these epochs, or another directory"
+            )
+        else:
+            self._keep(0)
+            manifest.values[BEGAN] = weights
+            manifest.write()
+
+    def release(self) -> None:
+        """Let others have it."""
+        self._lock.release()
+
+    def _keep(self, count: int) -> None:
+        manifest = self.manifest
+        if count == manifest.trained:
+            return
+        if runs := manifest.runs():
+            raise StoreError(
+                f"{manifest.directory}: its epochs are averaged in {runs[0]}, and so can't be "
+                "dropped; give another directory"
+            )
+        log.warning(
+            "%s: epochs %d..%d are dropped: the training goes on from %s",
+            *(manifest.directory, count, manifest.trained - 1),
+            f"epoch {count - 1}'s weights" if count else "its beginning",
+        )
+        manifest.keep(count)
+
+
+def _opened(path: Path, made_of: dict[str, Any]) -> Manifest:
+    paths.check_trajectory(path)
+    if path.is_symlink() or (path.exists() and not path.is_dir()):
+        raise StoreError(f"{path}: is a link or a file; allowed: a directory")
+    if not (path / trajectory.NAME).exists():
+        if path.exists() and any(path.iterdir()):
+            raise StoreError(
+                f"{path}: holds files, and no recording; allowed: a new or empty directory"
+            )
+        return Manifest.read(path, fingerprint(made_of), made_of)
+    manifest = Manifest.open(path)
+    if keys := differing(manifest.values["ingredients"], made_of):
+        raise StoreError(
+            f"{path}: was recorded with another {', '.join(map(files.printable, keys))}; allowed: "
+            "the same settings and model, or another directory"
+        )
+    files.remove_half_written(path, paths.TRAJECTORY)
+    return manifest

@@ -1,0 +1,177 @@
+"""Records a training loop of your own: its weights after every epoch, as train.py keeps them.
+
+    recorder = polyak.Recorder("outputs/recorded/my_run", model, settings={"lr": 0.1, "seed": 0})
+    for epoch in range(recorder.epochs, 20):
+        for images, labels in loader:
+            ...
+            optimizer.step()
+            recorder.step()     # only where step means are wanted
+        recorder.epoch(metrics={"validation": {"accuracy": 0.81, "loss": 0.6}})
+
+It reads the model and changes nothing: neither weights nor optimizer nor any random state. What it
+leaves is a trajectory (docs/files.md), which `polyak.open` averages.
+"""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from polyak.errors import CheckpointError, ConfigError
+from polyak.store import environment, paths
+from polyak.store.recorder import Recorder as Records
+from polyak.store.recorder import deployed
+from polyak.study import told
+from polyak.study.directory import Directory, ingredients
+from polyak.study.wrapped import unwrapped
+from polyak.weights import checkpoint
+
+
+class Recorder:
+    """One training's recording in `directory`, which is new, empty, or one that a recorder made for
+    the same `settings` and model.
+
+    `model` may be compiled, or wrapped for several devices. `settings` (JSON values) say how it is
+    trained, its `seed` and `lr` among them: the analysis compares trainings by them. With
+    `optimizer`, a schedule-free one's checkpoints are the weights that it deploys. After `every` so
+    many steps of the optimizer (an int), or such a fraction of an epoch of `steps_per_epoch`, a
+    further checkpoint is kept, and with `means` the mean of the weights after each step between
+    two of these.
+
+    A directory that has epochs is continued: load what your training goes on from before you make
+    the recorder, which finds the epoch by the weights, and drops later ones. Where these are the
+    weights that the training began with, `restart` drops all epochs.
+
+    Raises ConfigError for settings or options that can't be; StoreError for a directory that isn't
+    a recorder's to use, where another one is at work in it, of other settings or another model, or
+    without the weights that the model has.
+    """
+
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        model: nn.Module,
+        *,
+        settings: Mapping[str, Any],
+        optimizer: Optimizer | None = None,
+        every: int | float | None = None,
+        means: bool = False,
+        steps_per_epoch: int | None = None,
+        restart: bool = False,
+    ) -> None:
+        self._model, self._optimizer = unwrapped(model), optimizer
+        self._settings = told.settings(settings)
+        recording = told.recording(every, means, steps_per_epoch)
+        weights = self._weights()
+        self._names, self._steps = list(weights), steps_per_epoch if recording.there else None
+        made_of = ingredients(self._settings, self._model, weights)
+        self._held = Directory(Path(directory).absolute(), made_of)
+        try:
+            self._held.begin(checkpoint.digest(weights), restart=restart)
+            self._records = Records(self._held.manifest, recording, steps_per_epoch or 1)
+            self._records.index.drop_unlisted()
+            dtypes = sorted({str(one.dtype).removeprefix("torch.") for one in weights.values()})
+            device = next(iter(self._model.state_dict().values())).device
+            self._environment = environment.describe(device, ", ".join(dtypes))
+            self._epoch = ExitStack()
+            self._begin()
+        except BaseException:
+            self._held.release()
+            raise
+
+    @property
+    def directory(self) -> Path:
+        """Where it records."""
+        return self._held.manifest.directory
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs are recorded: the number of the next one."""
+        return self._held.manifest.trained
+
+    @property
+    def last(self) -> Path | None:
+        """The checkpoint of the last epoch, a safetensors file; None before the first."""
+        return paths.checkpoint(self.directory, self.epochs - 1) if self.epochs else None
+
+    def step(self) -> None:
+        """To be called after each step of the optimizer, where more than epochs is recorded, and
+        harmless elsewhere. Raises what writing raised, and ConfigError for more steps than an epoch
+        has."""
+        self._done += 1
+        if self._steps is None:
+            return
+        if self._done > self._steps:
+            raise ConfigError(
+                f"steps_per_epoch = {self._steps}: this is step {self._done} of epoch "
+                f"{self.epochs}; allowed: so many steps of the optimizer between calls of `epoch`"
+            )
+        self._record()
+
+    def epoch(
+        self, metrics: Mapping[str, told.Scores] | None = None, *, lr: float | None = None
+    ) -> None:
+        """To be called at an epoch's end: writes the model's weights, and what is said of them.
+
+        `metrics` are by split (train, validation, test) and name; one that isn't finite is noted as
+        unknown. `lr` is the epoch's learning rate; else it is the optimizer's, or the settings'.
+
+        Raises ConfigError for metrics of other kinds, or fewer steps than an epoch has;
+        CheckpointError for a model with other tensors than in the beginning; OSError where the disk
+        is full. Then the epoch is not recorded.
+        """
+        epoch, scores, weights = self.epochs, told.metrics(metrics or {}), self._weights()
+        if differing := sorted({*weights} ^ {*self._names}):
+            raise CheckpointError(
+                f"the model's tensors are not those that it began with: {', '.join(differing[:3])}"
+            )
+        if self._steps not in (None, self._done):
+            raise ConfigError(
+                f"steps_per_epoch = {self._steps}: epoch {epoch} had {self._done} steps; allowed: "
+                "a call of `step` after each step of the optimizer"
+            )
+        self._epoch.close()  # all its records are on disk
+        path, digest = paths.checkpoint(self.directory, epoch), checkpoint.digest(weights)
+        checkpoint.save(path, weights, {"epoch": epoch})
+        of_epoch = {
+            **{"epoch": epoch, "lr": self._lr(lr), "loss": None, "accuracy": None},
+            **{"seconds": time.perf_counter() - self._began, "metrics": scores},
+        }
+        self._held.manifest.add(of_epoch, digest, path, self._environment)
+        self._records.commit(epoch, digest)
+        self._held.manifest.write()
+        self._begin()
+
+    def close(self) -> None:
+        """Let go of the directory. What is there of an epoch that has not ended is dropped."""
+        self._epoch.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+        self._held.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _begin(self) -> None:
+        """Follow the next epoch's steps."""
+        self._done, self._began = 0, time.perf_counter()
+        following = self._records.epoch(self._model, self._optimizer, self.epochs)
+        self._record: Callable[[], None] = self._epoch.enter_context(following)
+
+    def _weights(self) -> dict[str, Tensor]:
+        return deployed(self._model, self._optimizer)
+
+    def _lr(self, lr: float | None) -> float | None:
+        if lr is None and self._optimizer is not None:
+            lr = float(self._optimizer.param_groups[0]["lr"])
+        found = self._settings.get("lr") if lr is None else lr
+        return float(found) if isinstance(found, int | float) else None
