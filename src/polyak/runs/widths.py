@@ -17,10 +17,10 @@ from polyak.averaging.mean import mean_of_files
 from polyak.averaging.scheme import Intervals
 from polyak.averaging.schemes.ema import Ema
 from polyak.errors import ConfigError
-from polyak.evaluation.evaluator import Evaluator
+from polyak.evaluation.evaluator import Evaluates, evaluating
 from polyak.records.widths import TABLE, Kind, Row
-from polyak.runs.batch_norm import BatchNorm
 from polyak.runs.recorded import RecordedWindow
+from polyak.runs.treatment import Treatment
 
 SHARES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
 """Of the training, that are asked for."""
@@ -69,8 +69,8 @@ class Widths:
         self,
         path: Path,
         run: Path,
-        evaluator: Evaluator,
-        batch_norm: BatchNorm,
+        evaluator: Evaluates,
+        batch_norm: Treatment,
         wanted: Sequence[Wanted],
         *,
         on_width: Callable[[], object] = lambda: None,
@@ -102,13 +102,14 @@ class Widths:
         )
 
     def _evaluate(
-        self, wanted: Wanted, run: Path, evaluator: Evaluator, batch_norm: BatchNorm
+        self, wanted: Wanted, run: Path, evaluator: Evaluates, batch_norm: Treatment
     ) -> list[Row]:
         kind, steps = wanted
         intervals, weights = self.weights(wanted)
         files = self.recorded.files(run)[-len(intervals.steps) :]
         average = batch_norm.of_average(mean_of_files(files, weights), files[-1])
-        scores = evaluator.scores(evaluator.logits(average.tensors))
+        with evaluating(f"the average {kind}, {steps:g} steps"):
+            scores = evaluator.scores(evaluator.logits(average.tensors))
         share = steps / self.steps
         return [
             Row(kind, steps, share, split, score.loss, score.accuracy)

@@ -17,9 +17,10 @@ from pathlib import Path
 
 from polyak.averaging.mean import Mean
 from polyak.errors import CheckpointError, PolyakError
-from polyak.evaluation.evaluator import Evaluator
+from polyak.evaluation.evaluator import Evaluates, evaluating
+from polyak.naming import epochs_of as epochs_named
 from polyak.records.windows import TABLE, Row
-from polyak.runs.batch_norm import BatchNorm
+from polyak.runs.treatment import Treatment
 from polyak.weights import checkpoint
 
 
@@ -71,8 +72,8 @@ def missing(
 
 def evaluate(
     checkpoint_of: Callable[[int], Path],
-    evaluator: Evaluator,
-    batch_norm: BatchNorm,
+    evaluator: Evaluates,
+    batch_norm: Treatment,
     wanted: Sequence[tuple[int, int]],
     *,
     spent: Spent | None = None,
@@ -94,7 +95,8 @@ def evaluate(
             try:
                 average = batch_norm.of_average(mean, last)
                 refreshed = time.perf_counter()
-                scores = evaluator.scores(evaluator.logits(average.tensors))
+                with evaluating(f"the average of {epochs_named(range(start, end))}"):
+                    scores = evaluator.scores(evaluator.logits(average.tensors))
             except CheckpointError as error:
                 raise CheckpointError(f"{last}, averaged from epoch {start} on: {error}") from None
             spent.averaging += averaged - began
@@ -109,8 +111,8 @@ def evaluate(
 def complete(
     path: Path,
     checkpoint_of: Callable[[int], Path],
-    evaluator: Evaluator,
-    batch_norm: BatchNorm,
+    evaluator: Evaluates,
+    batch_norm: Treatment,
     wanted: Sequence[tuple[int, int]],
     *,
     spent: Spent | None = None,
