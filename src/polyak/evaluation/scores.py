@@ -7,9 +7,9 @@ Everything is computed in float64. It needs no torch.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +23,27 @@ BINS = 15
 
 @dataclass(frozen=True)
 class Scores:
-    """Mean cross entropy (nats), accuracy and expected calibration error (fractions)."""
+    """Mean cross entropy (nats), accuracy and expected calibration error (fractions), NaN where it
+    isn't known, as of what somebody's own function gives; `others` are that function's metrics."""
 
     loss: float
     accuracy: float
     calibration_error: float
+    others: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def by_name(self) -> dict[str, float]:
+        """All that are known."""
+        own = {name: getattr(self, name) for name in ("loss", "accuracy", "calibration_error")}
+        return {name: one for name, one in own.items() if not math.isnan(one)} | dict(self.others)
+
+    @classmethod
+    def of(cls, by_name: Mapping[str, float]) -> Self:
+        """Those of these names and values."""
+        own = {
+            name: by_name.get(name, math.nan) for name in ("loss", "accuracy", "calibration_error")
+        }
+        return cls(**own, others={name: one for name, one in by_name.items() if name not in own})
 
 
 @dataclass(frozen=True)

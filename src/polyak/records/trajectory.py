@@ -37,7 +37,8 @@ CHECKSUM, SINCE = "sha256", 4
 FileName = Annotated[
     str,
     Field(
-        pattern=r"^(checkpoints|state|evaluations/[0-9a-f]{16})/epoch_[0-9]{3,7}\.safetensors$",
+        pattern=r"^((checkpoints|state|evaluations/[0-9a-f]{16})/epoch_[0-9]{3,7}\.safetensors"
+        r"|evaluations/[0-9a-f]{16}/scores\.json)$",
     ),
 ]
 

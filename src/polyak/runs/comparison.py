@@ -6,7 +6,6 @@ print(table(comparison, range(10, 20), "uniform"))
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from polyak.evaluation.scores import Scores
@@ -59,13 +58,13 @@ def compare(
 
 def _result(scores: Mapping[str, Any], epoch: int | None = None) -> Result:
     return Result.model_validate(
-        {"epoch": epoch, **{split: asdict(score) for split, score in scores.items()}}
+        {"epoch": epoch, **{split: score.by_name for split, score in scores.items()}}
     )
 
 
 def _mean(members: Sequence[Mapping[str, Scores]], split: str) -> Scores:
-    columns = zip(*(asdict(scores[split]).values() for scores in members), strict=True)
-    return Scores(*(math.fsum(column) / len(members) for column in columns))
+    each = [scores[split].by_name for scores in members]
+    return Scores.of({name: math.fsum(one[name] for one in each) / len(each) for name in each[0]})
 
 
 LABELS = {

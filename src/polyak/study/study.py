@@ -1,0 +1,168 @@
+"""Opens a recorded training: any average of it, every window, every width, a run of it.
+
+    study = polyak.open("outputs/recorded/my_run", evaluate)
+    study.average(start=10).scores["test"]["accuracy"]
+    study.windows().groupby(["start", "end"]).first()
+    study.run(start=10)         # a directory as train.py's, for python -m analysis
+
+`evaluate(state_dict)` gives `{split: (logits, labels)}` or `{split: {metric: value}}`.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from torch import nn
+
+from polyak.errors import ConfigError
+from polyak.records import widths as width_records
+from polyak.records import windows as window_records
+from polyak.runs import windows
+from polyak.runs.treatment import Mode
+from polyak.runs.widths import SHARES, Widths, missing
+from polyak.store import paths
+from polyak.study import means, tables
+from polyak.study.averaged import Averaged
+from polyak.study.evaluation import Evaluation, Function
+from polyak.study.opened import Opened, locked, manifest_of, scheme_of
+from polyak.study.statistics import Batches, Statistics
+from polyak.weights import checkpoint
+
+Bar = Callable[[int], Callable[[], object]]
+"""Of a number of averages, what is to be called after each."""
+
+
+def opened(
+    directory: str | os.PathLike[str],
+    evaluate: Function,
+    *,
+    refresh: Batches | None = None,
+    model: nn.Module | None = None,
+    batch_norm: Mode = "refresh",
+) -> "Study":
+    """The study of a recording. `evaluate` takes a state dict on CPU; `refresh` are batches of
+    training inputs for the running statistics of `model`, which is copied.
+
+    The first epoch is evaluated at once: where it was before, by the same function, its scores must
+    be the same.
+
+    Raises StoreError for a directory without a recording, or with a recorder at work; ConfigError
+    for weights with running statistics of which nothing is said; EvaluationError for a function
+    that doesn't evaluate.
+    """
+    path = Path(directory).absolute()
+    lock = locked(path)
+    try:
+        manifest_of(path)
+        weights = checkpoint.load(paths.checkpoint(path, 0))
+        statistics = Statistics(weights, model=model, batches=refresh, mode=batch_norm)
+    finally:
+        lock.release()
+    found = Study(Opened(path, Evaluation(evaluate), statistics))
+    found._begin()
+    return found
+
+
+class Study:
+    """A recording and what evaluates it. Made by `polyak.open`."""
+
+    def __init__(self, opened: Opened) -> None:
+        self._opened = opened
+
+    @property
+    def directory(self) -> Path:
+        """Of the recording."""
+        return self._opened.directory
+
+    def average(
+        self,
+        start: float = 0,
+        end: int | None = None,
+        *,
+        scheme: str = "uniform",
+        of: str = "checkpoints",
+        **parameters: Any,
+    ) -> Averaged:
+        """The average of the checkpoints of epochs [start, end), or with of="steps" of the step
+        means in them; `scheme` and `parameters` as conf/averaging/ names them: scheme="ema",
+        half_life=500, of="steps".
+
+        Raises ConfigError for a window or scheme that can't be, CheckpointError for weights that
+        can't be averaged, EvaluationError as `polyak.open` does.
+        """
+        chosen = scheme_of(scheme, parameters)
+        with self._opened as recording:
+            window, recorded = recording.window(start, end, of, chosen)
+            recording.check_intact(window)
+            records = recording.kept.records() if chosen.needs_validation else ()
+            averager = recording.averager(records=records, recorded=recorded)
+            return Averaged.of(averager.average(window, chosen, chosen.description), self.directory)
+
+    def windows(
+        self,
+        starts: Iterable[int] | None = None,
+        ends: Iterable[int] | None = None,
+        *,
+        bar: Bar | None = None,
+    ) -> pd.DataFrame:
+        """The uniform average of every window [start, end), a row per split; kept in windows.csv in
+        the recording: interrupted, the same call continues. Raises as `average` does, and
+        PolyakError for a windows.csv that isn't of this evaluation."""
+        with self._opened as recording:
+            epochs, path = recording.epochs, self.directory / window_records.TABLE.name
+            wanted = windows.windows(
+                _within("starts", starts, range(epochs)),
+                _within("ends", ends, range(1, epochs + 1)),
+            )
+            tables.claim(self.directory, recording.tables)
+            recording.check_intact(range(max(end for _, end in wanted)))
+            splits = recording.evaluation.splits
+            lacking = windows.missing(window_records.TABLE.read(path), wanted, splits)
+            rows = windows.complete(
+                path,
+                partial(paths.checkpoint, self.directory),
+                recording.evaluation,
+                recording.batch_norm,
+                wanted,
+                on_window=bar(len(lacking)) if bar else lambda: None,
+            )
+        return pd.DataFrame(map(asdict, rows))
+
+    def widths(self, shares: Sequence[float] = SHARES, *, bar: Bar | None = None) -> pd.DataFrame:
+        """Averages of step means of every width that end where the training does, a row per split:
+        of about so many `shares` of the training, and EMAs of such half-lives; kept in widths.csv.
+        Raises as `windows` does, and ConfigError where there are no step means."""
+        with self._opened as recording:
+            path = self.directory / width_records.TABLE.name
+            recorded = means.window(recording.manifest, 0, recording.epochs)
+            found = Widths.of(
+                recorded, means.steps_per_epoch(recording.manifest) * recording.epochs
+            )
+            tables.claim(self.directory, recording.tables)
+            splits, wanted = recording.evaluation.splits, found.wanted(shares)
+            lacking = missing(width_records.TABLE.read(path), wanted, splits)
+            rows = found.complete(
+                path,
+                self.directory,
+                recording.evaluation,
+                recording.batch_norm,
+                wanted,
+                on_width=bar(len(lacking)) if bar else lambda: None,
+            )
+        return pd.DataFrame(map(asdict, rows))
+
+    def _begin(self) -> None:
+        with self._opened as recording:
+            recording.kept.check()
+            tables.check(self.directory, recording.tables)
+
+
+def _within(name: str, given: Iterable[int] | None, allowed: range) -> list[int]:
+    found = list(allowed if given is None else given)
+    if not found or any(type(one) is not int or one not in allowed for one in found):
+        raise ConfigError(f"{name} = {found[:5]}: allowed: from {allowed[0]} to {allowed[-1]}")
+    return found
