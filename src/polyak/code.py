@@ -43,7 +43,7 @@ def counted_code(modules: Iterable[str], package: Path = PACKAGE) -> dict[str, A
         if name in trees:
             continue
         tree = ast.parse(_source(name, package).read_text(encoding="utf-8"))
-        code = plain(tree)
+        code = _plain(tree)
         used = set(_names(code))
         named = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
         # Of this package's modules, what no name uses counts too: it may be for others, or for what
@@ -101,7 +101,7 @@ def _imports(tree: ast.Module, importer: str, package: Path) -> Iterator[_Import
 
 
 def _names(code: Any) -> Iterator[str]:
-    """Names that a tree uses, as `plain` gives it."""
+    """Names that a tree uses, as `_plain` gives it."""
     if isinstance(code, dict):
         if code["node"] == "Name":
             yield code["id"]
@@ -111,10 +111,10 @@ def _names(code: Any) -> Iterator[str]:
             yield from _names(item)
 
 
-def plain(node: Any, in_class: bool = False) -> Any:
+def _plain(node: Any, in_class: bool = False) -> Any:
     """A syntax tree as JSON, the same from every Python version: empty fields are left out."""
     if isinstance(node, list):
-        return [plain(item, in_class) for item in node if not _says_nothing(item, in_class)]
+        return [_plain(item, in_class) for item in node if not _says_nothing(item, in_class)]
     if not isinstance(node, ast.AST):
         if isinstance(node, str | int | float | bool | None):
             return node
@@ -126,7 +126,7 @@ def plain(node: Any, in_class: bool = False) -> Any:
     left_out = {"annotation", "returns", "type_comment", "type_params", "simple"}
     inside = isinstance(node, ast.ClassDef)
     plain = {
-        name: plain(value, inside and name == "body")
+        name: _plain(value, inside and name == "body")
         for name, value in ast.iter_fields(node)
         if name not in left_out
     }
@@ -148,7 +148,7 @@ def _raise(node: ast.Raise) -> dict[str, Any]:
     return {
         "node": "Raise",
         "kind": ast.unparse(kind) if kind else "",  # as a text: naming a class is no use of it
-        "carried": [plain(one) for one in carried if not isinstance(one, texts)],
+        "carried": [_plain(one) for one in carried if not isinstance(one, texts)],
     }
 
 

@@ -8,7 +8,7 @@ Everything is computed in float64. It needs no torch.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -23,27 +23,48 @@ BINS = 15
 
 @dataclass(frozen=True)
 class Scores:
-    """Mean cross entropy (nats), accuracy and expected calibration error (fractions), NaN where it
-    isn't known, as of what somebody's own function gives; `others` are that function's metrics."""
+    """Mean cross entropy (nats), accuracy and expected calibration error (fractions)."""
 
     loss: float
     accuracy: float
     calibration_error: float
-    others: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def by_name(self) -> dict[str, float]:
-        """All that are known."""
-        own = {name: getattr(self, name) for name in ("loss", "accuracy", "calibration_error")}
-        return {name: one for name, one in own.items() if not math.isnan(one)} | dict(self.others)
+        """Each by its name, and `others`."""
+        return {"loss": self.loss, "accuracy": self.accuracy} | {
+            "calibration_error": self.calibration_error
+        }
+
+    @property
+    def others(self) -> dict[str, float]:
+        """Further ones."""
+        return {}
+
+
+@dataclass(frozen=True)
+class Told(Scores):
+    """Scores as somebody's own function gives them: `told` by name. What it doesn't give is NaN,
+    and not in `by_name`."""
+
+    told: Mapping[str, float]
 
     @classmethod
-    def of(cls, by_name: Mapping[str, float]) -> Self:
+    def of(cls, told: Mapping[str, float]) -> Self:
         """Those of these names and values."""
-        own = {
-            name: by_name.get(name, math.nan) for name in ("loss", "accuracy", "calibration_error")
-        }
-        return cls(**own, others={name: one for name, one in by_name.items() if name not in own})
+        loss, accuracy, calibration_error = (
+            told.get(name, math.nan) for name in ("loss", "accuracy", "calibration_error")
+        )
+        return cls(loss, accuracy, calibration_error, dict(told))
+
+    @property
+    def by_name(self) -> dict[str, float]:
+        return dict(self.told)
+
+    @property
+    def others(self) -> dict[str, float]:
+        own = ("loss", "accuracy", "calibration_error")
+        return {name: value for name, value in self.told.items() if name not in own}
 
 
 @dataclass(frozen=True)

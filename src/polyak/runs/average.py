@@ -17,6 +17,7 @@ from polyak.averaging.mean import mean_of_files, prefix_means
 from polyak.averaging.scheme import Scheme
 from polyak.evaluation import scores as scoring
 from polyak.evaluation.evaluator import Evaluates, evaluating
+from polyak.evaluation.metric import ACCURACY, Metric
 from polyak.evaluation.scores import Scores
 from polyak.naming import epochs_of
 from polyak.runs.metrics import AverageUpTo
@@ -70,13 +71,15 @@ class Average:
 class Averager:
     """What a run's averages are made with: the checkpoints in its directory (its own links, since
     another run may be repairing the trajectory), their records, what computes the statistics of
-    batch norm and the logits, and what is averaged, where that isn't epochs' checkpoints."""
+    batch norm and the logits, what is averaged, where that isn't epochs' checkpoints, and the
+    metric that schemes choose by."""
 
     run: Path
     records: Sequence[EpochRecord]
     evaluator: Evaluates
     batch_norm: Treatment
     recorded: RecordedWindow | None = None
+    metric: Metric = ACCURACY
 
     def average(
         self, window: range, scheme: Scheme, method: str, *, running: bool = False
@@ -129,7 +132,7 @@ class _Validation:
     @property
     def accuracies(self) -> Sequence[float]:
         records = self.averager.records
-        return [records[epoch].scores["validation"].accuracy for epoch in self.window]
+        return [self._score(records[epoch].scores) for epoch in self.window]
 
     def accuracy_of(self, weights: Sequence[float]) -> float:
         files = [paths.checkpoint(self.averager.run, epoch) for epoch in self.window]
@@ -138,8 +141,12 @@ class _Validation:
         average = self.averager.batch_norm.of_average(mean, files[-1])
         evaluator = self.averager.evaluator
         with evaluating("an average that the scheme tries"):
-            scores = evaluator.scores(evaluator.logits(average.tensors))
-        return scores["validation"].accuracy
+            return self._score(evaluator.scores(evaluator.logits(average.tensors)))
+
+    def _score(self, scores: Mapping[str, Scores]) -> float:
+        """By the metric; of one that is better lower, its negative."""
+        metric = self.averager.metric
+        return metric.sign * scores["validation"].by_name[metric.name]
 
 
 class Labelled(Protocol):

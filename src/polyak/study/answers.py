@@ -16,7 +16,7 @@ from torch import Tensor
 
 from polyak import files
 from polyak.errors import ConfigError, EvaluationError
-from polyak.evaluation.scores import Scores, scores
+from polyak.evaluation.scores import Scores, Told, scores
 from polyak.study import told
 
 SPLITS = ("validation", "test")
@@ -66,7 +66,7 @@ def answers(given: Any) -> Answers:
         if split not in SPLITS:
             raise EvaluationError(f"returned a split {files.shown(split)}; allowed: {SPLITS}")
         if isinstance(one, Mapping):
-            found[split] = Scores.of(_metrics(split, one))
+            found[split] = Told.of(_metrics(split, one))
         elif isinstance(one, tuple | list) and len(one) == 2:
             logits[split], labels[split] = _logits(split, one[0]), _labels(split, *one)
             found[split] = scores(logits[split].numpy(), labels[split].numpy())

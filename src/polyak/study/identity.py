@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from polyak.code import plain
+from polyak.code import as_json
 
 
 def name_of(function: Callable[..., Any]) -> str:
@@ -36,7 +36,7 @@ def source_digest(function: Callable[..., Any]) -> str:
         source = ""
     code: Any = source
     with suppress(SyntaxError):  # of a lambda within a line
-        code = plain(ast.parse(source))
+        code = as_json(ast.parse(source))
     text = json.dumps([name_of(function), code], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from polyak.errors import EvaluationError, PolyakError, StoreError
 from polyak.evaluation.evaluator import evaluating
-from polyak.evaluation.scores import Scores
+from polyak.evaluation.scores import Scores, Told
 from polyak.records import evaluations
 from polyak.store import paths, scoring
 from polyak.store.manifest import Manifest
@@ -93,7 +93,7 @@ class Kept:
         weights = manifest.weights(epoch)
         for one in kept.epochs if kept else ():
             if (one.epoch, one.weights_sha256) == (epoch, weights):
-                return {split: Scores.of(metrics) for split, metrics in one.scores.items()}
+                return {split: Told.of(metrics) for split, metrics in one.scores.items()}
         return None
 
     def _scored(self) -> evaluations.Kept | None:
