@@ -15,11 +15,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["Recorder", "__version__"]
 
-_PLACES = {"Recorder": "polyak.study.recorder"}
-"""Where what this package offers is, which is imported when asked for: it needs torch."""
-
 
 def __getattr__(name: str) -> Any:
-    if name in _PLACES:
-        return getattr(import_module(_PLACES[name]), name)
+    """What the package offers, imported when it is asked for: it needs torch."""
+    places = {"Recorder": "polyak.study.recorder"}
+    if name in places:
+        return getattr(import_module(places[name]), name)
     raise AttributeError(f"module 'polyak' has no attribute {name!r}")

@@ -4,7 +4,7 @@
 
 A module counts with the packages that it is in and all that it imports from this one. What cannot
 decide a number is left out: comments, docstrings, formatting, annotations, messages of errors and
-logs, and the imports that are for these alone.
+logs, the imports that are for these alone, and what a package offers by name to others.
 """
 
 import ast
@@ -78,7 +78,7 @@ class _Import:
 def _imports(tree: ast.Module, importer: str, package: Path) -> Iterator[_Import]:
     """All imports of a module, wherever they are in it."""
     prefix = f"{package.name}."
-    for node in ast.walk(tree):
+    for node in _walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 bound = alias.asname or alias.name.partition(".")[0]
@@ -98,6 +98,22 @@ def _imports(tree: ast.Module, importer: str, package: Path) -> Iterator[_Import
                 inside = f"{room}.{alias.name}".removeprefix(".")
                 there = _source(inside, package).is_file()
                 yield _Import(room, alias.name, bound, inside if there else room)
+
+
+def _walk(node: ast.AST) -> Iterator[ast.AST]:
+    """A tree's nodes, but what is for type checkers alone."""
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if not _for_types(child):
+            yield from _walk(child)
+
+
+def _for_types(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.If)
+        and isinstance(node.test, ast.Name)
+        and node.test.id == "TYPE_CHECKING"
+    )
 
 
 def _names(code: Any) -> Iterator[str]:
@@ -152,16 +168,25 @@ def _raise(node: ast.Raise) -> dict[str, Any]:
     }
 
 
+def _offers(node: Any) -> bool:
+    """Whether a statement only says what a package has for others (PEP 562)."""
+    if isinstance(node, ast.FunctionDef):
+        return node.name == "__getattr__"
+    return isinstance(node, ast.Assign) and any(
+        isinstance(one, ast.Name) and one.id == "__all__" for one in node.targets
+    )
+
+
 _MESSAGES = ("debug", "info", "warning", "error", "exception", "critical", "warn")
 
 
 def _says_nothing(node: Any, in_class: bool) -> bool:
     """Whether a statement can't decide a number: a docstring, a message that computes nothing, the
-    declaration of a type outside of a class. Imports count by themselves."""
+    declaration of a type outside of a class, what a package offers. Imports count by themselves."""
     if isinstance(node, ast.Import | ast.ImportFrom):
         return True
-    if isinstance(node, ast.If):
-        return isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+    if _for_types(node) or (not in_class and _offers(node)):
+        return True
     if not isinstance(node, ast.Expr):
         return isinstance(node, ast.AnnAssign) and node.value is None and not in_class
     if isinstance(node.value, ast.Constant):

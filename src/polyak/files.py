@@ -70,7 +70,7 @@ def atomic(path: Path, *, read_only: bool = False) -> Iterator[Path]:
     On an exception, `path` is as it was and the temporary file is gone; after a kill the dot file
     may be left.
     """
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    temporary = _temporary(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Left by a killed process of the same id, it may be a link into the store: don't write it.
@@ -87,6 +87,10 @@ def atomic(path: Path, *, read_only: bool = False) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
 
 
 _TEMPORARY = re.compile(r"\.(?P<stem>.+)\.\d+\.tmp(?P<suffix>\.\w+)?")
@@ -146,6 +150,13 @@ def _flush(path: Path) -> None:
         os.close(handle)
 
 
+def flush_folders(directory: Path) -> None:
+    """Have the names of all files in and below `directory` on disk, where they survive a power
+    cut."""
+    for folder, _, _ in os.walk(directory):
+        _flush(Path(folder))
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON, atomically; NaN and infinity are refused (ValueError)."""
     with atomic(path) as temporary:
@@ -153,9 +164,16 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def link(source: Path, target: Path) -> None:
-    """Make `target` a hard link to `source`, or a copy where links can't be made."""
-    with atomic(target) as temporary:
-        try:
-            os.link(source, temporary)
-        except OSError:
-            shutil.copy2(source, temporary)
+    """Make `target` a hard link to `source`, or a copy where links can't be made. A link's name is
+    on disk after `flush_folders`."""
+    temporary = _temporary(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        temporary.unlink(missing_ok=True)
+        os.link(source, temporary)
+        temporary.replace(target)
+    except OSError:
+        with atomic(target) as copied:
+            shutil.copy2(source, copied)
+    finally:
+        temporary.unlink(missing_ok=True)  # two links to one file are not renamed

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from polyak.config.compose import configured
-from polyak.config.recipe import recipe
+from polyak.config.recipe import check_optimizer, recipe
 from polyak.data.dataset import Source, make_split
 from polyak.data.inputs import Scaling
 from polyak.data.splitting import split
@@ -23,7 +23,9 @@ def images(count=65, channels=3):
 
 
 def made(*overrides, data=None):
-    return recipe(configured([*SMALL, *overrides]), data or images())
+    found = recipe(configured([*SMALL, *overrides]), data or images())
+    check_optimizer(found)
+    return found
 
 
 def test_all_options_arrive():

@@ -83,7 +83,7 @@ DECIDES = [
         '"""Networks',
         'import torch\n\ntorch.set_default_dtype(torch.float64)\n"""N',
     ),
-    ("__init__.py", "__version__", "other = 1\n__version__"),
+    ("__init__.py", "__version__ =", "other = 1\n__version__ ="),
     ("models/layers.py", "import torch\n", "import torch\n\nimport polyak.data.svhn\n"),
     (
         "models/layers.py",
@@ -132,6 +132,13 @@ DOES_NOT = [
     ("training/schedules/step.py", "epoch // self.every", "epoch"),
     ("training/optimizers/adam.py", "lr=lr", "lr=2 * lr"),
     ("models/other.py", "", "import torch\n"),
+    ("__init__.py", '{"Recorder"', '{"Other": "polyak.models.other", "Recorder"'),
+    ("__init__.py", '["Recorder"', '["Other", "Recorder"'),
+    (
+        "__init__.py",
+        "    from polyak.study",
+        "    from polyak.data.svhn import load\n    from polyak.study",
+    ),
     ("data/other.py", "", "def load():\n    pass\n"),
     ("data/arrays.py", "images", "pictures"),
     ("evaluation/logits.py", "BATCH_SIZE = 250", "BATCH_SIZE = 251"),

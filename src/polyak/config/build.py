@@ -15,7 +15,7 @@ import torch
 
 from polyak.averaging.schemes.ema import Ema
 from polyak.config import choices
-from polyak.config.recipe import INPUTS, recipe
+from polyak.config.recipe import INPUTS, check_optimizer, recipe
 from polyak.config.schema import Config
 from polyak.data.dataset import Dataset
 from polyak.data.splitting import split
@@ -91,6 +91,9 @@ def build(config: Config, *, in_sweep: bool, threads: int | None = None) -> Job:
     data = dataset(config, in_sweep=in_sweep)
     made = recipe(config, data)
     how = Inference(made.precision, made.scaling)
+    trajectory = Trajectory(Path(config.paths.trajectories), made, data)
+    if not trajectory.there:  # else it was checked, before there was a first epoch
+        check_optimizer(made)
     statistics = batch_norm(config, made, data, device)
     return Job(
         config=config,
@@ -98,7 +101,7 @@ def build(config: Config, *, in_sweep: bool, threads: int | None = None) -> Job:
         data=data,
         recipe=made,
         batch_norm=statistics,
-        trajectory=Trajectory(Path(config.paths.trajectories), made, data),
+        trajectory=trajectory,
         keys={name: evaluation_key(split, how) for name, split in data.evaluated.items()},
         recorded=recorded(config, made.steps(len(data.train))) if config.of_recording else None,
     )

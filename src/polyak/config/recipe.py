@@ -61,7 +61,6 @@ def recipe(config: Config, data: Dataset) -> Recipe:
     )
     made.augmentation.check(*data.input_shape[1:])
     tried = _tried(made, data)
-    _check_optimizer(made, tried)
     _check_smallest_batch(made, tried, data)
     return made
 
@@ -118,8 +117,11 @@ def _tried(made: Recipe, data: Dataset) -> torch.nn.Module:
     return model
 
 
-def _check_optimizer(made: Recipe, model: torch.nn.Module) -> None:
+def check_optimizer(made: Recipe) -> None:
+    """Raise ConfigError where the optimizer can't be made, or weight decay is not its to leave
+    out."""
     try:
+        model = initial_model(made.model, made.seed)
         optimizer = made.optimizer(parameters(model, made.decay))
     except (ValueError, TypeError) as error:
         raise ConfigError(f"optimizer.{error}") from error

@@ -115,6 +115,7 @@ class Run:
 
     def finish(self, found: Summary, message: str) -> None:
         """Write summary.json, which marks the run complete, and then log `message`."""
+        files.flush_folders(self.directory)
         found.write(self.directory)
         log.info("%s\n\n%s\n", self.directory, message)
 

@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from polyak import files
 from polyak.data.dataset import Dataset
 from polyak.records.summary import Result
 from polyak.runs.style import BLUE, COLOURS, style, write
@@ -35,12 +36,22 @@ def draw(
         checkpoints=checkpoints,
         results=results,
     )
-    samples(
-        folder / "samples.png",
-        title=f"training images of {data.title}",
-        images=data.train.images.numpy(),
-        labels=data.train.labels.numpy(),
-    )
+    _samples_of(data, folder / "samples.png")
+
+
+_drawn: list[tuple[Dataset, bytes]] = []
+"""The latest data of which `samples` was drawn, and the picture: the points of a sweep have the
+same."""
+
+
+def _samples_of(data: Dataset, path: Path) -> None:
+    if _drawn and _drawn[0][0] is data:
+        with files.atomic(path) as temporary:
+            temporary.write_bytes(_drawn[0][1])
+        return
+    images, labels = data.train.images.numpy(), data.train.labels.numpy()
+    samples(path, title=f"training images of {data.title}", images=images, labels=labels)
+    _drawn[:] = [(data, path.read_bytes())]
 
 
 LINES = {

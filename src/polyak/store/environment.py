@@ -7,6 +7,7 @@ import logging
 import platform
 import subprocess
 from collections.abc import Mapping
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,7 @@ def check_same(device: torch.device, began_in: Mapping[str, Any], what: str) -> 
             )
 
 
+@cache
 def commit(folder: Path) -> str | None:
     """The git commit of the code in `folder`, with "-dirty" where tracked files differ from it;
     None outside git."""

@@ -11,7 +11,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any
+
+from torch import nn
 
 from polyak.code import code_digest
 from polyak.data.dataset import Split
@@ -24,9 +27,8 @@ from polyak.training.recipe import Recipe
 def ingredients(recipe: Recipe, train: Split) -> dict[str, Any]:
     """What is hashed, as JSON values."""
     model = initial_model(recipe.model, recipe.seed)
-    optimizer = recipe.optimizer(parameters(model, recipe.decay))
-    parts = (model, optimizer, recipe.schedule, recipe.augmentation)
-    classes = [type(part).__module__ for part in parts]
+    parts = (model, recipe.schedule, recipe.augmentation)
+    classes = [_optimizer(recipe, model).__module__, *(type(part).__module__ for part in parts)]
     # A choice may be a function, whose result's class is another library's.
     targets = [part["_target_"] for part in recipe.described.values() if "_target_" in part]
     functions = [target.rpartition(".")[0] for target in targets]
@@ -39,6 +41,15 @@ def ingredients(recipe: Recipe, train: Split) -> dict[str, Any]:
         "scaling": asdict(recipe.scaling),
         "code": code_digest([trainer.__name__, *classes, *functions]),
     }
+
+
+def _optimizer(recipe: Recipe, model: nn.Module) -> type:
+    """The optimizer's class. None is made where its factory says it, since the first one of a
+    process imports torch's compiler, which takes a second."""
+    made = recipe.optimizer
+    if isinstance(made, partial) and isinstance(made.func, type):
+        return made.func
+    return type(made(parameters(model, recipe.decay)))
 
 
 def fingerprint(ingredients: Mapping[str, Any]) -> str:

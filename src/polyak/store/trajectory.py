@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 
 from polyak import files
 from polyak.data.dataset import Dataset
+from polyak.records import trajectory
 from polyak.store import format as store_format
 from polyak.store import paths
 from polyak.store.fingerprint import fingerprint, ingredients
@@ -43,6 +44,11 @@ class Trajectory:
         self.fingerprint = fingerprint(self.ingredients)
         self.directory = store / self.fingerprint
         self._stored: set[bool] = set()
+
+    @property
+    def there(self) -> bool:
+        """Whether the store has anything of it."""
+        return (self.directory / trajectory.NAME).exists()
 
     @property
     def origin(self) -> Literal["trained", "resumed", "reused"]:

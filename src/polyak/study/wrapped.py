@@ -1,7 +1,8 @@
 """The model inside of what it is compiled into, or wrapped in for several devices."""
 
+import sys
+
 from torch import nn
-from torch._dynamo.eval_frame import OptimizedModule
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 
@@ -9,9 +10,10 @@ def unwrapped(model: nn.Module) -> nn.Module:
     """The module that `torch.compile`, DataParallel and DistributedDataParallel were given, in
     whatever order: its names are those that its checkpoints have everywhere."""
     while True:
-        if isinstance(model, OptimizedModule):
-            model = model._orig_mod
-        elif isinstance(model, DataParallel | DistributedDataParallel):
-            model = model.module
-        else:
+        inner = model.module if isinstance(model, DataParallel | DistributedDataParallel) else None
+        if dynamo := sys.modules.get("torch._dynamo"):  # a second to import, where nothing has
+            compiled = isinstance(model, dynamo.OptimizedModule)
+            inner = model._orig_mod if compiled else inner
+        if not isinstance(inner, nn.Module):
             return model
+        model = inner
