@@ -14,8 +14,7 @@ from pydantic import Field
 
 from polyak import files
 from polyak.records import reading
-from polyak.records.part import Epoch, Name, Part, Sha256, Split
-from polyak.records.trajectory import MetricName
+from polyak.records.part import Epoch, MetricName, Name, Part, Sha256, Split
 
 SCORES, TABLES = "scores.json", "evaluation.json"
 
@@ -52,13 +51,14 @@ class Kept(Part):
 
 class Tables(Part):
     """By what the tables of a recording were evaluated: the function's name, the hash of its
-    source, the evaluation keys of its splits, and what became of running statistics (None: there
-    are none)."""
+    source, the evaluation keys of its splits, what became of running statistics (None: there are
+    none), and the primary metric."""
 
     evaluate: Name
     source: Key
     keys: dict[Split, Key]
     batch_norm: Literal["refresh", "average", "last"] | None
+    metric: MetricName
 
     @classmethod
     def read(cls, directory: Path) -> Self | None:

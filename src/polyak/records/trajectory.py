@@ -22,6 +22,7 @@ from polyak.records.part import (
     Environment,
     Epoch,
     Fraction,
+    MetricName,
     Name,
     NotNegative,
     Part,
@@ -47,9 +48,6 @@ class StoreRecord(Part):
     """store.json: the format of what is written into the store."""
 
     format: Annotated[int, Field(ge=1, le=1000)]
-
-
-MetricName = Annotated[str, Field(pattern="^[a-z0-9_]{1,40}$")]
 
 
 class EpochPart(Part):

@@ -29,20 +29,20 @@ Function = Callable[[dict[str, Tensor]], Mapping[str, Any]]
 
 class Evaluation:
     """`function`, which takes a state dict on CPU and gives what `answers` takes, for all weights
-    of the same splits, and metrics or labels.
+    of the same splits, and metrics (the primary `metric` among them) or labels.
 
     It is given a copy, and called without gradients. Where it draws from the global generators,
     these are given back as they were, which is said once. Its errors are EvaluationErrors that name
     it.
     """
 
-    def __init__(self, function: Function) -> None:
+    def __init__(self, function: Function, metric: str = "accuracy") -> None:
         if not callable(function):
             raise EvaluationError(
                 f"evaluate = {files.shown(function)}; allowed: a function of a state dict"
             )
         self._function, self.name = function, name_of(function)
-        self.source = source_digest(function)
+        self.source, self._metric = source_digest(function), metric
         self._first: Answers | None = None
         self._watched = set[str]()
 
@@ -109,6 +109,12 @@ class Evaluation:
             found = answers(said)
         except EvaluationError as error:
             raise EvaluationError(f"{self.name} {error}") from error.__cause__
+        for split, scores in found.scores.items():
+            if self._metric not in scores.by_name:
+                raise EvaluationError(
+                    f"{self.name} returned no {self._metric} of {split}; allowed: with it, or "
+                    "another metric= to compare by"
+                )
         if self._first is None:
             self._first = found
         elif found.form != self._first.form:

@@ -6,7 +6,6 @@
 What the function calls and closes over is not seen: the first epoch's scores are compared for that.
 """
 
-import ast
 import functools
 import hashlib
 import inspect
@@ -16,7 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from polyak.code import as_json
+from polyak.code import code_of
 
 
 def name_of(function: Callable[..., Any]) -> str:
@@ -36,7 +35,7 @@ def source_digest(function: Callable[..., Any]) -> str:
         source = ""
     code: Any = source
     with suppress(SyntaxError):  # of a lambda within a line
-        code = as_json(ast.parse(source))
+        code = code_of(source)
     text = json.dumps([name_of(function), code], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

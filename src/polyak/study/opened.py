@@ -12,9 +12,11 @@ from typing import Any, Self
 
 from filelock import FileLock, Timeout
 
+from polyak import files
 from polyak.averaging.scheme import Scheme
 from polyak.config import scheme as schemes
 from polyak.errors import ConfigError, StoreError
+from polyak.evaluation.metric import ACCURACY, KNOWN, Metric
 from polyak.records import trajectory
 from polyak.records.evaluations import Tables
 from polyak.runs.average import Averager
@@ -64,8 +66,16 @@ def manifest_of(directory: Path) -> Manifest:
 class Opened:
     """The recording, held within `with`."""
 
-    def __init__(self, directory: Path, evaluation: Evaluation, batch_norm: Treatment) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        evaluation: Evaluation,
+        batch_norm: Treatment,
+        metric: Metric = ACCURACY,
+        directions: Mapping[str, bool] | None = None,
+    ) -> None:
         self.directory, self.evaluation, self.batch_norm = directory, evaluation, batch_norm
+        self.metric, self.directions = metric, dict(directions or {})
 
     def __enter__(self) -> Self:
         self._lock = locked(self.directory)
@@ -95,6 +105,7 @@ class Opened:
             source=self.evaluation.source,
             keys=self.evaluation.keys,
             batch_norm=self.batch_norm.mode if self.batch_norm.there else None,
+            metric=self.metric.name,
         )
 
     def check_intact(self, epochs: Sequence[int]) -> None:
@@ -111,7 +122,10 @@ class Opened:
         recorded: RecordedWindow | None = None,
     ) -> Averager:
         """Of the checkpoints in a run's directory, or else in the recording."""
-        return Averager(run or self.directory, records, self.evaluation, self.batch_norm, recorded)
+        return Averager(
+            *(run or self.directory, records, self.evaluation, self.batch_norm, recorded),
+            metric=self.metric,
+        )
 
     def window(
         self, start: float, end: int | None, of: str, scheme: Scheme
@@ -150,6 +164,22 @@ class Opened:
 def scheme_of(name: str, values: Mapping[str, Any]) -> Scheme:
     """A scheme by name and parameters. Raises ConfigError."""
     try:
+        schemes.described(name, {})
+    except ConfigError as error:
+        raise ConfigError(f"scheme = {error}") from None
+    try:
         return schemes.named(name, values)
     except ConfigError as error:
         raise ConfigError(f"scheme = {name}: {error}") from None
+
+
+def of_metric(given: str | Metric) -> Metric:
+    """A metric, by its name where that is known. Raises ConfigError."""
+    if isinstance(given, Metric):
+        return given
+    if given not in KNOWN:
+        raise ConfigError(
+            f"metric = {files.shown(given)}: allowed: {', '.join(KNOWN)}, or "
+            f"polyak.Metric({files.shown(given)}, higher=True) or higher=False"
+        )
+    return KNOWN[given]

@@ -9,7 +9,7 @@
 """
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ import pandas as pd
 from torch import nn
 
 from polyak.errors import ConfigError
+from polyak.evaluation.metric import Metric
 from polyak.records import widths as width_records
 from polyak.records import windows as window_records
 from polyak.runs import windows
@@ -26,9 +27,9 @@ from polyak.runs.treatment import Mode
 from polyak.runs.widths import SHARES, Widths, missing
 from polyak.store import paths
 from polyak.study import means, tables
-from polyak.study.averaged import Averaged
+from polyak.study.average import Averaged
 from polyak.study.evaluation import Evaluation, Function
-from polyak.study.opened import Opened, locked, manifest_of, scheme_of
+from polyak.study.opened import Opened, locked, manifest_of, of_metric, scheme_of
 from polyak.study.statistics import Batches, Statistics
 from polyak.weights import checkpoint
 
@@ -36,16 +37,20 @@ Bar = Callable[[int], Callable[[], object]]
 """Of a number of averages, what is to be called after each."""
 
 
-def opened(
+def open(
     directory: str | os.PathLike[str],
     evaluate: Function,
     *,
     refresh: Batches | None = None,
     model: nn.Module | None = None,
     batch_norm: Mode = "refresh",
+    metric: str | Metric = "accuracy",
+    directions: Mapping[str, bool] | None = None,
 ) -> "Study":
     """The study of a recording. `evaluate` takes a state dict on CPU; `refresh` are batches of
-    training inputs for the running statistics of `model`, which is copied.
+    training inputs for the running statistics of `model`, which is copied. By `metric` averages are
+    compared and selected: a name that is known, or a Metric; `directions` says of further ones
+    whether more is better, and these too are written into the summaries of runs.
 
     The first epoch is evaluated at once: where it was before, by the same function, its scores must
     be the same.
@@ -62,7 +67,8 @@ def opened(
         statistics = Statistics(weights, model=model, batches=refresh, mode=batch_norm)
     finally:
         lock.release()
-    found = Study(Opened(path, Evaluation(evaluate), statistics))
+    primary = of_metric(metric)
+    found = Study(Opened(path, Evaluation(evaluate, primary.name), statistics, primary, directions))
     found._begin()
     return found
 
@@ -121,7 +127,9 @@ class Study:
             tables.claim(self.directory, recording.tables)
             recording.check_intact(range(max(end for _, end in wanted)))
             splits = recording.evaluation.splits
-            lacking = windows.missing(window_records.TABLE.read(path), wanted, splits)
+            lacking = windows.missing(
+                window_records.table_of(recording.metric.name).read(path), wanted, splits
+            )
             rows = windows.complete(
                 path,
                 partial(paths.checkpoint, self.directory),
@@ -129,6 +137,7 @@ class Study:
                 recording.batch_norm,
                 wanted,
                 on_window=bar(len(lacking)) if bar else lambda: None,
+                metric=recording.metric,
             )
         return pd.DataFrame(map(asdict, rows))
 
@@ -144,7 +153,9 @@ class Study:
             )
             tables.claim(self.directory, recording.tables)
             splits, wanted = recording.evaluation.splits, found.wanted(shares)
-            lacking = missing(width_records.TABLE.read(path), wanted, splits)
+            lacking = missing(
+                width_records.table_of(recording.metric.name).read(path), wanted, splits
+            )
             rows = found.complete(
                 path,
                 self.directory,
@@ -152,13 +163,14 @@ class Study:
                 recording.batch_norm,
                 wanted,
                 on_width=bar(len(lacking)) if bar else lambda: None,
+                metric=recording.metric,
             )
         return pd.DataFrame(map(asdict, rows))
 
     def _begin(self) -> None:
         with self._opened as recording:
             recording.kept.check()
-            tables.check(self.directory, recording.tables)
+            tables.begin(self.directory, recording.tables)
 
 
 def _within(name: str, given: Iterable[int] | None, allowed: range) -> list[int]:
