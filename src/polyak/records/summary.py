@@ -37,13 +37,14 @@ Start = Epoch | Annotated[float, Field(ge=0, le=1_000_000)]
 
 
 class Data(Part):
-    """What the images were; `sizes` in images by split."""
+    """What the images were; `sizes` in images by split, as far as they are known, and so `classes`
+    (None: not)."""
 
     name: str
     origin: str
     synthetic: bool
     substitute_for: str | None
-    classes: Number
+    classes: Number | None
     input_shape: list[Number]
     sizes: dict[Split, Number]
 

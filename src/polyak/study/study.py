@@ -18,6 +18,7 @@ from typing import Any
 import pandas as pd
 from torch import nn
 
+from polyak.config import scheme as schemes
 from polyak.errors import ConfigError
 from polyak.evaluation.metric import Metric
 from polyak.records import widths as width_records
@@ -26,7 +27,7 @@ from polyak.runs import windows
 from polyak.runs.treatment import Mode
 from polyak.runs.widths import SHARES, Widths, missing
 from polyak.store import paths
-from polyak.study import means, tables
+from polyak.study import means, run, tables
 from polyak.study.average import Averaged
 from polyak.study.evaluation import Evaluation, Function
 from polyak.study.opened import Opened, locked, manifest_of, of_metric, scheme_of
@@ -166,6 +167,34 @@ class Study:
                 metric=recording.metric,
             )
         return pd.DataFrame(map(asdict, rows))
+
+    def run(
+        self,
+        start: float = 0,
+        end: int | None = None,
+        *,
+        scheme: str = "uniform",
+        of: str = "checkpoints",
+        running: bool = False,
+        out: str | os.PathLike[str] | None = None,
+        settings: Mapping[str, Any] | None = None,
+        **parameters: Any,
+    ) -> Path:
+        """A run's directory as train.py leaves it, whose average is that of `average`; by default
+        beside the folder of the recording: outputs/recorded_runs/my_run/start=10. A finished one of
+        the same is found again. With `running`, the average is also evaluated up to each epoch.
+
+        The analysis compares trainings by their settings, of which `settings` may add what the
+        recording lacks; it needs `lr` and `seed`, and a function that evaluates on test.
+
+        Raises as `average` does; PolyakError for a directory that isn't a run's to use, or another
+        run's.
+        """
+        made = scheme_of(scheme, parameters)
+        chosen = schemes.described(scheme, parameters)
+        wanted = run.Wanted(start, end, of, made, chosen, running)
+        with self._opened as recording:
+            return run.write(recording, wanted, Path(out) if out else None, settings)
 
     def _begin(self) -> None:
         with self._opened as recording:
