@@ -2,7 +2,7 @@
 without averaging.
 
     for groups in budgets(comparison_groups(loaded)):
-        table = estimators(groups, ACCURACY)     # one row per recipe, estimator and seed
+        table = estimators(groups)     # one row per recipe, estimator and seed
 
 A budget is one data set, model and number of epochs; the recipes of a budget differ in learning
 rate, schedule, optimizer, or whatever else was swept.
@@ -18,7 +18,7 @@ import pandas as pd
 from analysis.compare.groups import Group
 from analysis.compare.settings import names_of, settings_of
 from analysis.read.window_table import epochs_of
-from polyak.evaluation.metric import LOSS, Metric
+from polyak.evaluation.metric import ACCURACY, LOSS, Metric
 
 ESTIMATOR = ["recipe", "learning_rate", "estimator", "start", "end", "scheme"]
 """What identifies a candidate; the last three are empty for those that aren't averages."""
@@ -76,7 +76,7 @@ def _is_of_the_budget(key: str) -> bool:
     return key.startswith(("content.", "model.")) or key in ("training.epochs", "metric")
 
 
-def estimators(groups: Sequence[Group], metric: Metric) -> pd.DataFrame:
+def estimators(groups: Sequence[Group], metric: Metric = ACCURACY) -> pd.DataFrame:
     """One row per candidate (`ESTIMATOR`) and seed of the groups of one budget, with the scores on
     `validation_*` and `test_*` (fractions, nats), fingerprint and directory of its run. `averaged`
     says on which side a candidate is, `label` what sets its recipe apart within the budget. By
