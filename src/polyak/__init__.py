@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from polyak.evaluation.metric import Metric
+    from polyak.study.adopted import adopt
     from polyak.study.recorder import Recorder
     from polyak.study.study import open
 
 __version__ = "0.1.0"
-__all__ = ["Metric", "Recorder", "__version__", "open"]
+__all__ = ["Metric", "Recorder", "__version__", "adopt", "open"]
 
 
 def __getattr__(name: str) -> Any:
@@ -24,6 +25,7 @@ def __getattr__(name: str) -> Any:
     places = {
         "Metric": "polyak.evaluation.metric",
         "Recorder": "polyak.study.recorder",
+        "adopt": "polyak.study.adopted",
         "open": "polyak.study.study",
     }
     if name in places:

@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 
 
 def windows(given: argparse.Namespace) -> int:
-    """Every window of a run: windows.csv, the map and a table."""
+    """Every window of a run, or of a recording: windows.csv, the map and a table."""
+    if given.evaluate:
+        from polyak.study import command
+
+        return command.windows(given)
+
     from tqdm import tqdm
 
     from polyak.config.finished import FinishedRun
@@ -62,7 +67,12 @@ def windows(given: argparse.Namespace) -> int:
 
 
 def widths(given: argparse.Namespace) -> int:
-    """Averages of every width of a run: widths.csv, the figure and a table."""
+    """Averages of every width of a run, or of a recording: widths.csv, the figure and a table."""
+    if given.evaluate:
+        from polyak.study import command
+
+        return command.widths(given)
+
     from tqdm import tqdm
 
     from polyak.config.finished import FinishedRun

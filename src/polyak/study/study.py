@@ -27,6 +27,7 @@ from polyak.runs import windows
 from polyak.runs.treatment import Mode
 from polyak.runs.widths import SHARES, Widths, missing
 from polyak.store import paths
+from polyak.store.manifest import Manifest
 from polyak.study import means, run, tables
 from polyak.study.average import Averaged
 from polyak.study.evaluation import Evaluation, Function
@@ -85,6 +86,24 @@ class Study:
         """Of the recording."""
         return self._opened.directory
 
+    @property
+    def epochs(self) -> int:
+        """How many are recorded."""
+        return Manifest.open(self.directory).trained
+
+    @property
+    def title(self) -> str:
+        """For figures: its name, and what becomes of running statistics."""
+        treatment = self._opened.batch_norm
+        words = f"\nbatch norm of every average: {treatment.words}" if treatment.there else ""
+        return self.directory.name + words
+
+    def last(self) -> dict[str, float]:
+        """What the last checkpoint scores by the primary metric, by split."""
+        with self._opened as recording:
+            found = recording.kept.scores(recording.epochs - 1)
+            return {split: one.by_name[recording.metric.name] for split, one in found.items()}
+
     def average(
         self,
         start: float = 0,
@@ -115,6 +134,7 @@ class Study:
         ends: Iterable[int] | None = None,
         *,
         bar: Bar | None = None,
+        spent: windows.Spent | None = None,
     ) -> pd.DataFrame:
         """The uniform average of every window [start, end), a row per split; kept in windows.csv in
         the recording: interrupted, the same call continues. Raises as `average` does, and
@@ -137,6 +157,7 @@ class Study:
                 recording.evaluation,
                 recording.batch_norm,
                 wanted,
+                spent=spent,
                 on_window=bar(len(lacking)) if bar else lambda: None,
                 metric=recording.metric,
             )
