@@ -1,5 +1,7 @@
 """The commands of a recording, with a file of somebody's own."""
 
+import sys
+
 import pytest
 
 from polyak.__main__ import main
@@ -28,8 +30,8 @@ def batches():
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     (tmp_path / "its_neighbour.py").write_text("from tests.study.test_study import *\n")
-    monkeypatch.setattr("sys.path", [*__import__("sys").path])
-    monkeypatch.delitem(__import__("sys").modules, "its_neighbour", raising=False)
+    monkeypatch.setattr("sys.path", [*sys.path])
+    monkeypatch.delitem(sys.modules, "its_neighbour", raising=False)
     return tmp_path
 
 
@@ -47,6 +49,8 @@ def test_windows_and_widths_of_a_recording(folder, capsys):
     assert "selected on validation" in capsys.readouterr().out
     assert (directory / "figures" / "windows.png").exists()
     assert (directory / "figures" / "widths.png").exists()
+    assert main(["windows", str(directory)]) == 1
+    assert "of a recording, give --evaluate FILE.py:NAME too" in capsys.readouterr().err
     assert main(["windows", str(directory), "--evaluate", evaluate, "--metric", "loss"]) == 1
     assert "windows.csv: was evaluated by evaluate, accuracy" in capsys.readouterr().err
 
@@ -74,7 +78,6 @@ def test_a_metric_of_ones_own_and_statistics(folder, capsys):
 )
 def test_files_and_names_that_are_not_there(folder, capsys, monkeypatch, evaluate, said):
     monkeypatch.chdir(folder)
-    monkeypatch.delitem(__import__("sys").modules, "file", raising=False)
     (folder / "file.py").write_text("")
     assert main(["windows", "run", "--evaluate", evaluate]) == 1
     assert said in capsys.readouterr().err

@@ -246,3 +246,28 @@ def test_a_changed_checkpoint_is_not_averaged(plain):
     with pytest.raises(StoreError, match=r"epoch_002\.safetensors: is missing, or not as"):
         study.average()
     assert np.isfinite(study.average(end=2).scores["test"]["loss"])
+
+
+def test_tables_of_epochs_that_were_recorded_anew_are_refused(tmp_path):
+    options = {"means": True, "every": 2, "steps_per_epoch": STEPS}
+    directory = record(tmp_path / "run", **options)
+    study = polyak.open(directory, evaluate)
+    study.windows(starts=[1], ends=[3])
+    study.widths([1.0])
+    model = made()
+    model.load_state_dict(checkpoint.load(paths.checkpoint(directory, EPOCHS - 1)).tensors)
+    settings = {"lr": 0.5, "seed": 0, "dataset": "random", "optimizer": "sgd"}
+    with polyak.Recorder(directory, model, settings=settings, **options) as recorder:
+        for _ in range(STEPS):
+            recorder.step()
+        recorder.epoch()
+    assert len(study.windows(starts=[1], ends=[3, 5])) == 2 * 2
+    with pytest.raises(StoreError, match=r"widths\.csv: has averages that end with epoch 3, .* 5 "):
+        study.widths([1.0])
+    model = made()
+    with polyak.Recorder(directory, model, settings=settings, restart=True, **options) as recorder:
+        for _ in range(STEPS):
+            recorder.step()
+        recorder.epoch()
+    with pytest.raises(StoreError, match=r"windows\.csv: is of other weights: epochs were"):
+        study.windows()

@@ -52,13 +52,16 @@ class Kept(Part):
 class Tables(Part):
     """By what the tables of a recording were evaluated: the function's name, the hash of its
     source, the evaluation keys of its splits, what became of running statistics (None: there are
-    none), and the primary metric."""
+    none), and the primary metric. Of which weights: those of each epoch; and how many epochs
+    widths.csv is of."""
 
     evaluate: Name
     source: Key
     keys: dict[Split, Key]
     batch_norm: Literal["refresh", "average", "last"] | None
     metric: MetricName
+    weights_sha256: list[Sha256]
+    widths_epochs: Epoch | None = None
 
     @classmethod
     def read(cls, directory: Path) -> Self | None:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from tqdm import tqdm
@@ -53,6 +54,10 @@ def widths(given: argparse.Namespace) -> int:
     return 0
 
 
+_run: dict[Path, ModuleType] = {}
+"""Files that were run: several names may be of one."""
+
+
 def named(option: str, text: str) -> Any:
     """What FILE.py:NAME names, after the file was run, with its folder on the path as python has
     it. Raises ConfigError, naming the `option`, where there is no such file or name."""
@@ -62,15 +67,17 @@ def named(option: str, text: str) -> Any:
         raise ConfigError(
             f"{option} {files.shown(text)[1:-1]}: allowed: FILE.py:NAME, of a file that is there"
         )
-    module = sys.modules.get(path.stem)
-    if module is None or getattr(module, "__file__", None) != str(path):
-        spec = importlib.util.spec_from_file_location(path.stem, path)
+    if path not in _run:
+        called = path.stem if path.stem not in sys.modules else f"{path.stem}_given"
+        spec = importlib.util.spec_from_file_location(called, path)
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         sys.path.insert(0, str(path.parent))
-        sys.modules[path.stem] = module
+        sys.modules[called] = module
         spec.loader.exec_module(module)
+        _run[path] = module
+    module = _run[path]
     if not hasattr(module, name):
         raise ConfigError(f"{option}: {path} has no {name}")
     return getattr(module, name)

@@ -106,6 +106,7 @@ class Opened:
             keys=self.evaluation.keys,
             batch_norm=self.batch_norm.mode if self.batch_norm.there else None,
             metric=self.metric.name,
+            weights_sha256=[self.manifest.weights(epoch) for epoch in range(self.epochs)],
         )
 
     def check_intact(self, epochs: Sequence[int]) -> None:

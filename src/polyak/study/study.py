@@ -145,7 +145,7 @@ class Study:
                 _within("starts", starts, range(epochs)),
                 _within("ends", ends, range(1, epochs + 1)),
             )
-            tables.claim(self.directory, recording.tables)
+            tables.claim(self.directory, recording.tables, tables.WINDOWS)
             recording.check_intact(range(max(end for _, end in wanted)))
             splits = recording.evaluation.splits
             lacking = windows.missing(
@@ -173,7 +173,7 @@ class Study:
             found = Widths.of(
                 recorded, means.steps_per_epoch(recording.manifest) * recording.epochs
             )
-            tables.claim(self.directory, recording.tables)
+            tables.claim(self.directory, recording.tables, tables.WIDTHS)
             splits, wanted = recording.evaluation.splits, found.wanted(shares)
             lacking = missing(
                 width_records.table_of(recording.metric.name).read(path), wanted, splits
