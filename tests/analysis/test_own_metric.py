@@ -138,3 +138,9 @@ def test_a_metric_beside_accuracy_is_what_the_answer_may_be_by(tmp_path, capsys)
     assert re.search(r"by other metrics, .*: accuracy \S+ points .*; loss \S+ nats", printed)
     assert "Gain: +2.70 points over the mean" in printed
     assert "no image-level test, ensemble or calibration: they are made from logits" in printed
+
+
+def test_scores_that_no_predictions_give_are_not_verified(tmp_path, capsys):
+    write(tmp_path, *METRICS[0], lrs=[0.05], starts=[3], seeds=[0])
+    assert main(["table", str(tmp_path), "--verify"]) == 1
+    assert "its f1 can't be computed again" in capsys.readouterr().err
