@@ -14,11 +14,13 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.compare.baselines import metric_of
 from analysis.compare.settings import names_of, settings_of, split_seed
 from analysis.compare.what_counts import counted
 from analysis.read.load import Loaded
 from analysis.read.summary_row import whole_numbers
 from analysis.wording import count
+from polyak.evaluation.metric import ACCURACY, CALIBRATION_ERROR, LOSS, Metric
 
 _WHOLE = ("seed", "epochs", "start", "end", "stride", "count", "train_images")
 
@@ -36,11 +38,26 @@ class Group:
     notes: tuple[str, ...] = ()
 
     @property
+    def metric(self) -> Metric:
+        """The primary one, by which its runs are compared."""
+        return metric_of(self.runs)
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """Those that the average of every run has, on test, and of whose direction none differs."""
+        agreed = set.intersection(*(set(known) for known in self.runs["metrics_known"]))
+        return tuple(
+            metric
+            for metric in sorted(agreed, key=_place)
+            if (column := f"average_test_{metric.name}") in self.runs
+            and self.runs[column].notna().all()
+        )
+
+    @property
     def has_validation(self) -> bool:
         """Whether there is a validation split to select on."""
-        return "average_validation_accuracy" in self.runs and bool(
-            self.runs["average_validation_accuracy"].notna().all()
-        )
+        column = f"average_validation_{self.metric.name}"
+        return column in self.runs and bool(self.runs[column].notna().all())
 
     @property
     def trajectories(self) -> int:
@@ -76,6 +93,12 @@ class Group:
         lacking = [f"{self.unfinished:,} not finished"] * bool(self.unfinished)
         lacking += [f"{failed:,} failed"] * bool(failed)
         return "; ".join([text, ", ".join(lacking)] if lacking else [text])
+
+
+def _place(metric: Metric) -> tuple[int, str]:
+    """Those of logits first."""
+    known = [ACCURACY, LOSS, CALIBRATION_ERROR]
+    return (known.index(metric) if metric in known else len(known), metric.name)
 
 
 def training_images(groups: Sequence[Group]) -> str:
@@ -129,7 +152,7 @@ def _unmeasured(
     """Runs without results that would be in a group, as far as their composed configuration says:
     those without one only where the group is `alone`."""
     others = runs[runs["status"] != "finished"]
-    keys = [key for key in settings if not key.startswith("content.")]
+    keys = [key for key in settings if key != "metric" and not key.startswith("content.")]
     splits = [f"dataset.{key}" for key in ("validation", "limit_train", "limit_test")]
 
     def agrees(found: Any) -> bool:

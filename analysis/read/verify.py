@@ -36,6 +36,9 @@ def disagreements(run: Path) -> Iterator[str]:
     they can't be computed again."""
     try:
         summary = Summary.read(run)
+        if summary.primary != "accuracy":
+            yield f"{run}: its {summary.primary} can't be computed again: no predictions give it"
+            return
         stored = {split: Predictions(run, split) for split in summary.evaluation_keys}
         epochs = {
             split: [_scores(run, split, those, epoch) for epoch in range(summary.epochs)]

@@ -82,7 +82,8 @@ def widths(given: argparse.Namespace) -> int:
         )
     target = given.run / "figures" / "widths.png"
     result = run.summary.results.get("last")
-    last = {split: score.accuracy for split, score in (result.splits if result else {}).items()}
+    of_last = {split: score.accuracy for split, score in (result.splits if result else {}).items()}
+    last = {split: accuracy for split, accuracy in of_last.items() if accuracy is not None}
     title = f"{job.data.title}, {len(job.data.train):,} training images, seed {run.config.seed}"
     width_report.draw(target, title=title, rows=rows, last=last)
     print(f"{width_report.report(rows)}\n{target}\n{table}")

@@ -15,10 +15,12 @@ from pydantic import Field, model_serializer, model_validator
 from polyak import files
 from polyak.errors import PolyakError
 from polyak.records import hydra, reading
+from polyak.records.comparison import Comparison as Comparison
+from polyak.records.comparison import Result as Result
+from polyak.records.comparison import SplitScores as SplitScores
 from polyak.records.part import (
     Environment,
     Epoch,
-    Fraction,
     Name,
     NotNegative,
     Number,
@@ -32,47 +34,6 @@ Origin = Literal["trained", "resumed", "reused"]
 """How a run came by its trajectory."""
 Start = Epoch | Annotated[float, Field(ge=0, le=1_000_000)]
 """Whole epochs are ints."""
-
-
-class SplitScores(Part):
-    """Loss in nats, accuracy and expected calibration error as fractions."""
-
-    loss: NotNegative
-    accuracy: Fraction
-    calibration_error: Fraction
-
-
-class Result(Part):
-    """What one model, or a mean over several, scores on each split; `epoch` of one checkpoint."""
-
-    epoch: Epoch | None = None
-    validation: SplitScores | None = None
-    test: SplitScores
-
-    @property
-    def splits(self) -> dict[str, SplitScores]:
-        """The scores by split."""
-        both = {"validation": self.validation, "test": self.test}
-        return {name: scores for name, scores in both.items() if scores is not None}
-
-    @model_serializer(mode="wrap")
-    def _there(self, handler: Any) -> dict[str, Any]:
-        return {key: value for key, value in handler(self).items() if value is not None}
-
-
-ResultName = Annotated[str, Field(pattern="^[a-z_]{1,40}$")]
-
-
-class Comparison(Part):
-    """The average beside what it can be compared with, and its gains, as fractions, by split.
-
-    `results` has average, ensemble (of the window's checkpoints), last, last_refreshed (of a model
-    with batch norm: with statistics computed anew, as the average's), window_mean,
-    best_by_validation (None without validation) and best_by_test_oracle.
-    """
-
-    results: dict[ResultName, Result | None]
-    gains: dict[str, dict[Split, Annotated[float, Field(ge=-1, le=1)]]]
 
 
 class Data(Part):

@@ -48,7 +48,7 @@ def compare(
     }
     gains = {
         f"over_{name}": {
-            split: average[split].accuracy - scores.accuracy
+            split: average[split].accuracy - scores.by_name["accuracy"]
             for split, scores in result.splits.items()
         }
         for name, result in results.items()
@@ -80,13 +80,18 @@ LABELS = {
 
 
 def table(comparison: Comparison, window: range, method: str, start: float | None = None) -> str:
-    """`compare`'s numbers for a person: accuracies in %, gains of the average in points."""
-    results, gains = comparison.results, comparison.gains
+    """`compare`'s numbers for a person: accuracies in %, gains of the average in points; another
+    primary metric and its gains as they are."""
+    results, gains, metric = comparison.results, comparison.gains, comparison.primary
+    what, scale, digits, of_score = f"{metric}, gain of the average", 1, 9, ".4g"
+    if metric == "accuracy":
+        what = "accuracy in %, gain of the average in points"
+        scale, digits, of_score = 100, 2, ".2f"
     splits = list(gains["over_last"])
     labels = LABELS | {"average": f"average of {epochs_of(window, start)} ({method})"}
     width = max(46, 2 + len(labels["average"]))
     head = "".join(f"{split:>14}{'gain':>9}" for split in splits)
-    lines = [f"{'accuracy in %, gain of the average in points':<{width}}{head}"]
+    lines = [f"{what:<{width}}{head}"]
     for name, label in labels.items():
         result = results.get(name)
         if result is None:
@@ -95,8 +100,9 @@ def table(comparison: Comparison, window: range, method: str, start: float | Non
             label += f", epoch {result.epoch}"
         line = f"{label:<{width}}"
         for split in splits:
-            line += f"{100 * result.splits[split].accuracy:14.2f}"
+            line += f"{scale * result.splits[split].by_name[metric]:14{of_score}}"
             gain = gains.get(f"over_{name}", {}).get(split)
-            line += f"{'':>9}" if gain is None else f"{round(100 * gain, 2) + 0.0:+9.2f}"
+            change = "" if gain is None else f"{round(scale * gain, digits) + 0.0:+{of_score}}"
+            line += f"{change:>9}"
         lines.append(line.rstrip())
     return "\n".join(lines)

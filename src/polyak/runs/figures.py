@@ -79,11 +79,11 @@ def accuracy(
         axes.plot(window, values, "o-", color=BLUE, label="checkpoints")
         for name, (line, label) in LINES.items():
             if (result := results[name]) is not None:
-                value = 100 * result.test.accuracy
+                value = 100 * result.test.by_name["accuracy"]
                 label = f"{label}: {value:.2f} %"
                 axes.axhline(value, linestyle=line, color=COLOURS[name], label=label)
         if (result := results.get("last_refreshed")) is not None:
-            value = 100 * result.test.accuracy
+            value = 100 * result.test.by_name["accuracy"]
             label = f"last checkpoint, statistics refreshed: {value:.2f} %"
             axes.plot(window[-1], value, "D", color=COLOURS["last_refreshed"], label=label)
         axes.set(xlabel="epoch (zero-based)", ylabel="test accuracy (%)", title=title)
