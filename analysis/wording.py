@@ -16,6 +16,11 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}"
 
 
+def how_many(number: float) -> str:
+    """ "26,032", or "unknown number of" where a run doesn't say."""
+    return "unknown number of" if pd.isna(number) else f"{number:,.0f}"
+
+
 def n_of(counts: Iterable[int]) -> str:
     """The n of points or cells: "n = 3", or "n = 2 to 3"."""
     low, high = min(counts := list(counts)), max(counts)

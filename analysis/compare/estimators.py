@@ -50,7 +50,7 @@ def names_of_budgets(found: Sequence[Sequence[Group]]) -> list[str]:
     said = ["dataset", "train_images", "model", "epochs"]
     alike: dict[tuple[object, ...], list[int]] = {}
     for place, first in enumerate(firsts):
-        alike.setdefault(tuple(first[said]), []).append(place)
+        alike.setdefault(tuple(map(str, first[said])), []).append(place)
     names = [""] * len(firsts)
     for places in alike.values():
         for place, name in zip(places, _names([firsts[one] for one in places]), strict=True):

@@ -19,7 +19,7 @@ from analysis.compare.settings import names_of, settings_of, split_seed
 from analysis.compare.what_counts import counted
 from analysis.read.load import Loaded
 from analysis.read.summary_row import whole_numbers
-from analysis.wording import count
+from analysis.wording import count, how_many
 from polyak.evaluation.metric import ACCURACY, CALIBRATION_ERROR, LOSS, Metric
 
 _WHOLE = ("seed", "epochs", "start", "end", "stride", "count", "train_images")
@@ -76,7 +76,7 @@ class Group:
         said = ("", f"dataset={first['dataset']}", f"model={first['model']}")
         return (
             f"{first['dataset']}{kind_of(first)}, {training_images([self])} training / "
-            f"{first['test_images']:,.0f} test images, {first['model']}, {first['optimizer']}"
+            f"{how_many(first['test_images'])} test images, {first['model']}, {first['optimizer']}"
             + (f", {first['schedule'].lower()} schedule" if self._names_its_schedule else "")
             + "".join(f", {part}" for part in self.name.split(", ") if part not in said)
         )
@@ -103,10 +103,10 @@ def _place(metric: Metric) -> tuple[int, str]:
 
 def training_images(groups: Sequence[Group]) -> str:
     """How many there are, for titles: "4,500", or "4,498 to 4,502" where splits that are drawn have
-    whole groups of images."""
+    whole groups of images; "unknown number of" where no run says."""
     low = min(group.runs["train_images"].min() for group in groups)
     high = max(group.runs["train_images"].max() for group in groups)
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+    return how_many(low) if pd.isna(low) or low == high else f"{low:,} to {high:,}"
 
 
 def kind_of(run: pd.Series) -> str:
@@ -127,7 +127,7 @@ def comparison_groups(loaded: Loaded) -> list[Group]:
     found = []
     for (key, indices), name, first in zip(members.items(), names, firsts, strict=True):
         runs = finished.loc[indices]
-        whole = set(whole_numbers(runs))
+        whole = {name for name in whole_numbers(runs) if runs[name].notna().all()}
         runs = runs.astype({name: int if name in whole else float for name in _WHOLE})
         kept, notes = counted(runs, finished)
         of_group = loaded.epochs["run"].isin(runs["run"])

@@ -78,7 +78,7 @@ def finished(summary: Summary) -> dict[str, Any]:
             for key in ("device", "hardware", "threads", "precision", "commit", "python", "torch")
         },
     }
-    needed = ["seed", "epochs", "learning_rate", "train_images", "test_images", "test_key"]
+    needed = ["seed", "epochs", "learning_rate", "test_key"]
     lacking = [name for name in needed if row[name] is None]
     lacking += [
         f"{what}_{split}_{metric.name}"

@@ -16,7 +16,7 @@ from analysis.compare.variation import variation_of
 from analysis.read.window_table import epochs_of
 from analysis.report.speed_sentence import speed_sentence
 from analysis.units import amount, limits, named_amount, score, words, words_and_direction
-from analysis.wording import count, p_value
+from analysis.wording import count, how_many, p_value
 
 
 def headline(answer: Answer | NoAnswer) -> str:
@@ -58,7 +58,8 @@ def _pair(answer: Answer) -> str:
     left_out *= bool(answer.left_out)
     looks = [count(side.looks, "look") for side in (averaged, unaveraged)]
     return (
-        f"The best average, {averaged.name}, has {scores[0]} on the {images:,} test images; "
+        f"The best average, {averaged.name}, has {scores[0]} on the {how_many(images)} test "
+        "images; "
         f"the best without averaging, {unaveraged.name}, {scores[1]}. Selected by mean "
         f"validation {words_and_direction(metric)} from "
         f"{count(averaged.candidates, 'average')} ({looks[0]} at "

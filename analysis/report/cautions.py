@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+import pandas as pd
+
 from analysis.compare.baselines import BASELINES
 from analysis.compare.findings import Findings
 from analysis.units import amount, words
@@ -43,7 +45,7 @@ def cautions(findings: Findings) -> Iterator[str]:
     low, high = mechanism.low, mechanism.high
     if metric != ACCURACY:
         return
-    if low is not None and high is not None and high - low < 2 / images:
+    if low is not None and high is not None and pd.notna(images) and high - low < 2 / images:
         yield (
             f"the interval is narrower than one of the {images:,} test images: with "
             f"n = {mechanism.n} seeds that is chance, and overstates the certainty"

@@ -6,7 +6,7 @@ sentences(findings)   # the mechanism's comparison; other baselines; power and s
 from analysis.compare.baselines import BASELINES
 from analysis.compare.findings import Findings
 from analysis.units import amount, difference, interval, score
-from analysis.wording import candidate, count, p_value
+from analysis.wording import candidate, count, how_many, p_value
 
 
 def headline(findings: Findings) -> str:
@@ -38,7 +38,7 @@ def _mechanism(findings: Findings) -> str:
         f"{'Exploratory: the' if findings.exploratory else 'The'} "
         f"{candidate(selected)} "
         f"reaches {score(selected['test'], metric)} on the "
-        f"{runs['test_images'].iloc[0]:,} test images of {runs['dataset'].iloc[0]}, "
+        f"{how_many(runs['test_images'].iloc[0])} test images of {runs['dataset'].iloc[0]}, "
         f"{amount(mechanism.mean, metric)} over {BASELINES[findings.baseline]} "
         f"({', '.join(filter(None, tested))}); {findings.reason}."
     )

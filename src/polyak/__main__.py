@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 
 
 def windows(given: argparse.Namespace) -> int:
-    """Every window of a run: windows.csv, the map and a table."""
+    """Every window of a run, or of a recording: windows.csv, the map and a table."""
+    if given.evaluate:
+        from polyak.study import command
+
+        return command.windows(given)
+
     from tqdm import tqdm
 
     from polyak.config.finished import FinishedRun
@@ -62,7 +67,12 @@ def windows(given: argparse.Namespace) -> int:
 
 
 def widths(given: argparse.Namespace) -> int:
-    """Averages of every width of a run: widths.csv, the figure and a table."""
+    """Averages of every width of a run, or of a recording: widths.csv, the figure and a table."""
+    if given.evaluate:
+        from polyak.study import command
+
+        return command.widths(given)
+
     from tqdm import tqdm
 
     from polyak.config.finished import FinishedRun
@@ -171,30 +181,28 @@ def average(given: argparse.Namespace) -> int:
 
 def _scheme(given: argparse.Namespace) -> "Scheme":
     """The scheme that the arguments ask for. Raises PolyakError, saying what is allowed."""
-    from polyak.config import choices
-    from polyak.config.parse import parse_choice
+    from polyak.config import scheme
 
-    known, name, values = choices.listed("scheme"), given.scheme or "uniform", {}
+    name, values = given.scheme or "uniform", {}
     if given.weights is not None:
         if given.scheme or given.set:
             raise ConfigError("--weights: is a scheme of its own; leave --scheme and --set out")
         name, values = "explicit", {"values": given.weights}
-    if name not in known:
-        raise ConfigError(f"--scheme {name}: allowed: {', '.join(known)}")
+    try:
+        scheme.described(name, {})
+    except ConfigError as error:
+        raise ConfigError(f"--scheme {error}") from None
     for key, _, text in (setting.partition("=") for setting in given.set):
         try:
             values[key] = json.loads(text)
         except ValueError:
             values[key] = text
     try:
-        made: Scheme = parse_choice(
-            "scheme", {"_target_": known[name], **values}, caller=Path.cwd()
-        )
+        return scheme.named(name, values)
     except ConfigError as error:
         option = "--weights" if given.weights is not None else f"--scheme {name} --set"
         lines = str(error).splitlines()
         raise ConfigError("\n".join(f"{option} {line}" for line in lines)) from None
-    return made
 
 
 def score(given: argparse.Namespace) -> int:

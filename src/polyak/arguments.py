@@ -17,6 +17,10 @@ evaluate every window of a finished run, and draw the map
 
 Writes windows.csv and figures/windows.png into the run's directory. Interrupted, the same command
 continues: windows.csv keeps what is there.
+
+With a function of your own that evaluates a state dict, RUN is a recording (docs/own-training.md):
+
+    python -m polyak windows outputs/recorded/my_run --evaluate my_file.py:evaluate
 """
 
 WIDTHS = """\
@@ -28,7 +32,7 @@ evaluate averages of every width of a finished run that has step means
 For each share of the training, the mean over its last steps, and the exponential moving average
 with that half-life: as if each had been kept while training. The run is one with recording=means
 averaging.of=steps averaging.start=0. Writes widths.csv and figures/widths.png into its directory.
-Interrupted, the same command continues.
+Interrupted, the same command continues. With --evaluate FILE.py:NAME, RUN is a recording.
 """
 
 PATH = """\
@@ -124,6 +128,7 @@ def _parser() -> argparse.ArgumentParser:
 
     windows = command("windows", WINDOWS)
     windows.add_argument("run", type=Path, metavar="RUN", help="a finished run's directory")
+    _of_recording(windows)
     windows.add_argument("--starts", help="first epochs: a:b (without b), a:b:step or a,b,c")
     windows.add_argument("--ends", help="ends, one past the last epoch, in the same ways")
     windows.add_argument(
@@ -132,6 +137,7 @@ def _parser() -> argparse.ArgumentParser:
 
     widths = command("widths", WIDTHS)
     widths.add_argument("run", type=Path, metavar="RUN", help="a finished run's directory")
+    _of_recording(widths)
     widths.add_argument(
         "--shares", type=_share, nargs="+", metavar="SHARE", help="of the training, 0.01 is 1 %%"
     )
@@ -194,6 +200,26 @@ def _parser() -> argparse.ArgumentParser:
     store.add_argument("--store", type=Path, metavar="DIR", help="default: outputs/trajectories")
     store.add_argument("--yes", action="store_true", help="remove: really delete")
     return parser
+
+
+def _of_recording(command: argparse.ArgumentParser) -> None:
+    """The options with which a recording takes a run's place."""
+    group = command.add_argument_group("of a recording", "FILE.py is run: it is your own code")
+    group.add_argument(
+        "--evaluate", metavar="FILE.py:NAME", help="a function of a state dict that evaluates it"
+    )
+    group.add_argument(
+        "--refresh", metavar="FILE.py:NAME", help="batches for batch norm's statistics"
+    )
+    group.add_argument("--model", metavar="FILE.py:NAME", help="the module that they are of")
+    group.add_argument(
+        "--batch-norm",
+        choices=["refresh", "average", "last"],
+        default="refresh",
+        help="of averages",
+    )
+    group.add_argument("--metric", metavar="NAME", help="to select by (default: accuracy)")
+    group.add_argument("--lower", action="store_true", help="less of --metric is better")
 
 
 def _share(text: str) -> float:

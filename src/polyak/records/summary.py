@@ -14,7 +14,7 @@ from pydantic import Field, model_serializer, model_validator
 
 from polyak import files
 from polyak.errors import PolyakError
-from polyak.records import hydra, reading
+from polyak.records import hydra, reading, trajectory
 from polyak.records.comparison import Comparison as Comparison
 from polyak.records.comparison import Result as Result
 from polyak.records.comparison import SplitScores as SplitScores
@@ -37,13 +37,14 @@ Start = Epoch | Annotated[float, Field(ge=0, le=1_000_000)]
 
 
 class Data(Part):
-    """What the images were; `sizes` in images by split."""
+    """What the images were; `sizes` in images by split, as far as they are known, and so `classes`
+    (None: not)."""
 
     name: str
     origin: str
     synthetic: bool
     substitute_for: str | None
-    classes: Number
+    classes: Number | None
     input_shape: list[Number]
     sizes: dict[Split, Number]
 
@@ -129,8 +130,10 @@ class Summary(Comparison):
         except FileNotFoundError:
             if not run.is_dir():
                 raise PolyakError(f"{run}: there is no such directory") from None
-            sweep = "; it is a sweep: give one of its runs" * (run / hydra.SWEEP).exists()
-            raise PolyakError(f"{run}: not a finished run, it has no {NAME}{sweep}") from None
+            what = "; it is a sweep: give one of its runs" * (run / hydra.SWEEP).exists()
+            if (run / trajectory.NAME).exists():
+                what = "; of a recording, give --evaluate FILE.py:NAME too"
+            raise PolyakError(f"{run}: not a finished run, it has no {NAME}{what}") from None
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -4,7 +4,6 @@ scores, logits, refreshed = evaluate(Path("model.pt"), evaluator, "test", batch_
 write(directory, weights=Path("model.pt"), data=data, split="test", scores=scores, ...)
 """
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +86,7 @@ def write(
         "split": split,
         "images": len(images),
         "batch_norm_refreshed": refreshed,
-        **asdict(scores),
+        **scores.by_name,
     }
     files.write_json(directory / "scores.json", summary)
 

@@ -23,6 +23,7 @@ from polyak.records.summary import differing
 from polyak.store import paths
 from polyak.store.fingerprint import fingerprint
 from polyak.store.manifest import Manifest
+from polyak.weights.layout import Entry
 
 log = logging.getLogger(__name__)
 
@@ -35,13 +36,21 @@ def ingredients(
 ) -> dict[str, Any]:
     """What the fingerprint of a recorded training is of: its settings, its model's class, and the
     names, dtypes and shapes of its weights."""
-    layout = [[name, str(one.dtype), list(one.shape)] for name, one in weights.items()]
+    entries = {name: Entry(one.dtype, one.shape) for name, one in weights.items()}
+    return made_of(settings, f"{type(model).__module__}.{type(model).__qualname__}", entries)
+
+
+def made_of(
+    settings: Mapping[str, Any], model: str | None, entries: Mapping[str, Entry]
+) -> dict[str, Any]:
+    """The same of a model of that class, None where it isn't known, with those tensors."""
+    layout = [[name, str(one.dtype), list(one.shape)] for name, one in entries.items()]
     seed = settings.get("seed")
     return {
         "settings": dict(settings),
         "seed": seed if type(seed) is int else None,
         "model": {
-            "class": f"{type(model).__module__}.{type(model).__qualname__}",
+            "class": model,
             "layout_sha256": hashlib.sha256(json.dumps(layout).encode()).hexdigest(),
         },
     }
