@@ -89,17 +89,19 @@ def test_weights_that_it_changes_are_a_copy_and_refused():
 
 
 @pytest.mark.parametrize("draw", [lambda: torch.rand(1), np.random.rand, random.random])
-def test_random_numbers_that_it_draws_are_given_back_and_said_once(draw, caplog):
+@pytest.mark.parametrize("matters", [True, False])
+def test_random_numbers_that_it_draws_are_given_back_and_said_where_they_matter(
+    draw, matters, caplog
+):
     def draws(state):
-        draw()
-        return {"test": (LOGITS, LABELS)}
+        return {"test": (LOGITS * (1 + float(draw()) * matters), LABELS)}
 
     evaluation = Evaluation(draws)
     before = (torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate())
     with caplog.at_level(logging.WARNING):
         evaluation.logits(STATE)
         evaluation.logits(STATE)
-    assert caplog.text.count("draws random numbers") == 1
+    assert caplog.text.count("draws random numbers, and gives another loss of test") == matters
     after = (torch.get_rng_state(), np.random.get_state()[1], random.getstate())
     assert torch.equal(before[0], after[0])
     assert np.array_equal(before[1], after[1])

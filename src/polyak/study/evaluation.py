@@ -8,6 +8,7 @@ evaluation.scores(answers)["test"].accuracy
 import hashlib
 import json
 import logging
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -32,8 +33,8 @@ class Evaluation:
     of the same splits, and metrics (the primary `metric` among them) or labels.
 
     It is given a copy, and called without gradients. Where it draws from the global generators,
-    these are given back as they were, which is said once. Its errors are EvaluationErrors that name
-    it.
+    these are given back as they were, and whether its scores depend on them is said once. Its
+    errors are EvaluationErrors that name it.
     """
 
     def __init__(self, function: Function, metric: str = "accuracy") -> None:
@@ -83,20 +84,33 @@ class Evaluation:
             raise EvaluationError(
                 f"{self.name} raised {type(error).__name__}: {files.shown(str(error), 300)[1:-1]}"
             ) from error
-        if drew() and "draws" not in self._watched:
-            self._watched.add("draws")
-            log.warning(
-                "%s draws random numbers (torch's, numpy's or Python's): their state is given "
-                "back, and its scores may be chance; is the model in evaluation mode?",
-                self.name,
-            )
         if before and checkpoint.digest(given) != before:
             raise EvaluationError(
                 f"{self.name} changes the weights that it is given; allowed: to copy them, "
                 "as load_state_dict does, and a model in evaluation mode"
             )
         self._watched.add(kind)
-        return self._checked(said)
+        found = self._checked(said)
+        if drew() and "draws" not in self._watched:
+            self._watched.add("draws")
+            self._check_chance(copied(state), found)
+        return found
+
+    def _check_chance(self, given: dict[str, Tensor], found: Answers) -> None:
+        """Warn where other random numbers give other scores. (A DataLoader draws a number whether
+        it needs it or not.)"""
+        with torch.no_grad(), random_states(seed=torch.initial_seed() % 2**31 + 1):
+            again = self._checked(self._function(given))
+        for split, scores in found.scores.items():
+            for name, one in scores.by_name.items():
+                other = again.scores[split].by_name[name]
+                if not math.isclose(one, other, rel_tol=1e-6):  # threads have other last bits
+                    log.warning(
+                        "%s draws random numbers, and gives another %s of %s with others: %.6g, "
+                        "then %.6g; is the model in evaluation mode?",
+                        *(self.name, name, split, one, other),
+                    )
+                    return
 
     def scores(self, found: Mapping[str, Tensor]) -> dict[str, Scores]:
         """Those of what `logits` gave."""
