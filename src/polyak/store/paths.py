@@ -37,14 +37,21 @@ def check_run(run: Path) -> None:
         files.real_directory(run / name)
     for split in ("validation", "test"):
         files.real_directory(run / "predictions" / split)
+    _check_all_in(run / "recordings")
 
 
 def check_trajectory(trajectory: Path) -> None:
     """The same for a trajectory's directory."""
-    for name in ("checkpoints", "state", "evaluations"):
+    for name in ("checkpoints", "state"):
         files.real_directory(trajectory / name)
-    for evaluation in (trajectory / "evaluations").glob("*"):
-        files.real_directory(evaluation)
+    for name in ("evaluations", "recordings"):
+        _check_all_in(trajectory / name)
+
+
+def _check_all_in(folder: Path) -> None:
+    files.real_directory(folder)
+    for inner in folder.glob("[!.]*"):  # what a file browser leaves has a dot
+        files.real_directory(inner)
 
 
 def checkpoint(directory: Path, epoch: int) -> Path:
