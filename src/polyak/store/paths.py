@@ -13,8 +13,11 @@ from polyak.errors import PolyakError
 EPOCH = r"epoch_\d{3,}\.safetensors"
 """Regular expression of the name of an epoch's file."""
 
-RECORD = r"recordings/[\w.]+/(step|mean)_\d{8,}\.safetensors"
-"""Of the path of what is recorded between epochs' ends."""
+RECORD_NAME = r"(step|mean)_\d{8,}\.safetensors"
+"""Of the name of what is recorded between epochs' ends."""
+
+RECORD = rf"recordings/[\w.]+/{RECORD_NAME}"
+"""Of its path."""
 
 TRAJECTORY = (
     *(r"trajectory\.json", r"runs\.txt", rf"checkpoints/{EPOCH}", rf"state/{EPOCH}"),
