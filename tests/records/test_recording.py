@@ -1,4 +1,4 @@
-"""Lines of index.jsonl: as they were written, or as if they weren't there; and never a stranger's."""
+"""Lines of index.jsonl: as they were written, or as if they weren't there."""
 
 import hashlib
 import json

@@ -29,6 +29,7 @@ from polyak.store.writer import Writer
 from polyak.training.optimizers.schedule_free_sgd import ScheduleFreeSGD
 from polyak.training.trainer import Trainer, set_mode
 from polyak.weights import checkpoint
+from tests.runs.records import SUMMARY, write_claim
 from tests.small import make_recipe, network
 from tests.store.damage import flip, remove, truncate
 from tests.store.trajectories import contents, train
@@ -181,6 +182,7 @@ def test_a_damaged_record_is_made_again_and_runs_get_it(tmp_path, data, damage):
     run = tmp_path / "run"
     trajectory, _ = train(tmp_path, data, run=run, recording=THIRDS)
     (run / "checkpoints").mkdir(parents=True)
+    write_claim(run)
     whole, name = contents(trajectory), "mean_00000011.safetensors"
     link = paths.recordings(run, THIRDS.name) / name
     files.link(recorded(trajectory)[name], link)
@@ -188,6 +190,27 @@ def test_a_damaged_record_is_made_again_and_runs_get_it(tmp_path, data, damage):
     again, _ = train(tmp_path, data, recording=THIRDS)
     assert contents(again) == whole
     assert link.samefile(recorded(again)[name])
+
+
+@pytest.mark.parametrize("kind", ["unclaimed", "another's", "a link"])
+def test_a_record_that_is_made_again_goes_to_no_other_trajectorys_run(tmp_path, data, kind):
+    """As where a run's directory was removed, and its name given to another training."""
+    run, name = tmp_path / "run", "mean_00000011.safetensors"
+    trajectory, _ = train(tmp_path, data, run=run, recording=THIRDS)
+    (run / "checkpoints").mkdir(parents=True)
+    theirs = paths.recordings(run, THIRDS.name) / name
+    if kind != "unclaimed":
+        write_claim(run)
+    if kind == "another's":
+        files.write_json(run / "summary.json", SUMMARY)
+    if kind == "a link":
+        theirs = tmp_path / "elsewhere" / THIRDS.name / name
+        (run / "recordings").symlink_to(tmp_path / "elsewhere")
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("theirs")
+    flip(recorded(trajectory)[name])
+    train(tmp_path, data, recording=THIRDS)
+    assert theirs.read_text() == "theirs"
 
 
 def test_a_line_that_is_cut_or_changed_is_a_record_that_is_not_there(tmp_path, data):

@@ -94,10 +94,7 @@ class Recorder:
         self.index.add([Entry(file=f, epoch_weights_sha256=weights, **one) for f, one in written])
         self._written.clear()
         for file in known:
-            for run in self.manifest.runs():
-                link = paths.recordings(run, self.recording.name) / file
-                if link.exists():
-                    files.link(self.directory / file, link)
+            self.manifest.relink(self.directory / file, epoch)
         self.prune(epoch)
 
     def prune(self, epoch: int) -> None:
