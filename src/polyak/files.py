@@ -62,6 +62,13 @@ def real_directory(path: Path) -> None:
         )
 
 
+def no_link(path: Path) -> None:
+    """Raise PolyakError where `path`, a file that is added to, is a link: what is added would land
+    elsewhere."""
+    if path.is_symlink():
+        raise PolyakError(f"{path}: is a link; allowed: a file")
+
+
 @contextmanager
 def atomic(path: Path, *, read_only: bool = False) -> Iterator[Path]:
     """Yield a temporary name beside `path`; on success it is flushed to disk and renamed.

@@ -168,7 +168,10 @@ def test_an_unfinished_run_removes_its_own_files_and_no_other(tmp_path):
     assert not (tmp_path / "predictions" / "validation").exists()
 
 
-@pytest.mark.parametrize("name", ["checkpoints", "predictions", "predictions/test", "figures"])
+FOLDERS = ("checkpoints", "predictions", "predictions/test", "figures", "recordings")
+
+
+@pytest.mark.parametrize("name", [*FOLDERS, "recordings/10_per_epoch"])
 def test_a_folder_of_a_run_that_is_a_link_is_refused_and_not_followed(tmp_path, name):
     fail(tmp_path / "run", PolyakError("the reason"))
     elsewhere = tmp_path / "elsewhere" / "epoch_000.safetensors"

@@ -18,6 +18,7 @@ from polyak.records.trajectory import write
 from polyak.store import paths, work
 from polyak.store import trajectory as trajectory_module
 from polyak.store.manifest import Manifest
+from polyak.store.recording import Recording
 from polyak.store.trajectory import Trajectory
 from polyak.weights import checkpoint
 from tests.runs.records import write_claim
@@ -167,15 +168,21 @@ def test_a_newer_store_is_refused(tmp_path, data):
         train(tmp_path, data)
 
 
-@pytest.mark.parametrize("name", ["checkpoints", "state", "evaluations", "evaluations/KEY"])
+FOLDERS = ("checkpoints", "state", "evaluations", "evaluations/KEY", "recordings", "recordings/3")
+
+
+@pytest.mark.parametrize("name", FOLDERS)
 def test_a_folder_of_a_trajectory_that_is_a_link_is_refused(tmp_path, data, name):
-    trajectory, _ = train(tmp_path, data, epochs=1)
-    place = trajectory.directory / name.replace("KEY", keys_of(data)["test"])
+    recording = Recording(every=3)
+    trajectory, _ = train(tmp_path, data, epochs=1, recording=recording)
+    inner = name.replace("KEY", keys_of(data)["test"]).replace("3", recording.name)
+    place = trajectory.directory / inner
     place.rename(tmp_path / "elsewhere")
     place.symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "mine.safetensors").touch()
     before = sorted((tmp_path / "elsewhere").rglob("*"))
     with pytest.raises(PolyakError, match=f"{place.name}: is a link or a file"):
-        train(tmp_path, data, epochs=2)
+        train(tmp_path, data, epochs=2, recording=recording)
     assert sorted((tmp_path / "elsewhere").rglob("*")) == before
 
 

@@ -18,15 +18,18 @@ from polyak.data import arrays as arrays_module
 from polyak.data.splitting import split
 from polyak.errors import ConfigError, DivergedError, StoreError
 from polyak.models.small_cnn import SmallCNN
+from polyak.records import recording as records
+from polyak.records.recording import Entry
 from polyak.records.trajectory import write
-from polyak.store import maintenance, paths, record_index, space, work
+from polyak.store import maintenance, paths, space, work
 from polyak.store.manifest import Manifest
-from polyak.store.record_index import Entry, RecordIndex
+from polyak.store.record_index import RecordIndex
 from polyak.store.recording import Recording
 from polyak.store.writer import Writer
 from polyak.training.optimizers.schedule_free_sgd import ScheduleFreeSGD
 from polyak.training.trainer import Trainer, set_mode
 from polyak.weights import checkpoint
+from tests.runs.records import SUMMARY, write_claim
 from tests.small import make_recipe, network
 from tests.store.damage import flip, remove, truncate
 from tests.store.trajectories import contents, train
@@ -179,6 +182,7 @@ def test_a_damaged_record_is_made_again_and_runs_get_it(tmp_path, data, damage):
     run = tmp_path / "run"
     trajectory, _ = train(tmp_path, data, run=run, recording=THIRDS)
     (run / "checkpoints").mkdir(parents=True)
+    write_claim(run)
     whole, name = contents(trajectory), "mean_00000011.safetensors"
     link = paths.recordings(run, THIRDS.name) / name
     files.link(recorded(trajectory)[name], link)
@@ -188,10 +192,31 @@ def test_a_damaged_record_is_made_again_and_runs_get_it(tmp_path, data, damage):
     assert link.samefile(recorded(again)[name])
 
 
+@pytest.mark.parametrize("kind", ["unclaimed", "another's", "a link"])
+def test_a_record_that_is_made_again_goes_to_no_other_trajectorys_run(tmp_path, data, kind):
+    """As where a run's directory was removed, and its name given to another training."""
+    run, name = tmp_path / "run", "mean_00000011.safetensors"
+    trajectory, _ = train(tmp_path, data, run=run, recording=THIRDS)
+    (run / "checkpoints").mkdir(parents=True)
+    theirs = paths.recordings(run, THIRDS.name) / name
+    if kind != "unclaimed":
+        write_claim(run)
+    if kind == "another's":
+        files.write_json(run / "summary.json", SUMMARY)
+    if kind == "a link":
+        theirs = tmp_path / "elsewhere" / THIRDS.name / name
+        (run / "recordings").symlink_to(tmp_path / "elsewhere")
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("theirs")
+    flip(recorded(trajectory)[name])
+    train(tmp_path, data, recording=THIRDS)
+    assert theirs.read_text() == "theirs"
+
+
 def test_a_line_that_is_cut_or_changed_is_a_record_that_is_not_there(tmp_path, data):
     trajectory, _ = train(tmp_path, data, recording=THIRDS)
     whole = contents(trajectory)
-    path = paths.recordings(trajectory.directory, THIRDS.name) / record_index.NAME
+    path = paths.recordings(trajectory.directory, THIRDS.name) / records.NAME
     lines = path.read_text().splitlines()
     changed = lines[2].replace('"begin": ', '"begin": 1')
     path.write_text("\n".join([*lines[:2], changed, *lines[3:-1], lines[-1][:-9]]))
@@ -201,13 +226,13 @@ def test_a_line_that_is_cut_or_changed_is_a_record_that_is_not_there(tmp_path, d
     assert contents(train(tmp_path, data, recording=THIRDS)[0]) == whole
     found = RecordIndex.read(path.parent)
     assert set(found.entries) == set(recorded(trajectory))
-    assert found.changed() == []
+    assert found.changed({one.epoch_weights_sha256 for one in found.entries.values()}) == []
 
 
 def test_the_index_grows_by_lines_and_trajectory_json_not_at_all(tmp_path, data):
     plain, _ = train(tmp_path / "plain", data)
     trajectory, _ = train(tmp_path / "fine", data, epochs=2, recording=THIRDS)
-    index = paths.recordings(trajectory.directory, THIRDS.name) / record_index.NAME
+    index = paths.recordings(trajectory.directory, THIRDS.name) / records.NAME
     first = index.read_bytes()
     train(tmp_path / "fine", data, recording=THIRDS)
     assert index.read_bytes().startswith(first)
@@ -222,7 +247,10 @@ def test_lines_of_another_training_do_not_count(tmp_path, data):
     whole = contents(trajectory)
     directory = paths.recordings(trajectory.directory, THIRDS.name)
     index = RecordIndex.read(directory)
-    index.add([Entry("mean_00000003.safetensors", 0, 3, "1" * 64, "2" * 64, "3" * 64)])
+    hashes = {"sha256": "1" * 64, "weights_sha256": "2" * 64, "epoch_weights_sha256": "3" * 64}
+    index.add([Entry(file="mean_00000003.safetensors", begin=0, end=3, **hashes)])
+    (entry,) = maintenance.entries(tmp_path)
+    assert maintenance.problems(entry) == []
     assert contents(train(tmp_path, data, recording=THIRDS)[0]) == whole
 
 
@@ -232,7 +260,7 @@ def test_what_a_killed_process_left_is_removed(tmp_path, data):
     for name in ("step_00000019.safetensors", ".mean_00000019.7.tmp.safetensors"):
         (directory / name).write_text("half")
     train(tmp_path, data, epochs=2, recording=THIRDS)
-    assert {path.name for path in directory.iterdir()} == {record_index.NAME, *recorded(trajectory)}
+    assert {path.name for path in directory.iterdir()} == {records.NAME, *recorded(trajectory)}
 
 
 def test_an_epoch_whose_records_can_not_be_written_does_not_count(tmp_path, data, monkeypatch):

@@ -76,6 +76,8 @@ def test_a_start_inside_an_interval_is_refused_with_the_nearest_ones():
         Recording(every=0.25, keep=3).window(0.5, 2, 39, means=False)
     with pytest.raises(ConfigError, match=r"allowed: 1, or another"):
         Recording().window(1.4, 2, 39, means=False)
+    with pytest.raises(ConfigError, match=r"= 0.95: inside .* step 9.5 of 10 .* allowed: 0.9 or 1"):
+        Recording(every=0.01).window(0.95, 2, 10, means=False)  # within the epoch's last step
 
 
 def test_names_of_more_digits_are_still_names_of_records():

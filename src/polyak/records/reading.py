@@ -26,8 +26,14 @@ from polyak.errors import PolyakError
 Schema = TypeVar("Schema", bound=BaseModel)
 
 MEGABYTE = 1 << 20
-LARGEST = {".json": 64 * MEGABYTE, ".csv": 128 * MEGABYTE, ".yaml": MEGABYTE, ".txt": 16 * MEGABYTE}
+LARGEST = {
+    **{".json": 64 * MEGABYTE, ".csv": 128 * MEGABYTE, ".yaml": MEGABYTE, ".txt": 16 * MEGABYTE},
+    **{".jsonl": 128 * MEGABYTE},
+}
 """Bytes, by suffix: several times what 10,000 epochs need."""
+
+MOST_LINES = 1 << 20
+"""Of a text file: empty ones would take far more memory than the file."""
 
 DEEPEST = 32
 """Levels of lists and mappings in each other."""
@@ -101,7 +107,10 @@ def lines(path: Path) -> list[str]:
     """A text file's lines: names of files, whose bytes need not be UTF-8. Raises as `json_of`
     does."""
     with _explained(path):
-        return _bytes(path).decode("utf-8", "surrogateescape").split("\n")
+        found = _bytes(path)
+        if (count := found.count(b"\n")) > MOST_LINES:
+            raise ValueError(f"it has {count:,} lines; allowed: {MOST_LINES:,}")
+        return found.decode("utf-8", "surrogateescape").split("\n")
 
 
 def fit(path: Path, values: Any, schema: type[Schema]) -> Schema:

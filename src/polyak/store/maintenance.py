@@ -18,10 +18,11 @@ from typing import Concatenate, ParamSpec
 from filelock import FileLock, Timeout
 
 from polyak import files
-from polyak.errors import StoreError
+from polyak.errors import PolyakError, StoreError
 from polyak.naming import name_of
 from polyak.records.reading import escaped
 from polyak.store import format as store_format
+from polyak.store import paths
 from polyak.store.manifest import Manifest
 from polyak.store.paths import TRAJECTORY
 from polyak.store.record_index import RecordIndex
@@ -124,14 +125,19 @@ def problems(entry: Entry) -> list[str]:
     """What is wrong with a trajectory: a line for each missing or changed file."""
     if not entry.manifest:
         return [entry.error]
+    try:
+        paths.check_trajectory(entry.directory)
+    except PolyakError as error:
+        return [str(error)]
     names = entry.manifest.values["files"]
     found = [
         f"{name}: {'changed' if (entry.directory / name).exists() else 'missing'}"
         for name in names
         if not entry.manifest.intact(entry.directory / name)
     ]
+    epochs = {one["weights_sha256"] for one in entry.manifest.values["epochs"]}
     for recording in sorted(entry.directory.glob("recordings/*")):
-        changed = RecordIndex.read(recording).changed()
+        changed = RecordIndex.read(recording).changed(epochs)
         found += [f"recordings/{recording.name}/{one}" for one in changed]
     return found
 

@@ -199,6 +199,8 @@ class Manifest:
                 continue
             if path.parent.name == "checkpoints":
                 links = [paths.checkpoint(run, epoch)]
+            elif path.parent.parent.name == "recordings":
+                links = [run / self._name(path)]
             else:
                 links = [
                     paths.predictions(run, split, epoch)
@@ -211,12 +213,13 @@ class Manifest:
 
     def _evaluation_keys(self, run: Path) -> Mapping[str, str] | None:
         """Those of a run that has this trajectory, by split, {} of an unfinished one; None where
-        the directory is another's: runs.txt may name any."""
+        the directory is another's, or leads elsewhere: runs.txt may name any."""
         if Claim.of(run) is None:
             return None
-        if not (run / summary.NAME).exists():
-            return {}
         try:
+            paths.check_run(run)
+            if not (run / summary.NAME).exists():
+                return {}
             found = Summary.read(run)
         except PolyakError:
             return None

@@ -13,8 +13,11 @@ from polyak.errors import PolyakError
 EPOCH = r"epoch_\d{3,}\.safetensors"
 """Regular expression of the name of an epoch's file."""
 
-RECORD = r"recordings/[\w.]+/(step|mean)_\d{8,}\.safetensors"
-"""Of the path of what is recorded between epochs' ends."""
+RECORD_NAME = r"(step|mean)_\d{8,}\.safetensors"
+"""Of the name of what is recorded between epochs' ends."""
+
+RECORD = rf"recordings/[\w.]+/{RECORD_NAME}"
+"""Of its path."""
 
 TRAJECTORY = (
     *(r"trajectory\.json", r"runs\.txt", rf"checkpoints/{EPOCH}", rf"state/{EPOCH}"),
@@ -38,14 +41,21 @@ def check_run(run: Path) -> None:
         files.real_directory(run / name)
     for split in ("validation", "test"):
         files.real_directory(run / "predictions" / split)
+    _check_all_in(run / "recordings")
 
 
 def check_trajectory(trajectory: Path) -> None:
     """The same for a trajectory's directory."""
-    for name in ("checkpoints", "state", "evaluations"):
+    for name in ("checkpoints", "state"):
         files.real_directory(trajectory / name)
-    for evaluation in (trajectory / "evaluations").glob("*"):
-        files.real_directory(evaluation)
+    for name in ("evaluations", "recordings"):
+        _check_all_in(trajectory / name)
+
+
+def _check_all_in(folder: Path) -> None:
+    files.real_directory(folder)
+    for inner in folder.glob("[!.]*"):  # what a file browser leaves has a dot
+        files.real_directory(inner)
 
 
 def checkpoint(directory: Path, epoch: int) -> Path:

@@ -4,56 +4,22 @@
     index.intact("mean_00000058.safetensors", epoch_weights=manifest.weights(0))
     index.add(entries)
 
-A line has a checksum of itself: one that is cut or changed is a file that isn't there. It also has
+A line that is cut or changed is a file that isn't there (`polyak.records.recording`). It also has
 the hash of its epoch's weights, so that it counts only in the training that has these.
 """
 
-import hashlib
-import json
 import os
+import re
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Self
 
 from polyak import files
+from polyak.errors import PolyakError, StoreError
+from polyak.records import recording
+from polyak.records.recording import NAME, Entry
+from polyak.store import paths
 from polyak.store.manifest import sha256_of
-
-NAME = "index.jsonl"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A file of the steps [begin, end): its SHA-256 ("" of one that was removed), that of its
-    tensors (`checkpoint.digest`), and that of the weights at its epoch's end."""
-
-    file: str
-    begin: int
-    end: int
-    sha256: str
-    weights_sha256: str
-    epoch_weights_sha256: str
-
-    @property
-    def line(self) -> str:
-        """Its line, without the end."""
-        text = json.dumps(asdict(self), sort_keys=True)
-        return f"{text[:-1]}, {_CHECK}{_digest(text)}{_END}"
-
-    @classmethod
-    def of(cls, line: str) -> Self | None:
-        """That of a line; None where it is not as `line` gave it."""
-        text, _, check = line.rpartition(f", {_CHECK}")
-        if check != f"{_digest(text + '}')}{_END}":
-            return None
-        return cls(**json.loads(text + "}"))
-
-
-_CHECK, _END = '"line": "', '"}'
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 class RecordIndex:
@@ -65,13 +31,18 @@ class RecordIndex:
     @classmethod
     def read(cls, directory: Path) -> Self:
         """That of a recording's directory; an empty one where there is none. Of several lines of a
-        file, the last counts."""
+        file, the last counts. Raises StoreError for a list that can't be read, or is a link: what
+        is added would be written elsewhere."""
         path = directory / NAME
-        text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
-        found = filter(None, map(Entry.of, text.split("\n")))
+        try:
+            files.no_link(path)
+            found, torn = recording.read(directory)
+        except PolyakError as error:
+            raise StoreError(
+                f"{error}; move it away: the training is repeated for what it lists"
+            ) from error
         latest = {one.file: one for one in found}
-        there = {file: one for file, one in latest.items() if one.sha256}
-        return cls(directory, there, torn=not text.endswith("\n"))
+        return cls(directory, {file: one for file, one in latest.items() if one.sha256}, torn)
 
     def entry(self, file: str, epoch_weights: str) -> Entry | None:
         """A file's, where it is of the training whose epoch ended with those weights."""
@@ -91,24 +62,27 @@ class RecordIndex:
         with (self.directory / NAME).open("a", encoding="utf-8") as file:
             if self._torn and file.tell():
                 text = f"\n{text}"  # ends a line that was cut
+            self._torn = True  # until it is written
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
         self._torn = False
         self.entries |= {one.file: one for one in entries}
 
-    def changed(self) -> list[str]:
-        """What is wrong, in words: a line for each listed file that is missing or changed."""
+    def changed(self, trained: Collection[str]) -> list[str]:
+        """What is wrong, in words: a line for each listed file that is missing or changed, of
+        epochs whose weights are `trained`; those of others don't count."""
         return [
             f"{file}: {'changed' if path.is_file() else 'missing'}"
             for file, one in self.entries.items()
+            if one.epoch_weights_sha256 in trained
             if not (path := self.directory / file).is_file() or files.sha256(path) != one.sha256
         ]
 
     def remove(self, unwanted: Collection[str]) -> None:
         """Remove those files, and list them as removed; but none that has another link."""
         gone = [
-            replace(one, sha256="")
+            one.model_copy(update={"sha256": ""})
             for one in self.entries.values()
             if one.file in unwanted and (self.directory / one.file).is_file()
             if (self.directory / one.file).stat().st_nlink == 1
@@ -119,7 +93,8 @@ class RecordIndex:
             del self.entries[one.file]
 
     def drop_unlisted(self) -> None:
-        """Remove files that are not listed: a killed process may have left some."""
+        """Remove files that are not listed, and have a record's name: a killed process may have
+        left some."""
         for path in self.directory.glob("*.safetensors"):
-            if path.name not in self.entries:
+            if path.name not in self.entries and re.fullmatch(paths.RECORD_NAME, path.name):
                 path.unlink()

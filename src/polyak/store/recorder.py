@@ -11,8 +11,7 @@ Files are written by a thread, and count once their epoch's weights are known (`
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -21,9 +20,10 @@ from torch.optim import Optimizer
 from polyak import files
 from polyak.averaging.step_mean import StepMean
 from polyak.errors import ConfigError
+from polyak.records.recording import Entry
 from polyak.store import paths
 from polyak.store.manifest import Manifest
-from polyak.store.record_index import Entry, RecordIndex
+from polyak.store.record_index import RecordIndex
 from polyak.store.recording import Recording
 from polyak.store.writer import Writer
 from polyak.training.trainer import set_mode
@@ -37,7 +37,7 @@ class Recorder:
         self.manifest, self.recording, self.steps = manifest, recording, steps
         self.directory = paths.recordings(manifest.directory, recording.name)
         self.index = RecordIndex.read(self.directory)
-        self._written: list[Entry] = []
+        self._written: dict[str, dict[str, Any]] = {}  # all of an entry but its epoch's weights
 
     def wanted(self, epoch: int) -> dict[str, range]:
         """The files of an epoch, and the steps of each; its end's is the epoch's checkpoint."""
@@ -82,22 +82,19 @@ class Recorder:
                 yield _Epoch(model, optimizer, first, lacking, writer, self._write).step
                 writer.finish()
         except BaseException:
-            for one in self._written:
-                (self.directory / one.file).unlink(missing_ok=True)
+            for file in self._written:
+                (self.directory / file).unlink(missing_ok=True)
             raise
 
     def commit(self, epoch: int, weights: str) -> None:
         """Make what was written of an epoch count, whose weights have that SHA-256, and remove its
         checkpoints that are not to be kept."""
-        known = [one.file for one in self._written if one.file in self.index.entries]
-        written = [replace(one, epoch_weights_sha256=weights) for one in self._written]
-        self.index.add(written)
+        known = [file for file in self._written if file in self.index.entries]
+        written = self._written.items()
+        self.index.add([Entry(file=f, epoch_weights_sha256=weights, **one) for f, one in written])
         self._written.clear()
         for file in known:
-            for run in self.manifest.runs():
-                link = paths.recordings(run, self.recording.name) / file
-                if link.exists():
-                    files.link(self.directory / file, link)
+            self.manifest.relink(self.directory / file, epoch)
         self.prune(epoch)
 
     def prune(self, epoch: int) -> None:
@@ -112,8 +109,7 @@ class Recorder:
         path = self.directory / file
         checkpoint.save(path, tensors, {"steps": [steps.start, steps.stop]})
         digests = {"sha256": files.sha256(path), "weights_sha256": checkpoint.digest(tensors)}
-        entry = Entry(file, steps.start, steps.stop, epoch_weights_sha256="", **digests)
-        self._written.append(entry)
+        self._written[file] = {"begin": steps.start, "end": steps.stop, **digests}
 
 
 class _Epoch:
