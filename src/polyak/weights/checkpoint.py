@@ -146,6 +146,12 @@ class OpenFile:
             ) from error
         return found
 
+    outline = tensor
+
+    def rows(self, name: str, start: int, stop: int) -> Tensor:
+        """A part of it, as of `rows`."""
+        return rows(self.tensor(name), start, stop)
+
     def _verified(self, groups: Sequence[Sequence[str]]) -> Ties:
         """`groups`, recorded as tied, after a look at their tensors, of which two are in use."""
         known = set(self.names)
@@ -167,6 +173,11 @@ class OpenFile:
                         f"recorded as tied, but their {differing} differ"
                     )
         return tied
+
+
+def rows(tensor: Tensor, start: int, stop: int) -> Tensor:
+    """The view `[start:stop]` of its first dimension; all of a tensor without dimensions."""
+    return tensor[start:stop] if tensor.dim() else tensor
 
 
 def as_bytes(tensor: Tensor) -> Tensor:
