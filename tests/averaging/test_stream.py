@@ -6,18 +6,19 @@ import torch
 
 from polyak import files
 from polyak.averaging.mean import mean_of_states
-from polyak.averaging.stream import DTYPES, average_files
+from polyak.averaging.stream import average_files
 from polyak.errors import CheckpointError
 from polyak.weights import checkpoint
+from polyak.weights.streamed import DTYPES
 from tests import own_memory
 
 
 def state(seed):
     generator = torch.Generator().manual_seed(seed)
+    floating = [dtype for dtype in DTYPES if dtype.is_floating_point]
     made = {
         f"x{place}": torch.randn(3, 4, generator=generator).to(dtype)
-        for place, dtype in enumerate(DTYPES)
-        if dtype.is_floating_point
+        for place, dtype in enumerate(floating)
     }
     made |= {"empty": torch.zeros(0, 5), "scalar": torch.randn((), generator=generator)}
     made |= {"count": torch.tensor(seed), "mask": torch.tensor([True, seed % 2 == 0])}

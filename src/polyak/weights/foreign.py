@@ -100,7 +100,7 @@ def open_source(path: Path) -> Iterator[Source]:
     holds anything but weights; and where it records ties that its tensors don't have, as
     `checkpoint.opened` does.
     """
-    path = _in_directory(path)
+    path = read_by(path)
     files.check_regular(path, CheckpointError)
     with ExitStack() as stack:
         if path.name == distributed.NAME:
@@ -119,7 +119,7 @@ def open_source(path: Path) -> Iterator[Source]:
         yield source
 
 
-def _in_directory(path: Path) -> Path:
+def read_by(path: Path) -> Path:
     """The file by which the weights in a directory are read; a file is its own."""
     if not path.is_dir():
         return path
