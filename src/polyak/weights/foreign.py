@@ -42,8 +42,8 @@ class Source(Protocol):
         """A tensor of its dtype and shape, whose values, if there are any, stay unread."""
 
     def rows(self, name: str, start: int, stop: int) -> Tensor:
-        """The part `[start:stop]` of that tensor in its first dimension; of one without dimensions,
-        all of it. The rest stays unread."""
+        """The part `[start:stop]`, which it has, of that tensor in its first dimension; of one
+        without dimensions, all of it. The rest stays unread."""
 
 
 class _Shards:
