@@ -13,7 +13,6 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,7 +25,7 @@ from polyak.weights.recorded import check_names
 
 NAME = ".metadata"
 _KEPT = 8
-"""Maps of chunks that a source keeps: as many as a block of rows usually lies in."""
+"""Chunks that a source has looked at and keeps open: as many as rows usually lie in."""
 
 
 class Distributed:
@@ -44,7 +43,7 @@ class Distributed:
         check_names(self._described, path)
         self.names, self.tied = tuple(self._described), Ties()
         self.metadata: dict[str, Any] = {}
-        self._maps: OrderedDict[Chunk, sliced.Bytes] = OrderedDict()
+        self._slices: OrderedDict[Chunk, sliced.Slice] = OrderedDict()
         self._check_files()
 
     def outline(self, name: str) -> Tensor:
@@ -61,36 +60,34 @@ class Distributed:
         """Its part `[start:stop]` in the first dimension, a copy on CPU; of one without dimensions,
         all."""
         found = self._described[name]
-        sizes = (stop - start, *found.shape[1:]) if found.shape else ()
+        shape = found.shape or torch.Size([1])
+        sizes = (stop - start, *shape[1:])
         made = torch.empty(sizes, dtype=found.dtype)
         if not made.numel():
             return made
         # As bytes, which any dtype has, and which need not be aligned in the file.
         values = made.view(-1).view(torch.uint8).numpy().reshape(*sizes, found.dtype.itemsize)
         for chunk in found.chunks:
-            if not sizes:
-                values[...] = self._map(chunk, found.dtype)
-                continue
-            first, last = chunk.offsets[0], chunk.offsets[0] + chunk.sizes[0]
-            begin, end = max(start, first), min(stop, last)
+            (offset, *offsets), (size, *rest) = chunk.offsets or (0,), chunk.sizes or (1,)
+            begin, end = max(start, offset), min(stop, offset + size)
             if begin < end:
-                rest = zip(chunk.offsets[1:], chunk.sizes[1:], strict=True)
-                box = (slice(begin - start, end - start), *(slice(o, o + s) for o, s in rest))
-                values[box] = self._map(chunk, found.dtype)[begin - first : end - first]
-        return made
+                box = (slice(o, o + s) for o, s in zip(offsets, rest, strict=True))
+                part = self._slice(chunk, found.dtype).rows(begin - offset, end - offset)
+                values[(slice(begin - start, end - start), *box)] = part
+        return made if found.shape else made[0]
 
-    def _map(self, chunk: Chunk, dtype: torch.dtype) -> "np.ndarray[Any, np.dtype[np.uint8]]":
-        if chunk not in self._maps:
-            while len(self._maps) >= _KEPT:
-                self._maps.popitem(last=False)
-            self._maps[chunk] = sliced.opened(
+    def _slice(self, chunk: Chunk, dtype: torch.dtype) -> sliced.Slice:
+        if chunk not in self._slices:
+            while len(self._slices) >= _KEPT:
+                self._slices.popitem(last=False)
+            self._slices[chunk] = sliced.opened(
                 self._directory / chunk.file,
                 start=chunk.start,
                 length=chunk.length,
                 dtype=dtype,
                 sizes=chunk.sizes,
             )
-        return self._maps[chunk]
+        return self._slices[chunk]
 
     def _check_files(self) -> None:
         """All are there, and large enough for the tensors that are said to be in them."""

@@ -1,17 +1,18 @@
 """A tensor that torch.save wrote somewhere within a file, as the parts of distributed checkpoints.
 
     found = sliced.opened(path, start=1577, length=1577, dtype=torch.float32, sizes=(5, 3))
-    found[1:3]              # its bytes, uint8 [2, 3, 4]: read when they are used
+    found.rows(1, 3)        # their bytes, uint8 [2, 3, 4]
 
-The bytes are looked at as `pickled` looks at a whole file, and then are a map of the file: no more
-is in memory than the pages that are in use.
+It is looked at as `pickled` looks at a whole file; values are read when they are asked for.
 """
 
 import io
+import math
 import os
 import struct
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -25,6 +26,31 @@ from polyak.errors import CheckpointError
 from polyak.weights import checkpoint, pickled
 
 Bytes = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Where the values of a tensor lie in a file, row by row; or the values, where they lie in
+    another order, as in channels last."""
+
+    path: Path
+    begin: int
+    shape: tuple[int, ...]
+    """Of its bytes: the tensor's, and the bytes of a value."""
+
+    values: Bytes | None = None
+
+    def rows(self, start: int, stop: int) -> Bytes:
+        """The bytes of `[start:stop]` of the first dimension; of a tensor without dimensions, of
+        0 to 1. Raises CheckpointError where the file is shorter than it was."""
+        if self.values is not None:
+            return self.values[start:stop]
+        shape = (stop - start, *self.shape[1:])
+        row, count = math.prod(self.shape[1:]), math.prod(shape)
+        found = np.fromfile(self.path, np.uint8, count, offset=self.begin + start * row)
+        if found.size < count:
+            raise CheckpointError(f"{self.path}: is shorter than it was; copy the file again")
+        return found.reshape(shape)
 
 
 class _Part(io.RawIOBase):
@@ -59,8 +85,8 @@ class _Part(io.RawIOBase):
 
 def opened(
     path: Path, *, start: int, length: int, dtype: torch.dtype, sizes: Sequence[int]
-) -> Bytes:
-    """The bytes of the tensor, uint8 [*sizes, bytes of a value], not to be written to.
+) -> Slice:
+    """The tensor that is there.
 
     Raises CheckpointError, naming the file and the place in it, for anything but a dense tensor of
     that dtype and those sizes.
@@ -89,13 +115,11 @@ def opened(
             raise CheckpointError(f"{what} is cut off; copy the file again") from None
         if begin + size > length:
             raise CheckpointError(f"{what} is cut off; copy the file again")
-        plain = found.is_contiguous() and order == sys.byteorder.encode()
-        if not plain:  # channels last
-            loaded = pickled.state({str(start): _loaded(part, "cpu", what)}, path)[str(start)]
-            values: Bytes = checkpoint.as_bytes(loaded).numpy()
-        else:
-            values = np.memmap(path, np.uint8, "r", start + begin, (size,))
-    return values.reshape(*sizes, dtype.itemsize)
+        shape = (*(sizes or (1,)), dtype.itemsize)
+        if found.is_contiguous() and order == sys.byteorder.encode():
+            return Slice(path, start + begin, shape)
+        loaded = pickled.state({str(start): _loaded(part, "cpu", what)}, path)[str(start)]
+    return Slice(path, 0, shape, checkpoint.as_bytes(loaded).numpy().reshape(shape))
 
 
 def _loaded(part: BinaryIO, device: str, what: str) -> Tensor:
