@@ -79,6 +79,12 @@ def test_without_a_model_the_keys_are_shown(tmp_path):
         tensors(tmp_path / "a")
 
 
+def test_of_several_models_none_is_chosen(tmp_path):
+    saved(tmp_path / "a", {"one": {"model": STATE}, "two": {"model": STATE}})
+    with pytest.raises(CheckpointError, match=r"several models: 'one\.model', 'two\.model'"):
+        tensors(tmp_path / "a")
+
+
 def test_an_average_of_them_has_the_bits_of_the_files(tmp_path):
     folders, paths = [], []
     for seed in range(2):

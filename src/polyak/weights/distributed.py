@@ -118,13 +118,20 @@ def _model(said: Metadata, nested: tuple[str, ...], path: Path) -> dict[str, Des
         for depth in range(min(3, len(keys))):
             under.setdefault(keys[:depth], {})[name] = ".".join(keys[depth:])
     flat = {name: one for name, one in under.get((), {}).items() if len(said.keys[name]) == 1}
-    candidates = [(), *((key,) for key in nested)]
-    candidates += [found for key in nested for found in under if found[1:] == (key,)]
-    for place in candidates:
-        names = under.get(place, {})
-        direct = all(len(said.keys[name]) == len(place) + 1 for name in names)
-        if names and direct and names.keys() <= said.tensors.keys():
-            return {short: said.tensors[name] for name, short in names.items()}
+    for wanted in [(), *((key,) for key in nested), *((None, key) for key in nested)]:
+        places = [
+            place
+            for place in under
+            if len(place) == len(wanted)
+            and place[-1:] == wanted[-1:]
+            and under[place].keys() <= said.tensors.keys()
+            and all(len(said.keys[name]) == len(place) + 1 for name in under[place])
+        ]
+        if len(places) > 1:
+            several = ", ".join(files.shown(".".join(place)) for place in places[:10])
+            raise CheckpointError(f"{path}: has several models: {several}; save one of them alone")
+        if places:
+            return {short: said.tensors[name] for name, short in under[places[0]].items()}
     tensors = {short: said.tensors[name] for name, short in flat.items() if name in said.tensors}
     if any("." in name for name in tensors):
         return tensors
