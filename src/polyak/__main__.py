@@ -159,14 +159,23 @@ def distances(given: argparse.Namespace) -> int:
 
 
 def average(given: argparse.Namespace) -> int:
-    """The average of any files: a file, and the weight of each."""
+    """The average of any files: a file or a directory of shards, and the weight of each."""
     from polyak.averaging.stream import average_files
 
-    if given.output.suffix != ".safetensors":
-        raise ValueError(f"{given.output}: allowed: a name that ends in .safetensors")
+    sharded = given.max_shard_size is not None
+    if sharded == (given.output.suffix == ".safetensors"):
+        allowed = "a directory's name" if sharded else "a name that ends in .safetensors"
+        raise ValueError(f"{given.output}: allowed: {allowed}")
     scheme = _scheme(given)
     weights = list(scheme.weights(range(len(given.files))))
-    stale = average_files(given.output, given.files, weights, {"scheme": scheme.name})
+    stale = average_files(
+        given.output,
+        given.files,
+        weights,
+        {"scheme": scheme.name},
+        max_shard_size=given.max_shard_size,
+        workers=given.workers,
+    )
     total = math.fsum(weights)
     for path, weight in zip(given.files, weights, strict=True):
         print(f"{weight / total:8.4f}  {path}")

@@ -5,9 +5,12 @@ given.command, given.run, given.starts
 """
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+MOST_WORKERS = 256
 
 WINDOWS = """\
 evaluate every window of a finished run, and draw the map
@@ -61,9 +64,12 @@ average files of weights, whoever made them
     python -m polyak average OUT.safetensors A.safetensors B.pt C.pth
     python -m polyak average OUT.safetensors A B C --scheme exponential --set decay=0.9
     python -m polyak average OUT.safetensors A B --weights 0.25 0.75
+    python -m polyak average OUT STEP_1 STEP_2 --max-shard-size 2GB --workers 4
 
-The files are taken in the order given, as the checkpoints of epochs 0, 1, ... of one trajectory.
-No code that is in a file is run. Memory holds one tensor at a time.
+A, B, ... are .safetensors, .safetensors.index.json, .pt, .pth or .bin files, or directories: of
+torch.distributed.checkpoint, or with a model.safetensors.index.json. They are taken in the order
+given, as the checkpoints of epochs 0, 1, ... of one trajectory. No code that is in a file is run.
+Memory holds a block of one tensor at a time. With --max-shard-size, OUT is a directory.
 """
 
 SCORE = """\
@@ -173,13 +179,26 @@ def _parser() -> argparse.ArgumentParser:
     distances.add_argument("run", type=Path, metavar="RUN", help="a finished run's directory")
 
     average = command("average", AVERAGE)
-    average.add_argument("output", type=Path, metavar="OUT.safetensors")
+    average.add_argument("output", type=Path, metavar="OUT", help="OUT.safetensors")
     average.add_argument("files", type=Path, nargs="+", metavar="FILE")
     average.add_argument("--scheme", metavar="NAME", help="default: uniform")
     average.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="of the scheme"
     )
     average.add_argument("--weights", type=float, nargs="+", help="one per file, that sum to 1")
+    average.add_argument(
+        "--max-shard-size",
+        type=_bytes,
+        metavar="SIZE",
+        help="of each file in the directory OUT: 500MB, 2GB, 2GiB",
+    )
+    average.add_argument(
+        "--workers",
+        type=_workers,
+        default=1,
+        metavar="N",
+        help="processes that share the work (default: 1)",
+    )
 
     score = command("score", SCORE)
     score.add_argument("weights", type=Path, metavar="WEIGHTS")
@@ -220,6 +239,24 @@ def _of_recording(command: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--metric", metavar="NAME", help="to select by (default: accuracy)")
     group.add_argument("--lower", action="store_true", help="less of --metric is better")
+
+
+_UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+
+
+def _bytes(text: str) -> int:
+    found = re.fullmatch(r"([0-9]{1,15}) ?([A-Za-z]*)", text)
+    size = int(found[1]) * _UNITS.get(found[2].upper(), 0) if found else 0
+    if not size:
+        raise argparse.ArgumentTypeError(f"{text}: allowed: a number from 1 with KB, MB, GB or GiB")
+    return size
+
+
+def _workers(text: str) -> int:
+    count = int(text) if re.fullmatch("[0-9]{1,4}", text) else 0
+    if not 0 < count <= MOST_WORKERS:
+        raise argparse.ArgumentTypeError(f"{text}: allowed: 1 to {MOST_WORKERS}")
+    return count
 
 
 def _share(text: str) -> float:

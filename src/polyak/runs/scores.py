@@ -19,7 +19,7 @@ from polyak.evaluation.evaluator import Evaluator
 from polyak.evaluation.scores import Scores
 from polyak.runs.batch_norm import BatchNorm
 from polyak.weights.checkpoint import Checkpoint
-from polyak.weights.foreign import open_source
+from polyak.weights.foreign import open_source, read_by
 
 
 def evaluate(
@@ -80,7 +80,7 @@ def write(
         table.to_csv(temporary, index=False)
     summary: dict[str, Any] = {
         "weights": str(weights),
-        "sha256": files.sha256(weights),
+        "sha256": files.sha256(read_by(weights)),
         "dataset": data.name,
         "synthetic": data.synthetic,
         "split": split,
