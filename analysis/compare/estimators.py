@@ -165,6 +165,7 @@ def _row(group: Group, run: Mapping[Any, Any], what: str, **more: object) -> dic
         "seed": run["seed"],
         "fingerprint": run["fingerprint"],
         "directory": run["directory"],
+        "own": bool(run.get("own", False)),
         "stride": run["stride"],
         "epoch": run.get(f"{what}_epoch"),
         **{

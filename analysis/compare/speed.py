@@ -207,4 +207,6 @@ def _seeds(seeds: Sequence[int]) -> str:
 def _windows(rows: pd.DataFrame, seeds: Sequence[int], options: str = "") -> tuple[str, ...]:
     """The commands that evaluate windows of the runs of these seeds."""
     runs = rows.loc[rows["seed"].isin(seeds), "directory"]
+    if "own" in rows and rows["own"].any():  # of a training that train.py knows nothing of
+        return ("polyak.open(...).run(..., running=True) of each",)
     return tuple(f"python -m polyak windows {shlex.quote(run)} {options}".strip() for run in runs)

@@ -58,6 +58,7 @@ def finished(summary: Summary) -> dict[str, Any]:
     row = {
         "status": "finished",
         "dataset": text(data.name),
+        "own": "paths" not in summary.config,
         "synthetic": data.synthetic,
         "substitute_for": None if data.substitute_for is None else text(data.substitute_for),
         **configured(summary.config),

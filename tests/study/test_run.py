@@ -46,6 +46,8 @@ def test_two_seeds_and_two_learning_rates_are_an_answer(tmp_path, capsys, functi
     assert len(findings["mcnemar"]) == (2 if function is evaluate else 0)
     said = capsys.readouterr().out
     assert "4 finished" in said
+    assert "train.py" not in said
+    assert "python -m polyak windows" not in said
     assert "unknown number of training images" in said
 
 
