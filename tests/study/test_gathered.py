@@ -22,8 +22,9 @@ from torch import distributed, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
-from polyak.errors import CheckpointError
+from polyak.errors import CheckpointError, ConfigError
 from polyak.study.gathered import gathered, write_gathered
+from polyak.study.recorder import Recorder
 from polyak.weights import checkpoint
 
 folder = Path(sys.argv[1])
@@ -57,6 +58,10 @@ state = {"model": model.state_dict(), "epoch": 3}
 torch.distributed.checkpoint.save(state, checkpoint_id=folder / "distributed")
 held = [tensor is not None for _, tensor in gathered(model)]
 assert all(held) if rank == 0 else not any(held), held
+try:
+    Recorder(folder / "recorded", model, settings={})
+except ConfigError as error:
+    (folder / f"refused{rank}").write_text(str(error))
 (folder / "file").write_text("")
 try:
     write_gathered(model, folder / "file" / "below.safetensors")
@@ -88,6 +93,7 @@ def test_two_ranks_write_the_file_of_one(tmp_path):
     assert checkpoint.digest(found) == checkpoint.digest(
         checkpoint.load(tmp_path / "plain.safetensors").tensors
     )
+    assert "are spread over ranks; allowed: to write" in (tmp_path / "refused1").read_text()
     # A disk that refuses stops every rank; none waits for another.
     assert (tmp_path / "error0").read_text().startswith(("FileExistsError", "NotADirectoryError"))
     assert "rank 0 could not write it" in (tmp_path / "error1").read_text()

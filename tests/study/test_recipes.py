@@ -6,6 +6,8 @@ import torch
 from torch import nn
 
 from polyak.records.summary import Summary
+from polyak.store.manifest import Manifest
+from polyak.weights import checkpoint
 from tests.small import ROOT
 from tests.study.test_study import INPUTS, LABELS, made
 
@@ -37,3 +39,7 @@ def test_a_plain_loop_and_existing_checkpoints(tmp_path, monkeypatch, capsys):
     exec(adopted, own)
     assert own["study"].epochs == 3
     assert isinstance(own["model"], nn.Module)
+    for block in blocks("Sharded training"):
+        exec(block, own)
+    recording = Manifest.open(tmp_path / "outputs" / "recorded" / "sharded")
+    assert recording.weights(2) == checkpoint.digest(own["model"].state_dict())

@@ -69,6 +69,11 @@ def write_gathered(model: nn.Module, path: Path, metadata: Mapping[str, Any] | N
         raise failed
 
 
+def is_sharded(model: nn.Module) -> bool:
+    """Whether any of its weights are spread over ranks."""
+    return any(_is_spread(tensor) for tensor in model.state_dict(keep_vars=True).values())
+
+
 def _state(model: nn.Module) -> dict[str, Tensor]:
     model = unwrapped(model)
     fsdp1 = sys.modules.get("torch.distributed.fsdp.fully_sharded_data_parallel")

@@ -30,6 +30,7 @@ from polyak.store.recorder import deployed
 from polyak.store.recording import Recording
 from polyak.study import ranks, told
 from polyak.study.directory import Directory, ingredients
+from polyak.study.gathered import is_sharded
 from polyak.study.wrapped import unwrapped
 from polyak.weights import checkpoint
 
@@ -71,6 +72,11 @@ class Recorder:
         within: str | None = None,
     ) -> None:
         self._model, self._optimizer = unwrapped(model), optimizer
+        if is_sharded(self._model):
+            raise ConfigError(
+                f"{type(self._model).__name__}: its weights are spread over ranks; allowed: to "
+                "write them by polyak.study.gathered.write_gathered, and polyak.adopt the files"
+            )
         self._settings = told.settings(settings)
         recording = told.recording(every, means, steps_per_epoch)
         self._steps = steps_per_epoch if recording.there else None
