@@ -153,6 +153,7 @@ def _forked(
 def _take_interrupts() -> None:
     """Tests that run in a shell's background inherit that SIGINT is ignored."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which nohup ignores, and a shell's job may
 
 
 def _train(arguments: list[str], cwd: Path, env: dict[str, str], printed: list[Path]) -> None:
