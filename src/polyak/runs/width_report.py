@@ -18,8 +18,10 @@ KINDS = {"uniform": ("the last so many steps", VERMILLION), "ema": ("EMA, half-l
 
 
 def report(rows: Sequence[Row]) -> str:
-    """A line per width, and which one validation selects."""
-    splits = [split for split in ("validation", "test") if any(row.split == split for row in rows)]
+    """A line per width, and which one validation selects. Where a width was evaluated on some of
+    the splits alone, the others' columns are empty."""
+    there = {row.split for row in rows}
+    splits = [split for split in ("train", "validation", "test") if split in there]
     accuracies = {(row.kind, row.steps, row.split): row.accuracy for row in rows}
     lines = ["            steps   % of training" + "".join(f"{one:>14}, %" for one in splits)]
     chosen, seen = selected(rows), set[tuple[str, float]]()
@@ -27,7 +29,8 @@ def report(rows: Sequence[Row]) -> str:
         if (width := (row.kind, row.steps)) in seen:
             continue
         seen.add(width)
-        scores = "".join(f"{100 * accuracies[*width, split]:17.2f}" for split in splits)
+        found = [accuracies.get((*width, split)) for split in splits]
+        scores = "".join(f"{100 * one:17.2f}" if one is not None else " " * 17 for one in found)
         mark = "  selected on validation" * (chosen is not None and width == chosen_width(chosen))
         lines.append(f"{row.kind:>8} {row.steps:8.6g} {100 * row.share:15.2f}{scores}{mark}")
     return "\n".join(lines)
