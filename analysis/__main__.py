@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from analysis.compare.estimators import budgets, names_of_budgets
-from analysis.compare.fair import MARGIN, METRICS, Answer, NoAnswer, answer_of
+from analysis.compare.fair import MARGIN, Answer, NoAnswer, answer_of
 from analysis.compare.groups import Group, comparison_groups
 from analysis.figures import catalogue
 from analysis.figures.catalogue import ACROSS, FIGURES, OF_ANSWER
@@ -101,9 +101,14 @@ def _verified(loaded: Loaded) -> bool:
 
 
 def _answers(options: argparse.Namespace, groups: Sequence[Group]) -> list[Answer | NoAnswer]:
-    found = budgets(groups)
+    found, metrics = budgets(groups), {one.name: one for group in groups for one in group.metrics}
+    if options.metric is not None and options.metric not in metrics:
+        raise AnalysisError(
+            f"--metric {options.metric}: the runs don't have it; allowed: {', '.join(metrics)}"
+        )
+    metric = metrics.get(options.metric)
     return [
-        answer_of(budget, options.metric, options.margin, name)
+        answer_of(budget, metric, options.margin, name)
         for budget, name in zip(found, names_of_budgets(found), strict=True)
     ]
 
@@ -155,9 +160,10 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(out=None, verify=False)
         command.add_argument(
             "--metric",
-            choices=METRICS,
-            default="accuracy",
-            help="by which the answer's two sides are selected and compared; name it beforehand",
+            metavar="NAME",
+            help="by which the answer's two sides are selected and compared: accuracy, loss, "
+            "calibration_error or another that the runs have; name it beforehand (default: the "
+            "one that the runs name, else accuracy)",
         )
         command.add_argument(
             "--margin",
@@ -165,7 +171,7 @@ def _parser() -> argparse.ArgumentParser:
             default=MARGIN,
             metavar="POINTS",
             help="the smallest difference that would matter, for equivalence: in points, of "
-            f"loss in hundredths of a nat (default {100 * MARGIN:g})",
+            f"loss in hundredths of a nat, of others in hundredths (default {100 * MARGIN:g})",
         )
         if name != "figure":
             command.add_argument(

@@ -95,6 +95,14 @@ def run(
     return start(arguments, cwd, fresh, **env).wait()
 
 
+def forked(function: Callable[..., None], *arguments: object) -> BaseProcess:
+    """A function of a test module, at work in a process of its own that has all imports."""
+    _ensure_server()
+    process = _context.Process(target=function, args=arguments, daemon=True)
+    process.start()
+    return process
+
+
 def python(code: str, *arguments: object) -> subprocess.Popen[str]:
     """`python -c code`, which can import what is in src/."""
     return subprocess.Popen(

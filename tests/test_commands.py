@@ -103,6 +103,8 @@ def test_distances_need_no_figures_tables_or_configuration(tmp_path, paths):
         (["store", "remove", "--ye"], "unrecognized arguments: --ye"),
         (["store", "mend"], "invalid choice: 'mend'"),
         (["average", "out.safetensors", "a.pt", "--weights", "x"], "invalid float value: 'x'"),
+        (["average", "out", "a", "--max-shard-size", "2TB"], "2TB: allowed: a number from 1"),
+        (["average", "out", "a", "--workers", "0"], "0: allowed: 1 to 256"),
     ],
 )
 def test_wrong_arguments_exit_with_2(arguments, message, capsys):
@@ -219,6 +221,17 @@ def test_average_refuses_what_makes_no_average(tmp_path, paths, arguments, messa
     assert main(["average", str(out), *map(str, paths), *arguments]) == 1
     assert message in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_average_writes_a_directory_of_shards(tmp_path, paths, capsys):
+    out = tmp_path / "out"
+    arguments = ["average", str(out), *map(str, paths), "--max-shard-size"]
+    assert main([*arguments, "1KB"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == str(out)
+    assert (out / "model.safetensors").exists()
+    arguments[1] += ".safetensors"
+    assert main([*arguments, "1KB"]) == 1
+    assert "out.safetensors: allowed: a directory's name" in capsys.readouterr().err
 
 
 def test_average_writes_safetensors_alone(tmp_path, paths, capsys):

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.compare.fair import Answer, Metric, NoAnswer
+from analysis.compare.fair import Answer, NoAnswer
 from analysis.statistics.equivalence import Kind
 from analysis.statistics.interquartile_mean import InterquartileMean, interquartile_mean
+from polyak.evaluation.metric import Metric
 
 FEWEST = 4
 """Budgets from which on there is a summary: the least for which it was simulated, and already too
@@ -24,7 +25,7 @@ narrow there (docs/analysis.md). Of fewer, the middle half is hardly more than o
 class Across:
     """`names`: what sets each of `budgets` apart, as short as it can be. `summary`: the
     interquartile mean of all paired differences by seed, in the metric's unit, positive where the
-    average is better; None for fewer than FEWEST answers."""
+    average is better; None for fewer than FEWEST answers, or answers by several metrics."""
 
     budgets: tuple[Answer | NoAnswer, ...]
     names: tuple[str, ...]
@@ -49,8 +50,8 @@ class Across:
 
     @property
     def metric(self) -> Metric | None:
-        """By which all were compared; None without any answer."""
-        return next((one.metric for one in self.answers.values()), None)
+        """By which all were compared; None without any answer, or where they differ."""
+        return _metric(self.budgets)
 
     @property
     def kinds(self) -> dict[Kind, int]:
@@ -64,18 +65,19 @@ class Across:
         """One row per budget, in the metric's unit: the mean scores on test, the difference, its t
         interval, and that over seeds and images together. `reason`: why there is no answer."""
         rows = [
-            {"budget": name, "title": one.title, **_row(one)}
+            {"budget": name, "title": one.title, **_row(one, named=self.metric is None)}
             for name, one in zip(self.names, self.budgets, strict=True)
         ]
         return pd.DataFrame(rows)
 
 
 def across(budgets: Sequence[Answer | NoAnswer]) -> Across | None:
-    """The answers of several budgets, by one metric, together; None for fewer than two budgets."""
+    """The answers of several budgets together; None for fewer than two budgets."""
     if len(budgets) < 2:
         return None
     differences = [one.pairs["difference"].to_numpy() for one in budgets if isinstance(one, Answer)]
-    summary = interquartile_mean(differences) if len(differences) >= FEWEST else None
+    enough = len(differences) >= FEWEST and _metric(budgets) is not None
+    summary = interquartile_mean(differences) if enough else None
     return Across(tuple(budgets), short_names(budgets), summary)
 
 
@@ -91,11 +93,18 @@ def short_names(budgets: Sequence[Answer | NoAnswer]) -> tuple[str, ...]:
     return tuple(f"{name} ({number})".strip() for number, name in enumerate(names, start=1))
 
 
-def _row(one: Answer | NoAnswer) -> dict[str, object]:
+def _metric(budgets: Sequence[Answer | NoAnswer]) -> Metric | None:
+    found = {one.metric for one in budgets if isinstance(one, Answer)}
+    return found.pop() if len(found) == 1 else None
+
+
+def _row(one: Answer | NoAnswer, named: bool) -> dict[str, object]:
+    """`named`: with its metric."""
     if isinstance(one, NoAnswer):
         return {"conclusion": None, "reason": one.reason}
     found, two_way = one.conclusion, one.two_way
     return {
+        **({"metric": one.metric.name} if named else {}),
         "n": found.interval.n,
         "averaged": one.averaged.mean(one.metric),
         "without": one.unaveraged.mean(one.metric),

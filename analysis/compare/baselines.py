@@ -1,5 +1,6 @@
 """What the average is compared with, by its key in summary.json's results.
 
+metric_of(runs)  # the primary metric of a group's runs
 compared(runs)   # ["window_mean", "last", "last_refreshed", ...]
 last_of(runs)    # "last_refreshed" for networks with batch norm
 mechanism_of(runs)   # what the mechanism's comparison is with
@@ -8,6 +9,9 @@ mechanism_of(runs)   # what the mechanism's comparison is with
 from collections.abc import Iterable
 
 import pandas as pd
+
+from analysis.units import words
+from polyak.evaluation.metric import ACCURACY, Metric
 
 BASELINES = {
     "window_mean": "the mean of the window's checkpoints",
@@ -28,6 +32,22 @@ SHORT = {
 """For legends and titles."""
 
 
+def metric_of(runs: pd.DataFrame) -> Metric:
+    """The primary metric, which the runs of a group have in common."""
+    found: Metric = runs["metric"].iloc[0]
+    return found
+
+
+def without_logits(runs: pd.DataFrame) -> str:
+    """Why nothing is made from the logits of a group's runs; "" where it is."""
+    if (metric := metric_of(runs)) != ACCURACY:
+        return f"made from logits, and these runs are compared by {words(metric)}"
+    column = "ensemble_test_accuracy"
+    if column not in runs or runs[column].isna().all():
+        return "made from logits, which the runs lack"
+    return ""
+
+
 def mechanism_of(runs: pd.DataFrame) -> str:
     """What the average is compared with to show the mechanism, as specified beforehand: the mean of
     the window's checkpoints; of networks with batch norm, whose stored checkpoints have
@@ -41,11 +61,12 @@ def gain_over(what: str) -> str:
 
 
 def compared(runs: pd.DataFrame, names: Iterable[str] = BASELINES) -> list[str]:
-    """Those of `names` that all of the runs have a test accuracy of."""
+    """Those of `names` that all of the runs have a test score of, by their primary metric."""
+    metric = metric_of(runs)
     return [
         what
         for what in names
-        if (column := f"{what}_test_accuracy") in runs and runs[column].notna().all()
+        if (column := f"{what}_test_{metric.name}") in runs and runs[column].notna().all()
     ]
 
 

@@ -47,12 +47,12 @@ def beside(answer: Answer) -> list[Beside]:
 def _ensembles(answer: Answer) -> pd.DataFrame:
     """Of the windows and recipes that the averages are of."""
     rows = stacked(answer.groups, lambda group: averages(group, "ensemble"))
-    score = f"validation_{answer.metric}"
+    score = f"validation_{answer.metric.name}"
     if rows.empty or score not in rows:
         return rows.reindex(columns=[*RECIPE, "seed"]).iloc[:0]
     kept = set(answer.table[RECIPE].apply(tuple, axis=1))
     rows = rows[rows[RECIPE].apply(tuple, axis=1).isin(kept)]
-    return rows[rows[score].notna() & rows[f"test_{answer.metric}"].notna()]
+    return rows[rows[score].notna() & rows[f"test_{answer.metric.name}"].notna()]
 
 
 def edges(answer: Answer) -> Iterator[tuple[str, str]]:

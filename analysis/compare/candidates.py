@@ -1,7 +1,7 @@
 """The candidates of a group: each learning rate, window and scheme, with its runs' results.
 
 table = candidates_of(group, comparable_seeds(group))
-by_validation(table).iloc[0]
+by_validation(table, group.metric).iloc[0]
 """
 
 import math
@@ -16,6 +16,7 @@ from analysis.compare.groups import Group
 from analysis.statistics.intervals import t_interval
 from analysis.statistics.max_t import max_t
 from analysis.statistics.significance import t_test
+from polyak.evaluation.metric import Metric
 
 CANDIDATE = ["learning_rate", "start", "end", "scheme"]
 """What is selected."""
@@ -68,7 +69,8 @@ def most_tried(
 def candidates_of(group: Group, seeds: frozenset[int]) -> pd.DataFrame:
     """One row per candidate, in the order of its values; `complete` where it has all `seeds`, by
     whose gains alone p is adjusted for the complete ones together (`max_t`; NaN for the others).
-    docs/analysis.md has the columns of candidates.csv. Fractions."""
+    docs/analysis.md has the columns of candidates.csv. In the unit of the group's metric."""
+    score = group.metric.name
     mechanism = gain_over(mechanism_of(group.runs))
     rows: list[dict[str, Any]] = []
     gains: dict[int, list[float]] = {}
@@ -84,12 +86,12 @@ def candidates_of(group: Group, seeds: frozenset[int]) -> pd.DataFrame:
                 "stride": runs["stride"].iloc[0],
                 "n": len(runs),
                 "complete": complete,
-                "validation": _mean(runs, "average_validation_accuracy"),
-                "test": _mean(runs, "average_test_accuracy"),
-                "shared_validation": _mean(shared, "average_validation_accuracy"),
+                "validation": _mean(runs, f"average_validation_{score}"),
+                "test": _mean(runs, f"average_test_{score}"),
+                "shared_validation": _mean(shared, f"average_validation_{score}"),
                 "shared_validation_loss": _mean(shared, "average_validation_loss"),
-                "shared_test": _mean(shared, "average_test_accuracy"),
-                **{f"{what}_test": _mean(runs, f"{what}_test_accuracy") for what in BASELINES},
+                "shared_test": _mean(shared, f"average_test_{score}"),
+                **{f"{what}_test": _mean(runs, f"{what}_test_{score}") for what in BASELINES},
                 **{
                     f"gain_over_{what}": _mean(runs, f"gain_over_{what}_test")
                     for what in ("window_mean", "last", "last_refreshed")
@@ -114,10 +116,10 @@ def _mean(runs: pd.DataFrame, column: str) -> float:
     return round(math.fsum(runs[column]) / len(runs), 12)
 
 
-def by_validation(candidates: pd.DataFrame) -> pd.DataFrame:
-    """The candidates, best first: complete ones, by accuracy and then loss on validation."""
+def by_validation(candidates: pd.DataFrame, metric: Metric) -> pd.DataFrame:
+    """The candidates, best first: complete ones, by the metric and then the loss on validation."""
     return candidates.sort_values(
         ["complete", "shared_validation", "shared_validation_loss"],
-        ascending=[False, False, True],
+        ascending=[False, not metric.higher, True],
         kind="stable",
     )

@@ -18,6 +18,7 @@ import pandas as pd
 from analysis.compare.groups import Group
 from analysis.compare.settings import names_of, settings_of
 from analysis.read.window_table import epochs_of
+from polyak.evaluation.metric import ACCURACY, LOSS, Metric
 
 ESTIMATOR = ["recipe", "learning_rate", "estimator", "start", "end", "scheme"]
 """What identifies a candidate; the last three are empty for those that aren't averages."""
@@ -30,13 +31,6 @@ UNAVERAGED = {
     "last_refreshed": "last checkpoint with refreshed statistics",
     "best_by_validation": "best checkpoint by validation",
 }
-
-SCORES = ("accuracy", "loss", "calibration_error")
-
-
-def sign(metric: str) -> int:
-    """1 where more is better, else -1."""
-    return 1 if metric == "accuracy" else -1
 
 
 def budgets(groups: Sequence[Group]) -> list[list[Group]]:
@@ -56,7 +50,7 @@ def names_of_budgets(found: Sequence[Sequence[Group]]) -> list[str]:
     said = ["dataset", "train_images", "model", "epochs"]
     alike: dict[tuple[object, ...], list[int]] = {}
     for place, first in enumerate(firsts):
-        alike.setdefault(tuple(first[said]), []).append(place)
+        alike.setdefault(tuple(map(str, first[said])), []).append(place)
     names = [""] * len(firsts)
     for places in alike.values():
         for place, name in zip(places, _names([firsts[one] for one in places]), strict=True):
@@ -79,15 +73,16 @@ def _names(firsts: Sequence[pd.Series]) -> list[str]:
 
 
 def _is_of_the_budget(key: str) -> bool:
-    return key.startswith(("content.", "model.")) or key == "training.epochs"
+    return key.startswith(("content.", "model.")) or key in ("training.epochs", "metric")
 
 
-def estimators(groups: Sequence[Group], metric: str = "accuracy") -> pd.DataFrame:
+def estimators(groups: Sequence[Group], metric: Metric = ACCURACY) -> pd.DataFrame:
     """One row per candidate (`ESTIMATOR`) and seed of the groups of one budget, with the scores on
     `validation_*` and `test_*` (fractions, nats), fingerprint and directory of its run. `averaged`
-    says on which side a candidate is, `label` what sets its recipe apart within the budget. By the
-    metric "loss", the best checkpoint by validation is that of the least loss; else that of the
-    best accuracy, which the runs have."""
+    says on which side a candidate is, `label` what sets its recipe apart within the budget. By
+    another metric than the runs' own primary one, the best checkpoint by validation is that of this
+    metric where it was recorded after each epoch; else that of the primary one, which the runs
+    have."""
     return stacked(groups, lambda group: (*averages(group), *_unaveraged(group, metric)))
 
 
@@ -112,7 +107,7 @@ def averages(group: Group, what: str = "average") -> Iterator[dict[str, object]]
             yield _row(group, run, what, averaged=True, **named)
 
 
-def _unaveraged(group: Group, metric: str) -> Iterator[dict[str, object]]:
+def _unaveraged(group: Group, metric: Metric) -> Iterator[dict[str, object]]:
     """Of each trajectory once: the last checkpoint is that of the whole training. With refreshed
     statistics it is as many candidates as there are ways to refresh."""
     done: set[tuple[str, ...]] = set()
@@ -124,12 +119,12 @@ def _unaveraged(group: Group, metric: str) -> Iterator[dict[str, object]]:
             key = (what, str(run["fingerprint"]), refreshed)
             if key in done or not (whole or what == "best_by_validation"):
                 continue
-            if pd.isna(run.get(f"{what}_test_accuracy")):
+            if pd.isna(run.get(f"{what}_test_{group.metric.name}")):
                 continue
             done.add(key)
             row = _row(group, run, what, averaged=False, start=-1, end=-1, scheme=refreshed)
-            by_loss = what == "best_by_validation" and metric == "loss"
-            yield row | (_least_loss(group, run) if by_loss else {})
+            by_another = what == "best_by_validation" and metric != group.metric
+            yield row | (_best(group, run, metric) if by_another else {})
 
 
 def how_refreshed(scheme: str) -> str:
@@ -140,18 +135,21 @@ def how_refreshed(scheme: str) -> str:
     return ", ".join(parts[found[0] :]) if found else ""
 
 
-def _least_loss(group: Group, run: Mapping[Any, Any]) -> dict[str, object]:
-    """The scores of the checkpoint of the least validation loss."""
+def _best(group: Group, run: Mapping[Any, Any], metric: Metric) -> dict[str, object]:
+    """The scores of the checkpoint of the best validation score by this metric, as far as
+    metrics.csv has them; {} where it doesn't have that one."""
     epochs = group.epochs[group.epochs["fingerprint"] == run["fingerprint"]]
-    if "val_loss" not in epochs or epochs["val_loss"].isna().all():
+    if (column := f"val_{metric.name}") not in epochs or epochs[column].isna().all():
         return {}
-    best = epochs.loc[epochs["val_loss"].idxmin()]
+    best = epochs.loc[(metric.sign * epochs[column]).idxmax()]
     scores = {
-        f"{split}_{score}": float(best[f"{short}_{score}"])
+        f"{split}_{one.name}": float(best[name])
+        if (name := f"{short}_{one.name}") in best
+        else None
         for split, short in (("validation", "val"), ("test", "test"))
-        for score in ("accuracy", "loss")
+        for one in group.metrics
     }
-    return {"epoch": int(best["epoch"]), **scores, "test_calibration_error": None}
+    return {"epoch": int(best["epoch"]), **scores}
 
 
 def _has_predictions(run: Mapping[Any, Any]) -> bool:
@@ -167,11 +165,12 @@ def _row(group: Group, run: Mapping[Any, Any], what: str, **more: object) -> dic
         "seed": run["seed"],
         "fingerprint": run["fingerprint"],
         "directory": run["directory"],
+        "own": bool(run.get("own", False)),
         "stride": run["stride"],
         "epoch": run.get(f"{what}_epoch"),
         **{
-            f"{split}_{score}": run.get(f"{what}_{split}_{score}")
+            f"{split}_{name}": run.get(f"{what}_{split}_{name}")
             for split in ("validation", "test")
-            for score in SCORES
+            for name in dict.fromkeys((LOSS.name, *(metric.name for metric in group.metrics)))
         },
     }

@@ -1,6 +1,6 @@
 """The answer: the best average against the best one could do without averaging.
 
-    answer = answer_of(groups, metric="accuracy", margin=0.002)    # groups of one budget
+    answer = answer_of(groups, ACCURACY, margin=0.002)    # groups of one budget
     answer.conclusion.kind                                         # "better", "undecided", ...
 
 Both sides are selected on validation, over the same recipes at the same budget, by the same metric,
@@ -10,12 +10,11 @@ and compared on test, paired by seed.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Literal
 
 import pandas as pd
 
 from analysis.compare.candidates import most_tried
-from analysis.compare.estimators import ESTIMATOR, RECIPE, UNAVERAGED, estimators, sign
+from analysis.compare.estimators import ESTIMATOR, RECIPE, UNAVERAGED, estimators
 from analysis.compare.groups import Group, kind_of, training_images
 from analysis.compare.speed import Speed, speed_of
 from analysis.compare.two_way_pairs import two_way_of
@@ -23,13 +22,13 @@ from analysis.statistics.equivalence import Conclusion, conclusion
 from analysis.statistics.intervals import Interval, t_interval
 from analysis.statistics.sign_flip import sign_flip_test, smallest_p
 from analysis.statistics.two_way import TwoWay
+from analysis.units import words
 from analysis.wording import window
+from polyak.evaluation.metric import LOSS, Metric
 from polyak.evaluation.scores import Array
 
-Metric = Literal["accuracy", "loss", "calibration_error"]
-METRICS: tuple[Metric, ...] = ("accuracy", "loss", "calibration_error")
 MARGIN = 0.002
-"""Differences of accuracy below it, 0.2 points, would not matter."""
+"""Differences below it, 0.2 points of accuracy, would not matter."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ class Side:
 
     def mean(self, metric: Metric) -> float:
         """On test."""
-        return float(self.rows[f"test_{metric}"].astype(float).mean())
+        return float(self.rows[f"test_{metric.name}"].astype(float).mean())
 
 
 @dataclass(frozen=True)
@@ -118,13 +117,13 @@ class Answer(Budget):
     @property
     def pairs(self) -> pd.DataFrame:
         """Per seed, in order: both scores on test by `metric`, and the difference."""
-        column = f"test_{self.metric}"
+        column = f"test_{self.metric.name}"
         averaged, unaveraged = (
             side.rows.set_index("seed")[column].astype(float)
             for side in (self.averaged, self.unaveraged)
         )
         table = pd.DataFrame({"averaged": averaged, "unaveraged": unaveraged})
-        return table.assign(difference=sign(self.metric) * (averaged - unaveraged)).sort_index()
+        return table.assign(difference=self.metric.sign * (averaged - unaveraged)).sort_index()
 
 
 @dataclass(frozen=True)
@@ -135,15 +134,22 @@ class NoAnswer(Budget):
 
 
 def answer_of(
-    groups: Sequence[Group], metric: Metric = "accuracy", margin: float = MARGIN, name: str = ""
+    groups: Sequence[Group],
+    metric: Metric | None = None,
+    margin: float = MARGIN,
+    name: str = "",
 ) -> Answer | NoAnswer:
-    """The answer of the groups of one budget, whose `name` sets it apart from others. `margin` is
-    in the unit of the metric."""
+    """The answer of the groups of one budget, whose `name` sets it apart from others: by `metric`,
+    or by their own primary one. `margin` is in the unit of the metric."""
     given = tuple(groups)
+    metric = metric or groups[0].metric
     if not all(group.has_validation for group in groups):
         return NoAnswer(given, name, "it needs a validation split: dataset.validation=0.1")
+    if not all(metric in group.metrics for group in groups):
+        return NoAnswer(given, name, f"not all of its runs have {words(metric)}")
     table = estimators(groups, metric)
-    table = table[table[f"validation_{metric}"].notna() & table[f"test_{metric}"].notna()]
+    there = table[[f"validation_{metric.name}", f"test_{metric.name}"]].notna()
+    table = table[there.all(axis=1)]
     if table.empty or not table["averaged"].any():
         return NoAnswer(given, name, "nothing was averaged")
     if table["averaged"].all():
@@ -157,9 +163,10 @@ def answer_of(
         best_of(table[table["averaged"] == kind], seeds, metric, given) for kind in (True, False)
     )
     of_metrics = {
-        name: t_interval(values)
-        for name in METRICS
-        if (values := differences(averaged, unaveraged, name)) is not None
+        one: t_interval(values)
+        for one in groups[0].metrics
+        if all(one in group.metrics for group in groups)
+        and (values := differences(averaged, unaveraged, one)) is not None
     }
     values = differences(averaged, unaveraged, metric)
     assert values is not None
@@ -219,7 +226,7 @@ def best_of(
     table: pd.DataFrame, seeds: frozenset[int], metric: Metric, groups: Sequence[Group]
 ) -> Side:
     """The best of one side on validation, of the candidates that have all the seeds: by the metric,
-    then by loss, then in the order of their names."""
+    then by loss where it is known, then in the order of their names."""
     epochs = int(groups[0].runs["epochs"].iloc[0])
     ranked: list[tuple[float, float, int, pd.DataFrame]] = []
     looks = 0
@@ -227,8 +234,9 @@ def best_of(
         if not seeds <= set(rows["seed"]):
             continue
         kept = rows[rows["seed"].isin(seeds)].drop_duplicates("seed").sort_values("seed")
-        score = round(sign(metric) * float(kept[f"validation_{metric}"].astype(float).mean()), 12)
-        loss = round(float(kept["validation_loss"].astype(float).mean()), 12)
+        scores, losses = (kept[f"validation_{one.name}"].astype(float) for one in (metric, LOSS))
+        score = round(metric.sign * float(scores.mean()), 12)
+        loss = round(float(losses.mean()), 12) if losses.notna().all() else 0.0
         ranked.append((-score, loss, len(ranked), kept))
         looks += epochs if key[ESTIMATOR.index("estimator")] == "best_by_validation" else 1
     return Side(min(ranked, key=lambda one: one[:3])[3], len(ranked), looks)
@@ -236,9 +244,9 @@ def best_of(
 
 def differences(averaged: Side, unaveraged: Side, metric: Metric) -> Array | None:
     """Per seed, positive where the first side is better on test; None where a score is missing."""
-    both = [side.rows[f"test_{metric}"] for side in (averaged, unaveraged)]
+    both = [side.rows[f"test_{metric.name}"] for side in (averaged, unaveraged)]
     if any(one.isna().any() for one in both):
         return None
     one, other = (scores.to_numpy(dtype=float) for scores in both)
-    difference: Array = sign(metric) * (one - other)
+    difference: Array = metric.sign * (one - other)
     return difference

@@ -6,7 +6,7 @@
 The mechanism's comparison is specified beforehand: the average minus the mean of the window's
 checkpoints (of networks with batch norm, minus the last checkpoint with refreshed statistics) on
 test, paired within each trajectory, for the candidate (learning rate, window,
-scheme) whose average has the highest mean validation accuracy. Everything else is exploratory.
+scheme) whose average has the best mean validation score. Everything else is exploratory.
 """
 
 from dataclasses import dataclass
@@ -23,20 +23,22 @@ from analysis.statistics.intervals import Interval, bootstrap_interval, t_interv
 from analysis.statistics.minimum_detectable_effect import minimum_detectable_effect_over_seeds
 from analysis.statistics.sign_flip import smallest_p
 from analysis.statistics.significance import t_test
+from polyak.evaluation.metric import Metric
 
 
 @dataclass(frozen=True)
 class Findings:
-    """`candidates`: one row each, with n (seeds), mean accuracies, the mechanism gain with sd,
+    """`candidates`: one row each, with n (seeds), mean scores, the mechanism gain with sd,
     interval, p and max-T-adjusted p; `complete`: whether it has all `seeds`, those by which
     candidates are compared (`shared_*`: means over these alone). `selected`: the one that is
     reported; `selected_on_validation`: whether validation selected it among several, else it is the
     only one or reported without selection; `reason` says which. `oracle`: the best complete one by
-    mean test accuracy.
+    mean test score.
 
     `mechanism`: the gain over `baseline` (`mechanism_of`), of the selected candidate; `p`:
     two-sided. `secondary`: its gains over the other BASELINES. `minimum_detectable_effect`: the
-    smallest gain that so many seeds detect with 80 % power. All fractions; test split.
+    smallest gain that so many seeds detect with 80 % power. All by the group's primary metric, on
+    test; gains are positive where the average is better.
 
     `image_tests`: McNemar's, one row per trajectory; `windows`: see `window_table`; `problems`:
     files that could not be read.
@@ -72,6 +74,11 @@ class Findings:
         return "loss" if self.mechanism.high < 0 else "no gain detected"
 
     @property
+    def metric(self) -> Metric:
+        """The primary one."""
+        return self.group.metric
+
+    @property
     def exploratory(self) -> bool:
         """Whether the candidate is one of several, and was not selected on validation."""
         return not self.selected_on_validation and len(self.candidates) > 1
@@ -85,17 +92,18 @@ class Findings:
 
     @property
     def selection_bias(self) -> dict[str, float] | None:
-        """By how much the selected candidate exceeds the mean of all complete candidates on
-        validation, where it was selected, and on test; and by how much the oracle does on test.
-        None where nothing was selected."""
+        """By how much the selected candidate is better than the mean of all complete candidates on
+        validation, where it was selected, and on test; and by how much the oracle is on test. None
+        where nothing was selected."""
         if not self.selected_on_validation:
             return None
         complete = self.candidates[self.candidates["complete"]]
         validation, test = complete["shared_validation"].mean(), complete["shared_test"].mean()
+        sign = self.metric.sign
         return {
-            "validation": self.selected["shared_validation"] - validation,
-            "test": self.selected["shared_test"] - test,
-            "oracle": self.oracle["shared_test"] - test,
+            "validation": sign * (self.selected["shared_validation"] - validation),
+            "test": sign * (self.selected["shared_test"] - test),
+            "oracle": sign * (self.oracle["shared_test"] - test),
         }
 
     @property
@@ -138,7 +146,9 @@ def findings_of(group: Group) -> Findings:
         selected=selection.candidate,
         selected_on_validation=selection.on_validation,
         reason=selection.reason,
-        oracle=complete.iloc[int(complete["shared_test"].to_numpy().argmax())],
+        oracle=complete.iloc[
+            int((group.metric.sign * complete["shared_test"].to_numpy()).argmax())
+        ],
         baseline=baseline,
         mechanism=mechanism,
         p=t_test(gains),

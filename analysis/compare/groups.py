@@ -14,11 +14,13 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.compare.baselines import metric_of
 from analysis.compare.settings import names_of, settings_of, split_seed
 from analysis.compare.what_counts import counted
 from analysis.read.load import Loaded
 from analysis.read.summary_row import whole_numbers
-from analysis.wording import count
+from analysis.wording import count, how_many
+from polyak.evaluation.metric import ACCURACY, CALIBRATION_ERROR, LOSS, Metric
 
 _WHOLE = ("seed", "epochs", "start", "end", "stride", "count", "train_images")
 
@@ -36,11 +38,26 @@ class Group:
     notes: tuple[str, ...] = ()
 
     @property
+    def metric(self) -> Metric:
+        """The primary one, by which its runs are compared."""
+        return metric_of(self.runs)
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """Those that the average of every run has, on test, and of whose direction none differs."""
+        agreed = set.intersection(*(set(known) for known in self.runs["metrics_known"]))
+        return tuple(
+            metric
+            for metric in sorted(agreed, key=_place)
+            if (column := f"average_test_{metric.name}") in self.runs
+            and self.runs[column].notna().all()
+        )
+
+    @property
     def has_validation(self) -> bool:
         """Whether there is a validation split to select on."""
-        return "average_validation_accuracy" in self.runs and bool(
-            self.runs["average_validation_accuracy"].notna().all()
-        )
+        column = f"average_validation_{self.metric.name}"
+        return column in self.runs and bool(self.runs[column].notna().all())
 
     @property
     def trajectories(self) -> int:
@@ -59,7 +76,7 @@ class Group:
         said = ("", f"dataset={first['dataset']}", f"model={first['model']}")
         return (
             f"{first['dataset']}{kind_of(first)}, {training_images([self])} training / "
-            f"{first['test_images']:,.0f} test images, {first['model']}, {first['optimizer']}"
+            f"{how_many(first['test_images'])} test images, {first['model']}, {first['optimizer']}"
             + (f", {first['schedule'].lower()} schedule" if self._names_its_schedule else "")
             + "".join(f", {part}" for part in self.name.split(", ") if part not in said)
         )
@@ -78,12 +95,18 @@ class Group:
         return "; ".join([text, ", ".join(lacking)] if lacking else [text])
 
 
+def _place(metric: Metric) -> tuple[int, str]:
+    """Those of logits first."""
+    known = [ACCURACY, LOSS, CALIBRATION_ERROR]
+    return (known.index(metric) if metric in known else len(known), metric.name)
+
+
 def training_images(groups: Sequence[Group]) -> str:
     """How many there are, for titles: "4,500", or "4,498 to 4,502" where splits that are drawn have
-    whole groups of images."""
+    whole groups of images; "unknown number of" where no run says."""
     low = min(group.runs["train_images"].min() for group in groups)
     high = max(group.runs["train_images"].max() for group in groups)
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+    return how_many(low) if pd.isna(low) or low == high else f"{low:,} to {high:,}"
 
 
 def kind_of(run: pd.Series) -> str:
@@ -104,7 +127,7 @@ def comparison_groups(loaded: Loaded) -> list[Group]:
     found = []
     for (key, indices), name, first in zip(members.items(), names, firsts, strict=True):
         runs = finished.loc[indices]
-        whole = set(whole_numbers(runs))
+        whole = {name for name in whole_numbers(runs) if runs[name].notna().all()}
         runs = runs.astype({name: int if name in whole else float for name in _WHOLE})
         kept, notes = counted(runs, finished)
         of_group = loaded.epochs["run"].isin(runs["run"])
@@ -129,7 +152,7 @@ def _unmeasured(
     """Runs without results that would be in a group, as far as their composed configuration says:
     those without one only where the group is `alone`."""
     others = runs[runs["status"] != "finished"]
-    keys = [key for key in settings if not key.startswith("content.")]
+    keys = [key for key in settings if key != "metric" and not key.startswith("content.")]
     splits = [f"dataset.{key}" for key in ("validation", "limit_train", "limit_test")]
 
     def agrees(found: Any) -> bool:

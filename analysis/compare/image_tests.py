@@ -4,10 +4,11 @@ tests, problems = image_tests(findings.runs(group))   # one row per trajectory
 """
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from analysis.compare.baselines import last_of
+from analysis.compare.baselines import last_of, without_logits
 from analysis.read.directories import AnalysisError
 from analysis.read.predictions import Predictions
 from analysis.read.window_table import epochs_of
@@ -20,6 +21,8 @@ def image_tests(runs: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     the average and only the window's last checkpoint that is like it (`last_of`) predicts
     correctly, p, and p adjusted for all runs (Holm). And the runs whose predictions can't be read,
     which are left out."""
+    if why := without_logits(runs):
+        return _table([]), [f"no image-level test, ensemble or calibration: they are {why}"]
     rows, problems = [], []
     refreshed = last_of(runs) == "last_refreshed"
     for run in runs.to_dict("records"):
@@ -42,9 +45,12 @@ def image_tests(runs: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
                 "p": test.p,
             }
         )
+    return _table(rows), problems
+
+
+def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=["seed", "images", "only_average", "only_last", "p"])
-    table["p_holm"] = holm(table["p"].tolist())
-    return table, problems
+    return table.assign(p_holm=holm(table["p"].tolist()))
 
 
 def minimum_detectable_effect(tests: pd.DataFrame) -> float | None:

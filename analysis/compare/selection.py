@@ -10,6 +10,7 @@ import pandas as pd
 
 from analysis.compare.candidates import by_validation
 from analysis.compare.groups import Group
+from analysis.units import words
 
 
 @dataclass(frozen=True)
@@ -22,17 +23,17 @@ class Selection:
 
 
 def select(group: Group, candidates: pd.DataFrame) -> Selection:
-    """The candidate to report. Test accuracies never enter."""
+    """The candidate to report. Test scores never enter."""
     complete = candidates[candidates["complete"]]
     number, incomplete = len(complete), len(candidates) - len(complete)
     if len(candidates) == 1:
         measured = " with results" if len(group.unmeasured) else ""
         return Selection(candidates.iloc[0], False, f"the only candidate{measured}")
     if group.has_validation and number > 1:
-        reason = f"selected from {number} candidates by mean validation accuracy"
+        reason = f"selected from {number} candidates by mean validation {words(group.metric)}"
         if incomplete:
             reason += f" ({incomplete} more lack a seed and could not be selected)"
-        return Selection(by_validation(candidates).iloc[0], True, reason)
+        return Selection(by_validation(candidates, group.metric).iloc[0], True, reason)
     if group.has_validation:
         reason = f"it alone has all seeds of the comparison ({incomplete} more lack one)"
     else:

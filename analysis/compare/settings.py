@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.read.load import Loaded
+from polyak.evaluation.metric import ACCURACY
 
 CONTENT = (
     *("dataset", "train_images", "validation_images", "test_images"),
@@ -32,11 +33,13 @@ images were named."""
 
 
 def settings_of(row: pd.Series) -> dict[str, str]:
-    """All that must agree: the configuration but for its free keys, and the content of the data. A
-    key that is null and one that isn't there are the same. Which images a `split_seed` took for
-    validation need not agree."""
+    """All that must agree: the configuration but for its free keys, the content of the data, and
+    the primary metric where it isn't accuracy. A key that is null and one that isn't there are the
+    same. Which images a `split_seed` took for validation need not agree."""
     values = {f"content.{key}": row[key] for key in CONTENT}
     values |= {key: value for key, value in row["config"].items() if not _is_free(key)}
+    if (metric := row["metric"]) != ACCURACY:
+        values["metric"] = f"{metric.name} ({'higher' if metric.higher else 'lower'} is better)"
     if split_seed(row["config"]) is not None:
         values |= dict.fromkeys(f"content.{key}" for key in _DIVIDED) | _undivided(row)
     return {key: str(value) for key, value in values.items() if _is_there(value)}
@@ -76,6 +79,7 @@ def names_of(firsts: list[pd.Series]) -> list[str]:
             "dataset": row["dataset"],  # what a person calls it, in place of what loads it
             **{key: value for key, value in row["config"].items() if _names_a_group(key)},
             **({} if split_seed(row["config"]) is None else {SPLIT_SEED: "given"}),
+            "metric": row["metric"].name,
             **{key: value for key, value in settings_of(row).items() if key.startswith("content.")},
         }
         for row in firsts

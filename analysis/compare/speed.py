@@ -1,6 +1,6 @@
 """How many epochs averaging needs for the score that one has without it, on validation alone.
 
-    speed = speed_of(groups, averaged, unaveraged, "accuracy")   # rows of both sides, by seed
+    speed = speed_of(groups, averaged, unaveraged, ACCURACY)   # rows of both sides, by seed
     speed.of_unaveraged.mean, speed.of_budget.mean               # 0.64, 0.45
 
 The target is each seed's validation score of the best candidate without averaging. Epochs are
@@ -19,11 +19,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.compare.estimators import sign
 from analysis.compare.groups import Group
-from analysis.read.window_table import epochs_of, growing, uniform, window_table
+from analysis.read.window_table import SCORES, epochs_of, growing, uniform, window_table
 from analysis.statistics.intervals import t_interval
 from analysis.statistics.values import SAME
+from polyak.evaluation.metric import CALIBRATION_ERROR, Metric
 
 
 @dataclass(frozen=True)
@@ -73,11 +73,11 @@ class Speed:
 
 
 def speed_of(
-    groups: Sequence[Group], averaged: pd.DataFrame, unaveraged: pd.DataFrame, metric: str
+    groups: Sequence[Group], averaged: pd.DataFrame, unaveraged: pd.DataFrame, metric: Metric
 ) -> Speed:
     """The speed of the rows of both sides (`estimators`): the same seeds, in the same order."""
     epochs = int(groups[0].runs["epochs"].iloc[0])
-    if metric == "calibration_error":
+    if metric == CALIBRATION_ERROR:
         return Speed(epochs, reason="calibration is not measured after every epoch")
     of_group = {group.name: group for group in groups}
     grown = _averages(of_group[averaged["recipe"].iloc[0]], averaged, metric)
@@ -85,6 +85,8 @@ def speed_of(
         reason = (
             f"the average of {_seeds(lacking)} was not evaluated on validation after each epoch"
         )
+        if metric.name not in SCORES:
+            return Speed(epochs, reason=reason)
         if uniform(str(averaged["scheme"].iloc[0])) != averaged["scheme"].iloc[0]:
             return Speed(epochs, reason=f"{reason}: averaging.running=true")
         of_average = averaged.iloc[0]
@@ -94,7 +96,7 @@ def speed_of(
     alone = _checkpoints(of_group[unaveraged["recipe"].iloc[0]], unaveraged, metric, epochs)
     found = []
     for row in unaveraged.to_dict("records"):
-        seed, target = int(row["seed"]), float(row[f"validation_{metric}"])
+        seed, target = int(row["seed"]), float(row[f"validation_{metric.name}"])
         average, checkpoints = grown[seed], alone[seed]
         assert average is not None
         if checkpoints is not None and not pd.isna(row["epoch"]):
@@ -103,9 +105,9 @@ def speed_of(
             OfSeed(
                 seed=seed,
                 target=target,
-                averaged=_needed(average, target, sign(metric)),
+                averaged=_needed(average, target, metric.sign),
                 tried=max(average) + 1,
-                unaveraged=_needed(checkpoints or {}, target, sign(metric)),
+                unaveraged=_needed(checkpoints or {}, target, metric.sign),
             )
         )
     of_budget = _ratio(found, [epochs] * len(found))
@@ -120,7 +122,7 @@ def speed_of(
 
 
 def _averages(
-    group: Group, rows: pd.DataFrame, metric: str
+    group: Group, rows: pd.DataFrame, metric: Metric
 ) -> dict[int, Mapping[int, float] | None]:
     """By seed, the average's validation score up to each epoch of its window; None where one
     lacks."""
@@ -129,13 +131,13 @@ def _averages(
     for row in rows.to_dict("records"):
         named = (row["fingerprint"], row["scheme"], row["start"])
         found[int(row["seed"])] = _whole(
-            growing(table, *named, split="validation", score=metric), epochs_of(row)
+            growing(table, *named, split="validation", score=metric.name), epochs_of(row)
         )
     return found
 
 
 def _checkpoints(
-    group: Group, rows: pd.DataFrame, metric: str, epochs: int
+    group: Group, rows: pd.DataFrame, metric: Metric, epochs: int
 ) -> dict[int, Mapping[int, float] | None]:
     """By seed, the checkpoints' validation score after each epoch, of statistics such as the
     candidate has: refreshed ones are those of windows of one epoch. None where one lacks."""
@@ -150,11 +152,13 @@ def _checkpoints(
                 & (table["split"] == "validation")
                 & (table["end"] == table["start"] + 1)
             ]
-            scores = dict(zip(of_run["start"], of_run[metric], strict=True))
+            scores = dict(zip(of_run["start"], of_run[metric.name], strict=True))
         else:
             of_run = group.epochs[group.epochs["fingerprint"] == row["fingerprint"]]
             of_run = of_run.drop_duplicates("epoch")
-            scores = dict(zip(of_run["epoch"], of_run[f"val_{metric}"], strict=True))
+            column = f"val_{metric.name}"
+            known = of_run[column] if column in of_run else [math.nan] * len(of_run)
+            scores = dict(zip(of_run["epoch"], known, strict=True))
         found[int(row["seed"])] = _whole(scores, range(epochs))
     return found
 
@@ -203,4 +207,6 @@ def _seeds(seeds: Sequence[int]) -> str:
 def _windows(rows: pd.DataFrame, seeds: Sequence[int], options: str = "") -> tuple[str, ...]:
     """The commands that evaluate windows of the runs of these seeds."""
     runs = rows.loc[rows["seed"].isin(seeds), "directory"]
+    if "own" in rows and rows["own"].any():  # of a training that train.py knows nothing of
+        return ("polyak.open(...).run(..., running=True) of each",)
     return tuple(f"python -m polyak windows {shlex.quote(run)} {options}".strip() for run in runs)

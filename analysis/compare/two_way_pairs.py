@@ -1,7 +1,7 @@
 """Both sides of the answer image by image, from their predictions: the interval over seeds and
 images together.
 
-two_way, reason = two_way_of(averaged, unaveraged, "accuracy")   # rows of `estimators`, by seed
+two_way, reason = two_way_of(averaged, unaveraged, ACCURACY)   # rows of `estimators`, by seed
 """
 
 from collections.abc import Mapping
@@ -11,20 +11,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.compare.estimators import sign
 from analysis.read.directories import AnalysisError
 from analysis.read.predictions import Predictions
 from analysis.statistics.two_way import TwoWay, two_way_interval
+from analysis.units import words
+from polyak.evaluation.metric import ACCURACY, CALIBRATION_ERROR, LOSS, Metric
 from polyak.evaluation.scores import Array
 
 
 def two_way_of(
-    averaged: pd.DataFrame, unaveraged: pd.DataFrame, metric: str
+    averaged: pd.DataFrame, unaveraged: pd.DataFrame, metric: Metric
 ) -> tuple[TwoWay | None, str]:
     """The interval of the difference on test, positive where the average is better, of the rows of
     both sides: the same seeds in the same order; or None, and why."""
-    if metric == "calibration_error":
+    if metric == CALIBRATION_ERROR:
         return None, "calibration is of all images together"
+    if metric not in (ACCURACY, LOSS):
+        return None, f"{words(metric)} is not known image by image"
     pairs = zip(averaged.to_dict("records"), unaveraged.to_dict("records"), strict=True)
     rows, labels = [], []
     try:
@@ -33,13 +36,13 @@ def two_way_of(
             labels += [of_one, of_other]
             if not all(np.array_equal(labels[0], found) for found in labels):
                 return None, "the predictions are not of the same images"
-            rows.append(sign(metric) * (one - other))
+            rows.append(metric.sign * (one - other))
     except AnalysisError as error:
         return None, str(error)
     return two_way_interval(np.stack(rows)), ""
 
 
-def _by_image(row: Mapping[Any, Any], metric: str) -> tuple[Array, Array]:
+def _by_image(row: Mapping[Any, Any], metric: Metric) -> tuple[Array, Array]:
     """float64 [images]: whether the prediction is right, or its loss in nats; and the labels.
 
     Raises AnalysisError where they can't be read, or don't give the score that they should."""
@@ -52,9 +55,11 @@ def _by_image(row: Mapping[Any, Any], metric: str) -> tuple[Array, Array]:
     )
     scores: Array = (
         found.correct(given).astype(np.float64)
-        if metric == "accuracy"
+        if metric == ACCURACY
         else -given[np.arange(len(given)), found.labels]
     )
-    if not abs(float(scores.mean()) - float(row[f"test_{metric}"])) < 1e-4:
-        raise AnalysisError(f"the predictions in {row['directory']} don't give its test {metric}")
+    if not abs(float(scores.mean()) - float(row[f"test_{metric.name}"])) < 1e-4:
+        raise AnalysisError(
+            f"the predictions in {row['directory']} don't give its test {metric.name}"
+        )
     return scores, found.labels

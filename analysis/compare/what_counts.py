@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from analysis.compare.baselines import metric_of
 from analysis.compare.settings import split_seed
 from analysis.wording import count
 
@@ -82,7 +83,7 @@ def _repeats(runs: pd.DataFrame) -> Iterator[str]:
     if repeated := len(runs) - len(runs.drop_duplicates(MEASUREMENT)):
         what = "with the weights, images, window and scheme of another run"
         yield f"counted once: {count(repeated, 'run')} {what}"
-    columns = ["average_test_accuracy", "last_refreshed_test_accuracy"]
+    columns = [f"{what}_test_{metric_of(runs).name}" for what in ("average", "last_refreshed")]
     measured = runs.groupby(MEASUREMENT, dropna=False)[[one for one in columns if one in runs]]
     if (measured.max() - measured.min() > 1e-9).any(axis=None):
         yield "runs that should have measured the same differ: the first one counts"

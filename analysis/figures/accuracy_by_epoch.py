@@ -1,4 +1,4 @@
-"""Each checkpoint's accuracy, with the average on top."""
+"""Each checkpoint's accuracy, or other primary metric, with the average on top."""
 
 from typing import Any
 
@@ -13,7 +13,9 @@ from analysis.compare.findings import Findings
 from analysis.figures.drawn import NotDrawnError
 from analysis.figures.panels import band, grid, shade_window, whole_numbers
 from analysis.read.window_table import epochs_of, growing
+from analysis.units import axis_label, plural, scale_of
 from analysis.wording import n_of, window
+from polyak.evaluation.metric import ACCURACY, Metric
 from polyak.runs.style import BLUE, VERMILLION
 
 AVERAGES = {
@@ -27,23 +29,23 @@ REFRESHED = SHORT["last_refreshed"]
 
 
 def accuracy_by_epoch(findings: Findings) -> tuple[Figure, str]:
-    """Test accuracy of every checkpoint against its epoch, one panel per learning rate, with the
+    """Test score of every checkpoint against its epoch, one panel per learning rate, with the
     average of the selected window on top, and its last checkpoint with refreshed statistics."""
     group, selected = findings.group, findings.selected
     epochs = group.epochs.drop_duplicates(["fingerprint", "epoch"])
-    epochs = epochs[epochs["test_accuracy"].notna()]
+    metric, column = group.metric, f"test_{group.metric.name}"
+    epochs = epochs[epochs[column].notna()] if column in epochs else epochs.iloc[:0]
     rates = sorted(epochs["learning_rate"].unique())
     if not rates:
-        raise NotDrawnError("no run has a metrics.csv with test accuracies")
+        raise NotDrawnError(f"no run has a metrics.csv with test {plural(metric)}")
     figure, panels = grid(len(rates), sharey=True)
     for axes, rate in zip(panels, rates, strict=True):
-        _checkpoints(axes, epochs[epochs["learning_rate"] == rate])
+        _checkpoints(axes, epochs[epochs["learning_rate"] == rate], metric)
         _average(axes, findings, rate)
         shade_window(axes, selected)
         axes.set(title=f"learning rate {rate:g}", xlabel="epoch (zero-based)")
-    low = float(np.nanquantile(100 * epochs["test_accuracy"], 0.25)) - 1
-    top = 100 * max(epochs["test_accuracy"].max(), group.runs["average_test_accuracy"].max())
-    panels[0].set(ylabel="test accuracy (%)", ylim=(min(low, top - 5), top + 1))
+    limits = _limits(metric, epochs[column], group.runs[f"average_test_{metric.name}"])
+    panels[0].set(ylabel=axis_label(metric, "test"), ylim=limits)
     drawn = {
         label: handle
         for axes in panels
@@ -61,32 +63,46 @@ def accuracy_by_epoch(findings: Findings) -> tuple[Figure, str]:
     averaged = window(selected["start"], selected["end"], selected["stride"])
     return figure, (
         f"{blue}; {orange}. Grey: the window, {averaged} "
-        f"({selected['scheme']}). Accuracies below the axis are cut off."
+        f"({selected['scheme']}). {plural(metric).capitalize()} "
+        f"{'below' if metric.higher else 'above'} the axis are cut off."
     )
 
 
-def _checkpoints(axes: Axes, epochs: pd.DataFrame) -> None:
+def _limits(metric: Metric, checkpoints: pd.Series, averages: pd.Series) -> tuple[float, float]:
+    """Of the axis: without the worst checkpoints, those of the first epochs."""
+    scale = metric.sign * scale_of(metric)
+    worse = float(np.nanquantile(scale * checkpoints, 0.25))
+    best = max((scale * checkpoints).max(), (scale * averages).max())
+    if metric == ACCURACY:
+        return min(worse - 1, best - 5), best + 1
+    room = 0.1 * (best - worse) or 0.1 * abs(best) or 1.0
+    low, high = sorted((metric.sign * (worse - room), metric.sign * (best + room)))
+    return low, high
+
+
+def _checkpoints(axes: Axes, epochs: pd.DataFrame, metric: Metric) -> None:
+    column, scale = f"test_{metric.name}", scale_of(metric)
     for _, one in epochs.groupby("fingerprint"):
-        accuracies = 100 * one["test_accuracy"]
-        axes.plot(one["epoch"], accuracies, color=BLUE, alpha=0.35, linewidth=0.7)
-    mean = epochs.groupby("epoch")["test_accuracy"].mean()
-    axes.plot(mean.index, 100 * mean, color=BLUE, label="checkpoints")
+        axes.plot(one["epoch"], scale * one[column], color=BLUE, alpha=0.35, linewidth=0.7)
+    mean = epochs.groupby("epoch")[column].mean()
+    axes.plot(mean.index, scale * mean, color=BLUE, label="checkpoints")
 
 
 def _average(axes: Axes, findings: Findings, rate: float) -> None:
     """Of the selected window and scheme at this learning rate: growing where it was evaluated after
     every epoch for all seeds, else one level."""
-    candidate = findings.selected.copy()
+    metric, candidate = findings.metric, findings.selected.copy()
     candidate["learning_rate"] = rate
     runs = of_candidate(findings.group.runs, candidate)
     epochs = epochs_of(candidate)
-    running = _running(findings.windows, runs, epochs)
+    scale, running = scale_of(metric), _running(findings.windows, runs, epochs, metric)
     if len(epochs) > 1 and len(runs) and running["fingerprint"].nunique() == len(runs):
-        band(axes, running, "epoch", "accuracy", color=VERMILLION, label="average so far")
+        label = "average so far"
+        band(axes, running, "epoch", "score", scale=scale, color=VERMILLION, label=label)
     elif len(runs):
         axes.plot(
             [epochs[0], epochs[-1]],
-            [100 * runs["average_test_accuracy"].mean()] * 2,
+            [scale * runs[f"average_test_{metric.name}"].mean()] * 2,
             "--",
             color=VERMILLION,
             marker="D",
@@ -94,16 +110,18 @@ def _average(axes: Axes, findings: Findings, rate: float) -> None:
             label="average of the window",
         )
     if len(runs) and last_of(runs) == "last_refreshed":
-        refreshed = 100 * runs["last_refreshed_test_accuracy"].mean()
+        refreshed = scale * runs[f"last_refreshed_test_{metric.name}"].mean()
         mark: Any = {"fillstyle": "none", "linestyle": "none", "label": REFRESHED}
         axes.plot(epochs[-1], refreshed, color=BLUE, marker="D", markersize=5, **mark)
 
 
-def _running(windows: pd.DataFrame, runs: pd.DataFrame, epochs: range) -> pd.DataFrame:
+def _running(
+    windows: pd.DataFrame, runs: pd.DataFrame, epochs: range, metric: Metric
+) -> pd.DataFrame:
     """The averages up to each of these epochs, of the runs that have them all."""
     rows = []
     for run in runs.to_dict("records"):
-        found = growing(windows, run["fingerprint"], run["scheme"], epochs[0])
+        found = growing(windows, run["fingerprint"], run["scheme"], epochs[0], score=metric.name)
         if set(epochs) <= set(found):
             rows += [(run["fingerprint"], epoch, found[epoch]) for epoch in epochs]
-    return pd.DataFrame(rows, columns=["fingerprint", "epoch", "accuracy"])
+    return pd.DataFrame(rows, columns=["fingerprint", "epoch", "score"])

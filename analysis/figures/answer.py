@@ -11,13 +11,11 @@ from analysis.compare.fair import Answer
 from analysis.figures.scores import (
     SIDES,
     estimate,
-    label_of,
     margin,
-    scale_of,
     what_lines_mean,
 )
 from analysis.figures.style import WIDTH
-from analysis.wording import amount, numbers
+from analysis.units import amount, axis_label, numbers, scale_of
 from polyak.runs.style import VERMILLION
 
 MOST_ROWS = 12
@@ -56,7 +54,7 @@ def _pairs(axes: Axes, answer: Answer) -> None:
         axes.plot([place] * len(table), table[column], marker, color=colour, alpha=0.6, zorder=2)
         if len(table) > 1:
             axes.plot([place], [table[column].mean()], "D", color=colour, **mean)
-    axes.set(xlim=(-0.4, 1.4), ylabel=label_of(answer.metric, "test"))
+    axes.set(xlim=(-0.4, 1.4), ylabel=axis_label(answer.metric, "test"))
     axes.set_xticks([0, 1], ["without", "averaged"])
 
 

@@ -12,10 +12,12 @@ from importlib import import_module
 from pathlib import Path
 
 from analysis.compare.across import Across
+from analysis.compare.baselines import without_logits
 from analysis.compare.fair import Answer
 from analysis.compare.findings import Findings
 from analysis.figures.drawn import Drawn, NotDrawnError
 from polyak import files
+from polyak.evaluation.metric import ACCURACY
 
 OF_ANSWER = ("answer", "rate_sensitivity", "selection")
 ACROSS = ("forest",)
@@ -25,6 +27,8 @@ FIGURES = (
     *("schemes", "window_map", "calibration", "distance_maps", "path", "widths"),
 )
 """In the order of the report."""
+OF_LOGITS = ("ensemble", "window_map", "calibration", "path", "widths")
+"""Those that show what is evaluated from logits."""
 
 
 def of_group() -> list[str]:
@@ -44,6 +48,8 @@ def draw(
     from analysis.figures.style import save
     from polyak.runs.style import style  # loads matplotlib
 
+    if isinstance(given, Findings) and (why := _without_logits(name, given)):
+        raise NotDrawnError(why)
     figure_of = getattr(import_module(f"analysis.figures.{name}"), name)
     file = name if number is None else f"{name}_{number}"
     with style():
@@ -72,6 +78,12 @@ def clear(names: Sequence[str], folder: Path) -> None:
     """Remove these figures, of an analysis before, which may have had other budgets and groups."""
     pattern = rf"({'|'.join(names)})(_[0-9]+)?\.(png|pdf)"
     files.remove(folder, [pattern, f"[0-9]+_.*/{pattern}"])
+
+
+def _without_logits(name: str, findings: Findings) -> str:
+    """Why it isn't drawn; of runs that are compared by accuracy, the ensemble alone can lack."""
+    needs = ("ensemble",) if findings.metric == ACCURACY else OF_LOGITS
+    return without_logits(findings.group.runs) if name in needs else ""
 
 
 def _title(given: Findings | Answer | Across) -> str:

@@ -8,10 +8,11 @@ from matplotlib.figure import Figure
 
 from analysis.compare.across import Across
 from analysis.figures.drawn import NotDrawnError
-from analysis.figures.scores import estimate, margin, scale_of, what_lines_mean
+from analysis.figures.scores import estimate, margin, what_lines_mean
 from analysis.figures.style import WIDTH
 from analysis.statistics.interquartile_mean import InterquartileMean
-from analysis.wording import count, numbers
+from analysis.units import numbers, scale_of
+from analysis.wording import count
 from polyak.runs.style import VERMILLION
 
 
@@ -21,6 +22,8 @@ def forest(across: Across) -> tuple[Figure, str]:
     answers, summary = across.answers, across.summary
     if len(answers) < 2:
         raise NotDrawnError("needs the answers of several budgets: data sets or models")
+    if across.metric is None:
+        raise NotDrawnError("the budgets are compared by different metrics: --metric NAME")
     first = next(iter(answers.values()))
     labels = [textwrap.fill(name, 30) for name in answers]
     intervals = [one.conclusion.interval for one in answers.values()]

@@ -10,14 +10,16 @@ from analysis.compare.findings import Findings
 from analysis.figures.captions import like_selected, lines_and_bands
 from analysis.figures.panels import band, grid, whole_numbers
 from analysis.figures.style import WIDTH, rates_style
+from analysis.units import gain_of, scale_of
 from polyak.runs.style import VERMILLION
 
 
 def gain_by_start(findings: Findings) -> tuple[Figure, str]:
     """Gain of the average over the mean checkpoint, the last, also with refreshed statistics, and
-    the best by validation (points of test accuracy) against the window's first epoch, one line per
+    the best by validation, on test, against the window's first epoch, one line per
     learning rate."""
     runs, left_out = like_selected(findings)
+    scale = scale_of(findings.metric)
     wanted = compared(runs, ("window_mean", "last", "last_refreshed", "best_by_validation"))
     looks = rates_style(list(runs["learning_rate"].unique()))
     columns = 2 if len(wanted) == 4 else 3
@@ -28,11 +30,12 @@ def gain_by_start(findings: Findings) -> tuple[Figure, str]:
         axes.axhline(0, color="black", linewidth=0.7)
         for rate, look in looks.items():
             of_rate = runs[runs["learning_rate"] == rate]
-            band(axes, of_rate, "start", f"gain_over_{what}_test", label=f"{rate:g}", **look)
+            column, label = f"gain_over_{what}_test", f"{rate:g}"
+            band(axes, of_rate, "start", column, scale=scale, label=label, **look)
         axes.set(xlabel="first epoch of the window", title=f"over {SHORT[what]}")
         _ring(axes, findings, what)
     for axes in panels[::columns]:
-        axes.set_ylabel("gain of the average\n(points of test accuracy)")
+        axes.set_ylabel(f"gain of the average\n({gain_of(findings.metric)})")
     legend = {"title": "learning rate", "title_fontsize": 7}
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center", **legend)
@@ -43,7 +46,7 @@ def gain_by_start(findings: Findings) -> tuple[Figure, str]:
         f"{lines_and_bands(runs, ['learning_rate', 'start'])} "
         f"Ring: {findings.status}."
     )
-    if lowest < -10:  # an average with the first epochs may be at chance
+    if lowest < -10 and scale > 1:  # an average with the first epochs may be at chance
         for axes in panels:
             axes.set_ylim(bottom=max(axes.get_ylim()[0], -10))
         caption += f" Gains below -10 points (down to {lowest:.0f}) lie below the axis."
@@ -53,6 +56,6 @@ def gain_by_start(findings: Findings) -> tuple[Figure, str]:
 def _ring(axes: Axes, findings: Findings, what: str) -> None:
     """Mark the selected candidate."""
     selected, runs = findings.selected, findings.runs
-    gain = 100 * runs[f"gain_over_{what}_test"].mean()
+    gain = scale_of(findings.metric) * runs[f"gain_over_{what}_test"].mean()
     ring: Any = {"markersize": 9, "fillstyle": "none", "linestyle": "none", "color": VERMILLION}
     axes.plot([selected["start"]], [gain], marker="o", **ring)

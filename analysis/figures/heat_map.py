@@ -1,4 +1,4 @@
-"""Accuracy and gain of the average over the grid of start epochs and learning rates."""
+"""Score and gain of the average over the grid of start epochs and learning rates."""
 
 from typing import Any
 
@@ -16,30 +16,37 @@ from analysis.figures.captions import like_selected
 from analysis.figures.drawn import NotDrawnError
 from analysis.figures.panels import grid
 from analysis.figures.style import WIDTH
+from analysis.units import axis_label, plural, scale_of, unit_of_differences, words
 from analysis.wording import n_of
+from polyak.evaluation.metric import Metric
 
 AXES = ["learning_rate", "start"]
 
 
 def heat_map(findings: Findings) -> tuple[Figure, str]:
-    """The average's test accuracy and its gain in the mechanism's comparison, per start epoch and
+    """The average's test score and its gain in the mechanism's comparison, per start epoch and
     learning rate; the selected candidate and the oracle are outlined."""
     runs, left_out = like_selected(findings)
     counts = runs.groupby(AXES).size()
     rates = runs["learning_rate"].nunique()
     if rates * runs["start"].nunique() < 2:
         raise NotDrawnError("needs more than one start epoch or learning rate")
-    figure, (accuracy, gain) = grid(2, columns=1, height=max(1.1, 0.32 * rates + 0.6))
+    metric = findings.metric
+    figure, (of_scores, gain) = grid(2, columns=1, height=max(1.1, 0.32 * rates + 0.6))
     figure.set_size_inches(WIDTH, figure.get_size_inches()[1])
-    columns = ("average_test_accuracy", gain_over(findings.baseline))
-    accuracies, gains = (_percentages(runs, name) for name in columns)
+    columns = (f"average_test_{metric.name}", gain_over(findings.baseline))
+    scores, gains = (_shown(runs, name, scale_of(metric)) for name in columns)
     # Windows with the first epochs would take the whole range of colours.
-    low, high = float(np.nanquantile(accuracies, 0.2)), float(np.nanmax(accuracies))
-    limit = max(float(np.nanmax(np.abs(gains))), 0.1)
+    low, high = float(np.nanquantile(scores, 0.2)), float(np.nanmax(scores))
+    if not metric.higher:
+        low, high = float(np.nanmin(scores)), float(np.nanquantile(scores, 0.8))
+    limit = max(float(np.nanmax(np.abs(gains))), 0.001 * scale_of(metric))
     marks = _marks(findings)
+    worst = "min" if metric.higher else "max"
+    over = f"gain over {SHORT[findings.baseline]} ({unit_of_differences(metric)})"
     for axes, table, title, limits, colours in (
-        (accuracy, accuracies, "test accuracy of the average (%)", (low, high), "cividis"),
-        (gain, gains, f"gain over {SHORT[findings.baseline]} (points)", (-limit, limit), "PuOr"),
+        (of_scores, scores, _title(metric), (low, high), "cividis" + "_r" * (not metric.higher)),
+        (gain, gains, over, (-limit, limit), "PuOr"),
     ):
         sns.heatmap(
             table,
@@ -47,10 +54,10 @@ def heat_map(findings: Findings) -> tuple[Figure, str]:
             cmap=colours,
             vmin=limits[0],
             vmax=limits[1],
-            annot=_labels(table, counts.unstack()) if table.size <= 150 else False,
+            annot=_labels(table, counts.unstack(), metric) if table.size <= 150 else False,
             fmt="",
             annot_kws={"fontsize": 7},
-            cbar_kws={"extend": "min" if axes is accuracy else "neither"},
+            cbar_kws={"extend": worst if axes is of_scores else "neither"},
             linewidths=0.5,
             yticklabels=[f"{rate:g}" for rate in table.index],
         )
@@ -62,17 +69,25 @@ def heat_map(findings: Findings) -> tuple[Figure, str]:
     outlined = "; ".join(f"{colour}: {what}" for what, (_, colour) in marks.items())
     return figure, (
         f"Each cell: mean over seeds ({n_of(counts)}); empty: no finished run. Outlined in "
-        f"{outlined}. The lowest fifth of the accuracies has one colour. {left_out}"
+        f"{outlined}. The {'lowest' if metric.higher else 'highest'} fifth of the "
+        f"{plural(metric)} has one colour. {left_out}"
     ).strip()
 
 
-def _percentages(runs: pd.DataFrame, column: str) -> pd.DataFrame:
-    return 100 * runs.pivot_table(index=AXES[0], columns=AXES[1], values=column)
+def _title(metric: Metric) -> str:
+    """ "test accuracy of the average (%)"."""
+    what, unit = f"test {words(metric)}", axis_label(metric, "test")
+    return f"{what} of the average{unit.removeprefix(what)}"
 
 
-def _labels(table: pd.DataFrame, counts: pd.DataFrame) -> pd.DataFrame:
+def _shown(runs: pd.DataFrame, column: str, scale: float) -> pd.DataFrame:
+    return scale * runs.pivot_table(index=AXES[0], columns=AXES[1], values=column)
+
+
+def _labels(table: pd.DataFrame, counts: pd.DataFrame, metric: Metric) -> pd.DataFrame:
     """The numbers of a map; n where a cell has fewer seeds than others."""
-    texts = table.map(lambda value: "" if np.isnan(value) else f"{value:.1f}")
+    digits = ".1f" if scale_of(metric) > 1 else ".3g"
+    texts = table.map(lambda value: "" if np.isnan(value) else f"{value:{digits}}")
     fewer = counts.map(lambda n: f"\nn={n:.0f}").where(counts < counts.max(axis=None), "")
     return texts + fewer
 

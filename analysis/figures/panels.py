@@ -36,16 +36,23 @@ def grid(
 
 
 def band(
-    axes: Axes, runs: pd.DataFrame, x: str, y: str, *, alpha: float = 0.15, **line: Any
+    axes: Axes,
+    runs: pd.DataFrame,
+    x: str,
+    y: str,
+    *,
+    scale: float = 100,
+    alpha: float = 0.15,
+    **line: Any,
 ) -> None:
-    """The mean of 100 * `y` at each `x` as a line, its 95 % t interval as a band (`alpha` 0: none)
-    where there is one."""
+    """The mean of `scale` * `y` at each `x` as a line, its 95 % t interval as a band (`alpha` 0:
+    none) where there is one."""
     rows = []
     for place, values in runs.groupby(x)[y]:
         interval = t_interval(values.to_numpy())
         rows.append((place, interval.mean, interval.low, interval.high))
-    table = 100 * pd.DataFrame(rows, columns=["x", "mean", "low", "high"]).astype(float)
-    table["x"] /= 100
+    table = scale * pd.DataFrame(rows, columns=["x", "mean", "low", "high"]).astype(float)
+    table["x"] /= scale
     if len(table) > 30:  # markers would merge
         line["marker"] = ""
     axes.plot(table["x"], table["mean"], **line)
@@ -56,19 +63,26 @@ def band(
 
 
 def spread(
-    axes: Axes, place: float, values: pd.Series, colour: str, *, horizontal: bool = False
+    axes: Axes,
+    place: float,
+    values: pd.Series,
+    colour: str,
+    *,
+    horizontal: bool = False,
+    scale: float = 100,
 ) -> None:
-    """100 * `values` as dots at `place`, their mean as a diamond, its 95 % t interval as a line."""
+    """`scale` * `values` as dots at `place`, their mean as a diamond, its 95 % t interval as a
+    line."""
     interval = t_interval(values.to_numpy())
     shift = 0.0 if horizontal or len(values) < 2 else 0.12
 
     def draw(at: Any, values: Any, *style: str, **options: Any) -> None:
         axes.plot(*((values, at) if horizontal else (at, values)), *style, color=colour, **options)
 
-    draw(place + np.linspace(-shift, shift, len(values)), 100 * values, "o", alpha=0.5)
-    draw(place, 100 * interval.mean, "D", markersize=6)
+    draw(place + np.linspace(-shift, shift, len(values)), scale * values, "o", alpha=0.5)
+    draw(place, scale * interval.mean, "D", markersize=6)
     if interval.low is not None and interval.high is not None:
-        draw([place] * 2, [100 * interval.low, 100 * interval.high])
+        draw([place] * 2, [scale * interval.low, scale * interval.high])
 
 
 def shade_window(axes: Axes, candidate: pd.Series) -> None:

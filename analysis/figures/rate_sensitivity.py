@@ -14,9 +14,10 @@ from matplotlib.ticker import FixedLocator, FuncFormatter
 from analysis.compare.fair import Answer, Side, best_of
 from analysis.figures.drawn import NotDrawnError
 from analysis.figures.panels import grid
-from analysis.figures.scores import RING, SIDES, label_of, scale_of
+from analysis.figures.scores import RING, SIDES
 from analysis.figures.style import WIDTH
 from analysis.statistics.intervals import Interval, t_interval
+from analysis.units import axis_label, scale_of
 from analysis.wording import count
 
 MOST_PANELS = 6
@@ -47,7 +48,7 @@ def rate_sensitivity(answer: Answer) -> tuple[Figure, str]:
         axes.set_title(textwrap.fill(found[recipe][0].first["label"], 34))
     cut = _limits(panels[0], [_score(answer, side) for sides in found.values() for side in sides])
     for axes in panels[::3]:
-        axes.set_ylabel(label_of(answer.metric, "test"))
+        axes.set_ylabel(axis_label(answer.metric, "test"))
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right center")
     return figure, _caption(answer, len(recipes) - len(shown), any(failed.values()), cut)
 
@@ -63,7 +64,7 @@ def _sides(answer: Answer, recipe: str) -> list[Side]:
 
 def _score(answer: Answer, side: Side) -> Interval:
     """In the unit of the axis."""
-    scores = side.rows[f"test_{answer.metric}"].to_numpy(dtype=float)
+    scores = side.rows[f"test_{answer.metric.name}"].to_numpy(dtype=float)
     return t_interval(scale_of(answer.metric) * scores)
 
 

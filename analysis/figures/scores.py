@@ -1,14 +1,14 @@
-"""How the figures of an answer show its metric, and its differences with their intervals."""
+"""How the figures of an answer show its two sides, and its differences with their intervals."""
 
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from analysis.compare.fair import Metric
 from analysis.statistics.intervals import Interval
 from analysis.statistics.two_way import TwoWay
-from analysis.wording import amount
+from analysis.units import amount, scale_of, unit_of_differences
+from polyak.evaluation.metric import Metric
 from polyak.runs.style import BLUE, VERMILLION
 
 SIDES: dict[bool, dict[str, Any]] = {
@@ -22,16 +22,6 @@ RING: dict[str, Any] = {
     **{"linestyle": "none", "markeredgewidth": 0.9, "zorder": 4},
 }
 """Around the candidate that was selected."""
-
-
-def scale_of(metric: Metric) -> float:
-    """What a score is multiplied with: a person reads percentages, and losses as they are."""
-    return 1.0 if metric == "loss" else 100.0
-
-
-def label_of(metric: Metric, split: str) -> str:
-    """ "test accuracy (%)", "validation loss (nats)"."""
-    return f"{split} {metric.replace('_', ' ')} ({'nats' if metric == 'loss' else '%'})"
 
 
 def estimate(
@@ -50,7 +40,6 @@ def estimate(
 def margin(axes: Axes, width: float, metric: Metric) -> None:
     """Call it last: 0 as a line and the margin as a band, without letting a wide one push together
     what was drawn."""
-    unit = "nats" if metric == "loss" else "points"
     width *= scale_of(metric)
     axes.axvline(0, color="black", linewidth=0.7, zorder=0.5)
     low, high = axes.get_xlim()
@@ -59,7 +48,7 @@ def margin(axes: Axes, width: float, metric: Metric) -> None:
     axes.axvspan(-width, width, color="#dddddd", zorder=0, linewidth=0)
     axes.set_xlim(low, high)
     axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.set_xlabel(f"difference ({unit})\n← worse   better →")
+    axes.set_xlabel(f"difference ({unit_of_differences(metric)})\n← worse   better →")
 
 
 def what_lines_mean(found: Interval, two_way: TwoWay | None, width: float, metric: Metric) -> str:

@@ -6,12 +6,13 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.compare.estimators import ESTIMATOR, sign
+from analysis.compare.estimators import ESTIMATOR
 from analysis.compare.fair import Answer
 from analysis.figures.drawn import NotDrawnError
-from analysis.figures.scores import RING, SIDES, label_of, scale_of
+from analysis.figures.scores import RING, SIDES
 from analysis.figures.style import WIDTH
-from analysis.wording import amount, count
+from analysis.units import amount, axis_label, scale_of
+from analysis.wording import count
 
 MANY = 12
 """Candidates from which on the poorest quarter is left out: an average with the first epochs may be
@@ -39,18 +40,20 @@ def selection(answer: Answer) -> tuple[Figure, str]:
     for averaged, side in ((False, answer.unaveraged), (True, answer.averaged)):
         of_side = scale * kept.loc[kept["averaged"] == averaged, ["validation", "test"]]
         axes.plot(of_side["validation"], of_side["test"], **SIDES[averaged], **dots)
-        best = (sign(answer.metric) * of_side["test"]).argmax()
+        best = (answer.metric.sign * of_side["test"]).argmax()
         axes.plot(*of_side.iloc[best], **cross)
         selected = table.loc[tuple(side.first[ESTIMATOR])]
         axes.plot(scale * selected["validation"], scale * selected["test"], **RING)
         excess = selected["test"] - selected["validation"] - typical
-        better = "better" if sign(answer.metric) * excess > 0 else "worse"
+        better = "better" if answer.metric.sign * excess > 0 else "worse"
         flattered[averaged] = f"{amount(abs(excess), answer.metric, signed=False)} {better}"
     start = scale * float(kept["validation"].mean())
     axes.axline((start, start + scale * typical), slope=1, color="#999999", linewidth=0.9, zorder=0)
     axes.plot([], [], **RING, label="selected")
     axes.plot([], [], **cross, label="best on test (oracle)")
-    axes.set(xlabel=label_of(answer.metric, "validation"), ylabel=label_of(answer.metric, "test"))
+    axes.set(
+        xlabel=axis_label(answer.metric, "validation"), ylabel=axis_label(answer.metric, "test")
+    )
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     left_out = ""
     if poorest := len(table) - len(kept):
@@ -70,7 +73,8 @@ def candidates(answer: Answer) -> pd.DataFrame:
     rows = answer.table[answer.table["seed"].isin(answer.seeds)]
     rows = rows.drop_duplicates([*ESTIMATOR, "seed"])
     scores = {
-        split: rows[f"{split}_{answer.metric}"].astype(float) for split in ("validation", "test")
+        split: rows[f"{split}_{answer.metric.name}"].astype(float)
+        for split in ("validation", "test")
     }
     grouped = rows.assign(**scores).groupby(ESTIMATOR)
     means = grouped[["validation", "test"]].mean().assign(averaged=grouped["averaged"].first())
@@ -81,7 +85,7 @@ def _without_the_poorest(table: pd.DataFrame, answer: Answer) -> pd.DataFrame:
     """The better three quarters on validation, of many; and all that is marked."""
     if len(table) < MANY:
         return table
-    better = sign(answer.metric)
+    better = answer.metric.sign
     selected = [tuple(side.first[ESTIMATOR]) for side in (answer.averaged, answer.unaveraged)]
     oracles = (better * table["test"]).groupby(table["averaged"]).idxmax()
     rank = (better * table["validation"]).rank(ascending=False, method="first")

@@ -10,9 +10,11 @@ from typing import Any
 import pandas as pd
 
 from analysis.read.directories import AnalysisError
+from polyak.evaluation.metric import Metric
 from polyak.naming import name_of
+from polyak.records.comparison import Result
 from polyak.records.reading import escaped, shown
-from polyak.records.summary import Result, Summary, flat
+from polyak.records.summary import Summary, flat
 
 WHOLE_NUMBERS = (
     *("seed", "epochs", "start", "end", "stride", "count"),
@@ -22,7 +24,7 @@ WHOLE_NUMBERS = (
 )
 """Columns of integers; `start` where no window begins within an epoch (`whole_numbers`)."""
 
-REFERENCES = ("window_mean", "last", "ensemble")
+REFERENCES = ("window_mean", "last")
 """What every finished run compares its average with, on test."""
 
 
@@ -46,16 +48,22 @@ def configured(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def finished(summary: Summary) -> dict[str, Any]:
-    """The columns of a summary: accuracies, calibration errors and gains as fractions, losses in
-    nats. Raises AnalysisError where something that is needed is not in it."""
+    """The columns of a summary: accuracies, calibration errors and their gains as fractions, losses
+    in nats. `metric` is the primary one, `metrics_known` all that it says the direction of. Raises
+    AnalysisError where something that is needed is not in it."""
     data, sizes = summary.dataset, summary.dataset.sizes
     numbers = _results(summary.results)
+    known = tuple(Metric(name, higher) for name, higher in summary.metrics.items())
+    metric = next(one for one in known if one.name == summary.primary)
     row = {
         "status": "finished",
         "dataset": text(data.name),
+        "own": "paths" not in summary.config,
         "synthetic": data.synthetic,
         "substitute_for": None if data.substitute_for is None else text(data.substitute_for),
         **configured(summary.config),
+        "metric": metric,
+        "metrics_known": known,
         **summary.window.model_dump(exclude={"recording"}),
         **{f"{name}_images": sizes.get(name) for name in ("train", "validation", "test")},
         "scheme": text(summary.scheme),
@@ -71,16 +79,17 @@ def finished(summary: Summary) -> dict[str, Any]:
             for key in ("device", "hardware", "threads", "precision", "commit", "python", "torch")
         },
     }
-    needed = ["seed", "epochs", "learning_rate", "train_images", "test_images", "test_key"]
+    needed = ["seed", "epochs", "learning_rate", "test_key"]
     lacking = [name for name in needed if row[name] is None]
     lacking += [
-        name
-        for what in ("average", *REFERENCES)
-        if (name := f"{what}_test_accuracy") not in numbers
+        f"{what}_{split}_{metric.name}"
+        for what in dict.fromkeys(("average", *REFERENCES, *summary.results))
+        for split in _splits(summary.results, what)
+        if f"{what}_{split}_{metric.name}" not in numbers
     ]
     if lacking:
         raise AnalysisError(f"summary.json: no {lacking[0]}")
-    return row | numbers | _gains(numbers)
+    return row | numbers | _gains(summary.results, metric)
 
 
 def whole_numbers(table: pd.DataFrame) -> list[str]:
@@ -97,19 +106,27 @@ def _results(results: Mapping[str, Result | None]) -> dict[str, Any]:
             continue
         numbers |= {} if result.epoch is None else {f"{what}_epoch": result.epoch}
         for split, scores in result.splits.items():
-            numbers |= {f"{what}_{split}_{name}": value for name, value in scores}
+            numbers |= {f"{what}_{split}_{name}": value for name, value in scores.by_name.items()}
     return numbers
 
 
-def _gains(numbers: Mapping[str, float]) -> dict[str, float]:
-    """The average's accuracy minus every other one, on each split."""
+def _splits(results: Mapping[str, Result | None], what: str) -> tuple[str, ...]:
+    """Those on which it needs a score: what every run must have, on test at least."""
+    if (result := results.get(what)) is not None:
+        return tuple(result.splits)
+    return ("test",) if what in ("average", *REFERENCES) else ()
+
+
+def _gains(results: Mapping[str, Result | None], metric: Metric) -> dict[str, float]:
+    """By how much the average is better than every other one, on each split."""
+    scores = {what: result.splits for what, result in results.items() if result is not None}
+    average = scores["average"]
     return {
-        f"gain_over_{name.removesuffix(suffix)}_{split}": numbers[f"average{suffix}"] - value
+        f"gain_over_{what}_{split}": metric.sign
+        * (average[split].by_name[metric.name] - of_splits[split].by_name[metric.name])
         for split in ("validation", "test")
-        for name, value in numbers.items()
-        if name.endswith(suffix := f"_{split}_accuracy")
-        and name != f"average{suffix}"
-        and f"average{suffix}" in numbers
+        for what, of_splits in scores.items()
+        if what != "average" and split in of_splits and split in average
     }
 
 

@@ -10,7 +10,6 @@ they were computed from.
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +35,9 @@ def disagreements(run: Path) -> Iterator[str]:
     they can't be computed again."""
     try:
         summary = Summary.read(run)
+        if summary.primary != "accuracy":
+            yield f"{run}: its {summary.primary} can't be computed again: no predictions give it"
+            return
         stored = {split: Predictions(run, split) for split in summary.evaluation_keys}
         epochs = {
             split: [_scores(run, split, those, epoch) for epoch in range(summary.epochs)]
@@ -79,15 +81,15 @@ def _summarised(
         if split in epochs
     }
     for name, epoch in alone.items():
-        found[name] = {split: asdict(each[epoch]) for split, each in epochs.items()}
+        found[name] = {split: each[epoch].by_name for split, each in epochs.items()}
     for split, those in stored.items():
-        members = [asdict(epochs[split][epoch]) for epoch in window]
+        members = [epochs[split][epoch].by_name for epoch in window]
         mean = {key: math.fsum(one[key] for one in members) / len(members) for key in members[0]}
         ensemble = scores(those.ensemble(window, summary.weights), those.labels)
-        of_split = {"window_mean": mean, "ensemble": asdict(ensemble)}
+        of_split = {"window_mean": mean, "ensemble": ensemble.by_name}
         for name in ("average", "last_refreshed"):
             if summary.results.get(name) is not None:
-                of_split[name] = asdict(_scores(run, split, those, name))
+                of_split[name] = _scores(run, split, those, name).by_name
         for name, one in of_split.items():
             found.setdefault(name, {})[split] = one
     gains = {

@@ -10,17 +10,19 @@ from typing import Any
 import pandas as pd
 
 from polyak.errors import PolyakError
+from polyak.records.metrics import OTHER
 from polyak.records.windows import TABLE
 from polyak.runs.metrics import SHORT
 
 SCORES = ["accuracy", "loss"]
+"""Those of windows.csv; metrics.csv may have others."""
 COLUMNS = ["learning_rate", "seed", "fingerprint", "scheme", "start", "end", "split", *SCORES]
 
 
 def window_table(runs: pd.DataFrame, epochs: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """COLUMNS: the accuracy (a fraction) and the loss (nats) of each window [start, end) that
-    averaging.running=true or `python -m polyak windows` evaluated, once per trajectory; and what is
-    wrong with the files."""
+    averaging.running=true or `python -m polyak windows` evaluated, once per trajectory, and of the
+    former other metrics that the runs name; and what is wrong with the files."""
     found, problems = [_running(epochs)], []
     for run in runs.to_dict("records"):
         try:
@@ -41,16 +43,20 @@ def window_table(runs: pd.DataFrame, epochs: pd.DataFrame) -> tuple[pd.DataFrame
         )
     whole = pd.concat([table for table in found if len(table)] or found[:1])
     keys = ["fingerprint", "scheme", "start", "end", "split"]
-    return whole.drop_duplicates(keys)[COLUMNS].sort_values(keys, ignore_index=True), problems
+    kept = [*COLUMNS, *(name for name in found[0] if name not in COLUMNS)]
+    return whole.drop_duplicates(keys)[kept].sort_values(keys, ignore_index=True), problems
 
 
 def _running(epochs: pd.DataFrame) -> pd.DataFrame:
     """The averages after every epoch of the window, of runs with averaging.running=true."""
     epochs = epochs[epochs["status"] == "finished"]
+    given = [match["metric"] for name in epochs if (match := OTHER.fullmatch(str(name)))]
+    names = [*SCORES, *sorted(set(given) - set(SCORES))]
     parts = []
     for split, short in SHORT.items():
-        scores = {score: f"average_{short}_{score}" for score in SCORES}
-        rows = epochs[epochs[scores["accuracy"]].notna()]
+        scores = {score: f"average_{short}_{score}" for score in names}
+        scores = {score: column for score, column in scores.items() if column in epochs}
+        rows = epochs[epochs[list(scores.values())].notna().any(axis=1)]
         parts.append(
             rows[["learning_rate", "seed", "fingerprint", "scheme", "start"]].assign(
                 end=rows["epoch"] + 1,
@@ -58,7 +64,8 @@ def _running(epochs: pd.DataFrame) -> pd.DataFrame:
                 **{score: rows[column] for score, column in scores.items()},
             )
         )
-    table = pd.concat(parts)[COLUMNS]
+    table = pd.concat(parts)
+    table = table[[*COLUMNS, *(name for name in names[len(SCORES) :] if name in table)]]
     within = bool((table["start"] % 1).any())  # an epoch, where a window begins
     return table.astype({"start": float if within else int, "end": int})
 
@@ -85,6 +92,8 @@ def growing(
     score: str = "accuracy",
 ) -> Mapping[int, float]:
     """The score of a trajectory's average from `start` up to each epoch, by that epoch."""
+    if score not in table:
+        return {}
     rows = table[
         (table["fingerprint"] == fingerprint)
         & (table["scheme"] == scheme)

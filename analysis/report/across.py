@@ -10,16 +10,19 @@ import pandas as pd
 
 from analysis.compare.across import FEWEST, Across
 from analysis.compare.fair import NoAnswer
-from analysis.wording import amount, count, limits, numbers, score
+from analysis.units import amount, limits, numbers, score
+from analysis.wording import count
 
 
 def headline(across: Across) -> str:
     """How many budgets are of each kind, and the summary."""
     metric, summary = across.metric, across.summary
     kinds = ", ".join(f"{number} {kind}" for kind, number in across.kinds.items())
-    if metric is None:
+    if not across.answers:
         return f"None of {count(len(across.budgets), 'budget')} has an answer"
     answers = count(len(across.answers), "budget")
+    if metric is None:
+        return f"{answers}: {kinds}. By different metrics, they have no summary: read the rows"
     if summary is None:
         return f"{answers}: {kinds}. Fewer than {FEWEST} are no summary: read the rows"
     return (
@@ -30,7 +33,7 @@ def headline(across: Across) -> str:
 
 def sentences(across: Across) -> list[str]:
     """What may be concluded of the whole, and what not."""
-    if across.metric is None:
+    if not across.answers:
         return []
     rows = (
         "Each row is a test of its own at 5 %, not adjusted for the number of rows: if averaging "
@@ -80,7 +83,7 @@ def table(across: Across) -> pd.DataFrame:
 def plain(across: Across) -> dict[str, Any]:
     """For across.json."""
     return {
-        "metric": across.metric,
+        "metric": across.metric.name if across.metric else None,
         "budgets": [
             {key: None if pd.isna(value) else value for key, value in row.items()}
             for row in across.table.to_dict("records")

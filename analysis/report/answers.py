@@ -3,6 +3,7 @@
 headline(answer)     # "Undecided: -0.27 points for averaging [-1.14, +0.61] (n = 3 seeds)"
 """
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -10,17 +11,12 @@ import pandas as pd
 
 from analysis.compare.beside import Beside, beside, edges
 from analysis.compare.estimators import ESTIMATOR
-from analysis.compare.fair import Answer, Metric, NoAnswer, Side
+from analysis.compare.fair import Answer, NoAnswer, Side
 from analysis.compare.variation import variation_of
 from analysis.read.window_table import epochs_of
 from analysis.report.speed_sentence import speed_sentence
-from analysis.wording import amount, count, limits, p_value, score
-
-NAMES: dict[Metric, str] = {
-    "accuracy": "accuracy",
-    "loss": "loss",
-    "calibration_error": "calibration error",
-}
+from analysis.units import amount, limits, named_amount, score, words, words_and_direction
+from analysis.wording import count, how_many, p_value
 
 
 def headline(answer: Answer | NoAnswer) -> str:
@@ -44,12 +40,12 @@ def sentences(answer: Answer | NoAnswer) -> list[str]:
     if isinstance(answer, NoAnswer):
         return []
     varied = variation_of(answer.groups).sentence
-    speed = speed_sentence(answer.speed, NAMES[answer.metric])
+    speed = speed_sentence(answer.speed, words(answer.metric))
     others = [_beside(one, answer) for one in beside(answer)]
     at_edges = [f"{what}: {value}" for what, value in edges(answer)]
     edge = f"At an edge of what was swept, so that more may lie beyond: {'; '.join(at_edges)}."
     return [
-        *(_pair(answer), _certainty(answer), *others, varied, _others(answer), speed),
+        *(_pair(answer), _certainty(answer), *others, varied, *_others(answer), speed),
         *[edge] * bool(at_edges),
     ]
 
@@ -62,9 +58,11 @@ def _pair(answer: Answer) -> str:
     left_out *= bool(answer.left_out)
     looks = [count(side.looks, "look") for side in (averaged, unaveraged)]
     return (
-        f"The best average, {averaged.name}, has {scores[0]} on the {images:,} test images; "
+        f"The best average, {averaged.name}, has {scores[0]} on the {how_many(images)} test "
+        "images; "
         f"the best without averaging, {unaveraged.name}, {scores[1]}. Selected by mean "
-        f"validation {NAMES[metric]} from {count(averaged.candidates, 'average')} ({looks[0]} at "
+        f"validation {words_and_direction(metric)} from "
+        f"{count(averaged.candidates, 'average')} ({looks[0]} at "
         f"validation) and {count(unaveraged.candidates, 'candidate')} without ({looks[1]}), over "
         f"the same recipes{left_out}."
     )
@@ -104,16 +102,17 @@ def _beside(found: Beside, answer: Answer) -> str:
     )
 
 
-def _others(answer: Answer) -> str:
+def _others(answer: Answer) -> Iterator[str]:
     parts = [
-        f"{NAMES[name]} {amount(found.mean, name)}{limits(found, name)}"
-        for name, found in answer.differences.items()
-        if name != answer.metric
+        f"{named_amount(found.mean, metric)}{limits(found, metric)}"
+        for metric, found in answer.differences.items()
+        if metric != answer.metric
     ]
-    return (
-        f"The same pair, selected by {NAMES[answer.metric]}, by other metrics, positive where the "
-        f"average is better: {'; '.join(parts)}. --metric selects by another."
-    )
+    if parts:
+        yield (
+            f"The same pair, selected by {words(answer.metric)}, by other metrics, positive where "
+            f"the average is better: {'; '.join(parts)}. --metric selects by another."
+        )
 
 
 def pairs(answer: Answer) -> pd.DataFrame:
@@ -144,12 +143,12 @@ def plain(answer: Answer | NoAnswer) -> dict[str, Any]:
         "varied": variation.varied,
         "fixed": variation.fixed,
         "recipes_left_out": answer.left_out,
-        "metric": answer.metric,
+        "metric": answer.metric.name,
         "margin": answer.margin,
         "averaged": _side(answer.averaged),
         "unaveraged": _side(answer.unaveraged),
         "difference": asdict(answer.conclusion),
-        "differences": {name: asdict(one) for name, one in answer.differences.items()},
+        "differences": {metric.name: asdict(one) for metric, one in answer.differences.items()},
         "sign_flip_p": answer.sign_flip,
         "smallest_p": answer.smallest_p,
         "two_way": asdict(answer.two_way) if answer.two_way else None,

@@ -2,27 +2,34 @@
 
 from collections.abc import Iterator
 
+import pandas as pd
+
 from analysis.compare.baselines import BASELINES
 from analysis.compare.findings import Findings
-from analysis.wording import points
+from analysis.units import amount, words
+from polyak.evaluation.metric import ACCURACY
 
 
 def cautions(findings: Findings) -> Iterator[str]:
     """A gain over poor checkpoints alone, statistics of batch norm that were not refreshed, a
     selection at the edge of the sweep, and an interval narrower than the accuracies can resolve."""
+    metric = findings.metric
     if findings.below_last:
+        worse = "less accurate" if metric == ACCURACY else "worse"
+        lower = "lower" if metric.higher else "raise"
         yield (
-            f"the average is less accurate than {BASELINES[findings.last]}: early checkpoints "
-            "lower the mean of the window's checkpoints, with which it is compared here"
+            f"the average is {worse} than {BASELINES[findings.last]}: early checkpoints "
+            f"{lower} the mean of the window's checkpoints, with which it is compared here"
         )
     if findings.last == "last_refreshed":
         runs = findings.runs
-        change = (runs["last_refreshed_test_accuracy"] - runs["last_test_accuracy"]).mean()
+        refreshed, last = (f"{what}_test_{metric.name}" for what in ("last_refreshed", "last"))
+        change = (runs[refreshed] - runs[last]).mean()
         yield (
             "batch norm: the average's statistics are refreshed, and of what it is compared with "
             f"only those of {BASELINES['last_refreshed']}. Refreshing alone changes that "
-            f"checkpoint's test accuracy by {points(change)} points (mean, n = {len(runs)}), which "
-            "the gains over the others contain"
+            f"checkpoint's test {words(metric)} by {amount(change, metric)} (mean, "
+            f"n = {len(runs)}), which the gains over the others contain"
         )
     if findings.selected_on_validation:
         complete = findings.candidates[findings.candidates["complete"]]
@@ -36,7 +43,9 @@ def cautions(findings: Findings) -> Iterator[str]:
                 )
     images, mechanism = findings.group.runs["test_images"].iloc[0], findings.mechanism
     low, high = mechanism.low, mechanism.high
-    if low is not None and high is not None and high - low < 2 / images:
+    if metric != ACCURACY:
+        return
+    if low is not None and high is not None and pd.notna(images) and high - low < 2 / images:
         yield (
             f"the interval is narrower than one of the {images:,} test images: with "
             f"n = {mechanism.n} seeds that is chance, and overstates the certainty"

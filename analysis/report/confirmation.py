@@ -54,6 +54,8 @@ def _correlation(answer: Answer) -> float:
 
 def _commands(answer: Answer) -> list[str]:
     """As many further seeds, of one recipe or of two."""
+    if answer.averaged.first.get("own"):
+        return ["record trainings of other seeds, and polyak.open(...).run(...) of each"]
     sides = {"confirm_averaged": answer.averaged, "confirm_without": answer.unaveraged}
     if (answer.averaged.first[RECIPE] == answer.unaveraged.first[RECIPE]).all():
         sides = {"confirm": answer.averaged}

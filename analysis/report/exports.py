@@ -25,12 +25,15 @@ from analysis.report.sentences import sentences
 from polyak import files
 
 _OF_TRAJECTORIES = ("average", "window_mean", "last", "last_refreshed", "ensemble")
-"""Their test accuracies are written."""
+"""Their test scores are written."""
 
 
 def write_runs(loaded: Loaded, groups: Sequence[Group], out: Path) -> None:
     """Write runs.csv and epochs.csv into `out`."""
-    runs = loaded.runs.drop(columns=["config", "weights"], errors="ignore")
+    runs = loaded.runs.drop(columns=["config", "weights", "metrics_known"], errors="ignore")
+    if "metric" in runs:  # for a person, where it isn't the accuracy of all
+        metrics = [getattr(metric, "name", "") for metric in runs.pop("metric")]
+        runs = runs.assign(metric=metrics) if set(metrics) - {"accuracy", ""} else runs
     names = {index: group.name for group in groups for index in group.runs.index}
     runs = runs.assign(
         counted=runs.index.isin(list(names)),
@@ -66,10 +69,11 @@ def _findings(findings: Findings) -> dict[str, Any]:
     over_images = image_tests.minimum_detectable_effect(findings.image_tests)
     runs = findings.runs
     of_runs = ["run", "seed", "fingerprint"]
-    of_runs += [f"{what}_test_accuracy" for what in compared(runs, _OF_TRAJECTORIES)]
+    of_runs += [f"{what}_test_{findings.metric.name}" for what in compared(runs, _OF_TRAJECTORIES)]
     return {
         "comparison_group": findings.group.name,
         "title": findings.group.title,
+        "metric": findings.metric.name,
         "verdict": findings.verdict,
         "selected_on_validation": findings.selected_on_validation,
         "reason": findings.reason,

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import pandas as pd
 
 from analysis.compare import image_tests
 from analysis.compare.baselines import BASELINES
@@ -24,8 +23,10 @@ from analysis.report import across, answers, tables
 from analysis.report.confirmation import confirmation
 from analysis.report.section import Answered, Section, Together
 from analysis.report.sentences import headline, sentences
-from analysis.wording import count, percent, points
+from analysis.units import amount, difference, explained, plural
+from analysis.wording import count
 from polyak import files
+from polyak.evaluation.metric import ACCURACY, KNOWN
 
 MOST_COMMANDS = 20
 FULL_WIDTH = 1400
@@ -50,6 +51,9 @@ def write(
     commands = [shlex.join(["python", "src/train.py", *command]) for command in loaded.commands]
     page = environment.get_template("report.html.j2").render(
         title=_title(groups),
+        units=_units(groups, given),
+        by_accuracy=any(group.metric == ACCURACY for group in groups),
+        scores=plural(groups[0].metric),
         counts=tables.counts(loaded),
         notes=loaded.notes,
         answers=[_answered(one) for one in given],
@@ -93,6 +97,13 @@ def _of_windows(group: Group, run: str) -> list[str]:
             text = f"{numbers[0]}:{numbers[-1] + 1}"
         options += [f"--{name}s", text] if text else []
     return options
+
+
+def _units(groups: Sequence[Group], given: Sequence[Answered]) -> str:
+    """How the groups' metrics are shown, and those that an answer is by."""
+    named = [one.answer.metric for one in given if isinstance(one.answer, Answer)]
+    others = [metric for metric in named if metric.name not in KNOWN]
+    return explained([*(group.metric for group in groups), *others])
 
 
 def _title(groups: Sequence[Group]) -> str:
@@ -142,7 +153,7 @@ def _shown(section: Section) -> dict[str, Any]:
         **_figures(section),
         "configuration": tables.configuration(findings.group),
         "bootstrap": _bootstrap(findings),
-        "images": _images(findings.image_tests),
+        "images": _images(findings),
     }
 
 
@@ -164,7 +175,10 @@ def _embedded(figure: Drawn) -> dict[str, Any]:
     }
 
 
-def _images(tests: pd.DataFrame) -> str:
+def _images(findings: Findings) -> str:
+    if findings.metric != ACCURACY:  # a note says why
+        return ""
+    tests = findings.image_tests
     if tests.empty:
         return "No predictions can be read, so there is no image-level test."
     images, effect = (
@@ -178,7 +192,7 @@ def _images(tests: pd.DataFrame) -> str:
         )
     return (
         f"On {images}, of which as many distinguish the two as here, the minimum detectable effect "
-        f"is {percent(effect)} points (80 % power)."
+        f"is {amount(effect, ACCURACY, signed=False)} (80 % power)."
     )
 
 
@@ -186,7 +200,8 @@ def _bootstrap(findings: Findings) -> str:
     if findings.bootstrap is None:
         return ""
     low, high = findings.bootstrap
-    return f"BCa bootstrap interval of that gain: {points(low)} to {points(high)} points."
+    to = f"{difference(low, findings.metric)} to {amount(high, findings.metric)}"
+    return f"BCa bootstrap interval of that gain: {to}."
 
 
 def _adjusted(findings: Findings) -> str:

@@ -5,7 +5,8 @@ sentences(findings)   # the mechanism's comparison; other baselines; power and s
 
 from analysis.compare.baselines import BASELINES
 from analysis.compare.findings import Findings
-from analysis.wording import candidate, count, interval, p_value, percent, points
+from analysis.units import amount, difference, interval, score
+from analysis.wording import candidate, count, how_many, p_value
 
 
 def headline(findings: Findings) -> str:
@@ -15,13 +16,13 @@ def headline(findings: Findings) -> str:
         verdict = f"No candidate selected (exploratory: {findings.verdict})"
     if unfinished := findings.group.unfinished:
         verdict = f"Preliminary ({count(unfinished, 'run')} not finished). {verdict}"
-    text = (
-        f"{verdict}: {points(findings.mechanism.mean)} points over {BASELINES[findings.baseline]}"
-    )
+    metric = findings.metric
+    gain = amount(findings.mechanism.mean, metric)
+    text = f"{verdict}: {gain} over {BASELINES[findings.baseline]}"
     if (last := findings.secondary.get(findings.last)) is None:
         return text
     but = "but " * findings.below_last
-    return f"{text}, {but}{points(last.mean)} over {BASELINES[findings.last]}"
+    return f"{text}, {but}{difference(last.mean, metric)} over {BASELINES[findings.last]}"
 
 
 def sentences(findings: Findings) -> list[str]:
@@ -31,20 +32,22 @@ def sentences(findings: Findings) -> list[str]:
 
 def _mechanism(findings: Findings) -> str:
     selected, mechanism, runs = findings.selected, findings.mechanism, findings.group.runs
-    tested = [interval(mechanism), f"n = {count(mechanism.n, 'seed')}", p_value(findings.p)]
+    metric = findings.metric
+    tested = [interval(mechanism, metric), f"n = {count(mechanism.n, 'seed')}", p_value(findings.p)]
     return (
         f"{'Exploratory: the' if findings.exploratory else 'The'} "
         f"{candidate(selected)} "
-        f"reaches {percent(selected['test'])} % on the "
-        f"{runs['test_images'].iloc[0]:,} test images of {runs['dataset'].iloc[0]}, "
-        f"{points(mechanism.mean)} points over {BASELINES[findings.baseline]} "
+        f"reaches {score(selected['test'], metric)} on the "
+        f"{how_many(runs['test_images'].iloc[0])} test images of {runs['dataset'].iloc[0]}, "
+        f"{amount(mechanism.mean, metric)} over {BASELINES[findings.baseline]} "
         f"({', '.join(filter(None, tested))}); {findings.reason}."
     )
 
 
 def _secondary(findings: Findings) -> str:
+    metric = findings.metric
     text = "Exploratory: " + ", ".join(
-        f"{points(gain.mean)} points ({interval(gain)}) over {BASELINES[what]}"
+        f"{amount(gain.mean, metric)} ({interval(gain, metric)}) over {BASELINES[what]}"
         for what, gain in findings.secondary.items()
     )
     if findings.mechanism.n == 1 and len(findings.image_tests):
@@ -58,22 +61,23 @@ def _secondary(findings: Findings) -> str:
 
 
 def _certainty(findings: Findings) -> str:
+    metric = findings.metric
     if findings.minimum_detectable_effect is None:
         text = "Without a spread between seeds there is no minimum detectable effect"
     else:
         text = (
             f"With n = {findings.mechanism.n} seeds of this spread, the minimum detectable effect "
-            f"is {percent(findings.minimum_detectable_effect)} points (80 % power)"
+            f"is {amount(findings.minimum_detectable_effect, metric, signed=False)} (80 % power)"
         )
     if bias := findings.selection_bias:
         oracle = (
-            f" (the best by test, an oracle: {points(bias['oracle'])})"
+            f" (the best by test, an oracle: {difference(bias['oracle'], metric)})"
             if bias["oracle"] > bias["test"]
             else ", where it is also the best"
         )
         text += (
             "; selection bias: the selected candidate exceeds the mean candidate by "
-            f"{points(bias['validation'])} points on validation and {points(bias['test'])} on "
-            f"test{oracle}"
+            f"{amount(bias['validation'], metric)} on validation and "
+            f"{difference(bias['test'], metric)} on test{oracle}"
         )
     return text + "."

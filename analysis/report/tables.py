@@ -1,4 +1,4 @@
-"""Tables for a person: accuracies in %, gains in points.
+"""Tables for a person: scores and gains in the units of their metric.
 
 Each function gives a frame of texts and numbers, which the report and the command line both show.
 """
@@ -13,22 +13,28 @@ from analysis.compare.settings import shared
 from analysis.read.load import STATUSES, Loaded
 from analysis.read.window_table import epochs_of
 from analysis.statistics.intervals import Interval, t_interval
-from analysis.wording import count, p_value, percent, points, window
+from analysis.units import bare, column, difference, gain_column, numbers, words
+from analysis.wording import count, p_value, window
+from polyak.evaluation.metric import Metric
 
 
 def baselines(findings: Findings) -> pd.DataFrame:
-    """The selected candidate: test accuracy of the average and of each baseline, and the gains."""
+    """The selected candidate: test score of the average and of each baseline, and the gains."""
     runs = findings.runs
     gains = {findings.baseline: findings.mechanism, **findings.secondary}
-    rows = []
+    metric, rows = findings.metric, []
     labels = BASELINES | {"average": "the average"}
     kinds = {findings.baseline: "mechanism", "average": "-"}
     for what in compared(runs, labels):
         rows.append(
             {
                 "": labels[what],
-                "test accuracy, %": _mean_and_sd(runs[f"{what}_test_accuracy"]),
-                "gain of the average, points": _gain(gains[what]) if what in gains else "-",
+                column(metric, f"test {words(metric)}"): _mean_and_sd(
+                    runs[f"{what}_test_{metric.name}"], metric
+                ),
+                gain_column(metric, "gain of the average"): numbers(gains[what], metric)
+                if what in gains
+                else "-",
                 "n": len(runs),
                 "comparison": kinds.get(what, "exploratory"),
             }
@@ -38,13 +44,13 @@ def baselines(findings: Findings) -> pd.DataFrame:
 
 def candidates(findings: Findings, most: int = 40) -> pd.DataFrame:
     """The candidates, best on validation first (without validation, in the order of their values):
-    mean accuracies, the gain in the mechanism's comparison with its max-T-adjusted p (unless so few
+    mean scores, the gain in the mechanism's comparison with its max-T-adjusted p (unless so few
     seeds can't make any significant), and the gain over the last checkpoint or, where that is the
     same, the mean. At most `most` of them, but always the selected one and the oracle."""
     table, mechanism = findings.candidates, findings.baseline
     other = "window_mean" if mechanism == findings.last else findings.last
     if table["validation"].notna().all():
-        table = by_validation(table)
+        table = by_validation(table, findings.metric)
     marks: dict[object, list[str]] = {}
     if len(table) > 1:
         marks.setdefault(findings.selected.name, []).append(findings.status)
@@ -52,14 +58,15 @@ def candidates(findings: Findings, most: int = 40) -> pd.DataFrame:
     kept = [place for rank, place in enumerate(table.index) if rank < most or place in marks]
     shown = pd.DataFrame(
         [
-            _candidate(table.loc[place], ", ".join(marks.get(place, [])), mechanism, other)
+            _candidate(findings, table.loc[place], ", ".join(marks.get(place, [])), other)
             for place in kept
         ]
     )
     return shown if findings.smallest_adjusted_p <= 0.05 else shown.drop(columns="p (max-T)")
 
 
-def _candidate(row: pd.Series, mark: str, mechanism: str, other: str) -> dict[str, object]:
+def _candidate(findings: Findings, row: pd.Series, mark: str, other: str) -> dict[str, object]:
+    metric, mechanism = findings.metric, findings.baseline
     sd, low, high = (
         None if pd.isna(row[key]) else float(row[key])
         for key in ("gain_sd", "gain_low", "gain_high")
@@ -69,11 +76,15 @@ def _candidate(row: pd.Series, mark: str, mechanism: str, other: str) -> dict[st
         "window": window(row["start"], row["end"], row["stride"]),
         "scheme": row["scheme"],
         "n": row["n"],
-        "validation, %": percent(row["shared_validation" if row["complete"] else "validation"]),
-        "test, %": percent(row["test"]),
-        f"gain over {SHORT[other]}, points": points(row[f"gain_over_{other}"]),
-        f"gain over {SHORT[mechanism]}, points": _gain(
-            Interval(row["n"], row["gain"], sd, low, high)
+        column(metric, "validation"): bare(
+            row["shared_validation" if row["complete"] else "validation"], metric
+        ),
+        column(metric, "test"): bare(row["test"], metric),
+        gain_column(metric, f"gain over {SHORT[other]}"): difference(
+            row[f"gain_over_{other}"], metric
+        ),
+        gain_column(metric, f"gain over {SHORT[mechanism]}"): numbers(
+            Interval(row["n"], row["gain"], sd, low, high), metric
         ),
         "p (max-T)": _p(row["p_max_t"]),
         "": mark,
@@ -82,18 +93,20 @@ def _candidate(row: pd.Series, mark: str, mechanism: str, other: str) -> dict[st
 
 def trajectories(findings: Findings) -> pd.DataFrame:
     """The selected candidate's runs, one per trajectory."""
-    runs, tests = findings.runs, findings.image_tests
+    runs, tests, metric = findings.runs, findings.image_tests, findings.metric
     table = pd.DataFrame(
         {
             "seed": runs["seed"].tolist(),
             "run": runs["run"].tolist(),
             **{
-                f"{SHORT[what]}, %": runs[f"{what}_test_accuracy"].map(percent).tolist()
+                column(metric, SHORT[what]): [
+                    bare(value, metric) for value in runs[f"{what}_test_{metric.name}"]
+                ]
                 for what in compared(runs, ("average", "window_mean", "last", "last_refreshed"))
             },
-            f"gain over {SHORT[findings.baseline]}, points": runs[gain_over(findings.baseline)]
-            .map(points)
-            .tolist(),
+            gain_column(metric, f"gain over {SHORT[findings.baseline]}"): [
+                difference(value, metric) for value in runs[gain_over(findings.baseline)]
+            ],
         }
     )
     if len(tests):
@@ -158,12 +171,7 @@ def _p(value: float) -> str:
     return p_value(value).removeprefix("p ").removeprefix("= ")
 
 
-def _mean_and_sd(values: pd.Series) -> str:
+def _mean_and_sd(values: pd.Series, metric: Metric) -> str:
     found = t_interval(values.to_numpy())
-    return percent(found.mean) + (f" ± {percent(found.sd)}" if found.sd is not None else "")
-
-
-def _gain(found: Interval) -> str:
-    if found.low is None or found.high is None:
-        return points(found.mean)
-    return f"{points(found.mean)} [{points(found.low)}, {points(found.high)}]"
+    spread = "" if found.sd is None else f" ± {bare(found.sd, metric)}"
+    return bare(found.mean, metric) + spread

@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 
 
 def windows(given: argparse.Namespace) -> int:
-    """Every window of a run: windows.csv, the map and a table."""
+    """Every window of a run, or of a recording: windows.csv, the map and a table."""
+    if given.evaluate:
+        from polyak.study import command
+
+        return command.windows(given)
+
     from tqdm import tqdm
 
     from polyak.config.finished import FinishedRun
@@ -62,7 +67,12 @@ def windows(given: argparse.Namespace) -> int:
 
 
 def widths(given: argparse.Namespace) -> int:
-    """Averages of every width of a run: widths.csv, the figure and a table."""
+    """Averages of every width of a run, or of a recording: widths.csv, the figure and a table."""
+    if given.evaluate:
+        from polyak.study import command
+
+        return command.widths(given)
+
     from tqdm import tqdm
 
     from polyak.config.finished import FinishedRun
@@ -82,7 +92,8 @@ def widths(given: argparse.Namespace) -> int:
         )
     target = given.run / "figures" / "widths.png"
     result = run.summary.results.get("last")
-    last = {split: score.accuracy for split, score in (result.splits if result else {}).items()}
+    of_last = {split: score.accuracy for split, score in (result.splits if result else {}).items()}
+    last = {split: accuracy for split, accuracy in of_last.items() if accuracy is not None}
     title = f"{job.data.title}, {len(job.data.train):,} training images, seed {run.config.seed}"
     width_report.draw(target, title=title, rows=rows, last=last)
     print(f"{width_report.report(rows)}\n{target}\n{table}")
@@ -148,14 +159,23 @@ def distances(given: argparse.Namespace) -> int:
 
 
 def average(given: argparse.Namespace) -> int:
-    """The average of any files: a file, and the weight of each."""
+    """The average of any files: a file or a directory of shards, and the weight of each."""
     from polyak.averaging.stream import average_files
 
-    if given.output.suffix != ".safetensors":
-        raise ValueError(f"{given.output}: allowed: a name that ends in .safetensors")
+    sharded = given.max_shard_size is not None
+    if sharded == (given.output.suffix == ".safetensors"):
+        allowed = "a directory's name" if sharded else "a name that ends in .safetensors"
+        raise ValueError(f"{given.output}: allowed: {allowed}")
     scheme = _scheme(given)
     weights = list(scheme.weights(range(len(given.files))))
-    stale = average_files(given.output, given.files, weights, {"scheme": scheme.name})
+    stale = average_files(
+        given.output,
+        given.files,
+        weights,
+        {"scheme": scheme.name},
+        max_shard_size=given.max_shard_size,
+        workers=given.workers,
+    )
     total = math.fsum(weights)
     for path, weight in zip(given.files, weights, strict=True):
         print(f"{weight / total:8.4f}  {path}")
@@ -170,30 +190,28 @@ def average(given: argparse.Namespace) -> int:
 
 def _scheme(given: argparse.Namespace) -> "Scheme":
     """The scheme that the arguments ask for. Raises PolyakError, saying what is allowed."""
-    from polyak.config import choices
-    from polyak.config.parse import parse_choice
+    from polyak.config import scheme
 
-    known, name, values = choices.listed("scheme"), given.scheme or "uniform", {}
+    name, values = given.scheme or "uniform", {}
     if given.weights is not None:
         if given.scheme or given.set:
             raise ConfigError("--weights: is a scheme of its own; leave --scheme and --set out")
         name, values = "explicit", {"values": given.weights}
-    if name not in known:
-        raise ConfigError(f"--scheme {name}: allowed: {', '.join(known)}")
+    try:
+        scheme.described(name, {})
+    except ConfigError as error:
+        raise ConfigError(f"--scheme {error}") from None
     for key, _, text in (setting.partition("=") for setting in given.set):
         try:
             values[key] = json.loads(text)
         except ValueError:
             values[key] = text
     try:
-        made: Scheme = parse_choice(
-            "scheme", {"_target_": known[name], **values}, caller=Path.cwd()
-        )
+        return scheme.named(name, values)
     except ConfigError as error:
         option = "--weights" if given.weights is not None else f"--scheme {name} --set"
         lines = str(error).splitlines()
         raise ConfigError("\n".join(f"{option} {line}" for line in lines)) from None
-    return made
 
 
 def score(given: argparse.Namespace) -> int:

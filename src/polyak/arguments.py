@@ -5,9 +5,12 @@ given.command, given.run, given.starts
 """
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+MOST_WORKERS = 256
 
 WINDOWS = """\
 evaluate every window of a finished run, and draw the map
@@ -17,6 +20,10 @@ evaluate every window of a finished run, and draw the map
 
 Writes windows.csv and figures/windows.png into the run's directory. Interrupted, the same command
 continues: windows.csv keeps what is there.
+
+With a function of your own that evaluates a state dict, RUN is a recording (docs/own-training.md):
+
+    python -m polyak windows outputs/recorded/my_run --evaluate my_file.py:evaluate
 """
 
 WIDTHS = """\
@@ -28,7 +35,7 @@ evaluate averages of every width of a finished run that has step means
 For each share of the training, the mean over its last steps, and the exponential moving average
 with that half-life: as if each had been kept while training. The run is one with recording=means
 averaging.of=steps averaging.start=0. Writes widths.csv and figures/widths.png into its directory.
-Interrupted, the same command continues.
+Interrupted, the same command continues. With --evaluate FILE.py:NAME, RUN is a recording.
 """
 
 PATH = """\
@@ -57,9 +64,12 @@ average files of weights, whoever made them
     python -m polyak average OUT.safetensors A.safetensors B.pt C.pth
     python -m polyak average OUT.safetensors A B C --scheme exponential --set decay=0.9
     python -m polyak average OUT.safetensors A B --weights 0.25 0.75
+    python -m polyak average OUT STEP_1 STEP_2 --max-shard-size 2GB --workers 4
 
-The files are taken in the order given, as the checkpoints of epochs 0, 1, ... of one trajectory.
-No code that is in a file is run. Memory holds one tensor at a time.
+A, B, ... are .safetensors, .safetensors.index.json, .pt, .pth or .bin files, or directories: of
+torch.distributed.checkpoint, or with a model.safetensors.index.json. They are taken in the order
+given, as the checkpoints of epochs 0, 1, ... of one trajectory. No code that is in a file is run.
+Memory holds a block of one tensor at a time. With --max-shard-size, OUT is a directory.
 """
 
 SCORE = """\
@@ -124,6 +134,7 @@ def _parser() -> argparse.ArgumentParser:
 
     windows = command("windows", WINDOWS)
     windows.add_argument("run", type=Path, metavar="RUN", help="a finished run's directory")
+    _of_recording(windows)
     windows.add_argument("--starts", help="first epochs: a:b (without b), a:b:step or a,b,c")
     windows.add_argument("--ends", help="ends, one past the last epoch, in the same ways")
     windows.add_argument(
@@ -132,6 +143,7 @@ def _parser() -> argparse.ArgumentParser:
 
     widths = command("widths", WIDTHS)
     widths.add_argument("run", type=Path, metavar="RUN", help="a finished run's directory")
+    _of_recording(widths)
     widths.add_argument(
         "--shares", type=_share, nargs="+", metavar="SHARE", help="of the training, 0.01 is 1 %%"
     )
@@ -167,13 +179,26 @@ def _parser() -> argparse.ArgumentParser:
     distances.add_argument("run", type=Path, metavar="RUN", help="a finished run's directory")
 
     average = command("average", AVERAGE)
-    average.add_argument("output", type=Path, metavar="OUT.safetensors")
+    average.add_argument("output", type=Path, metavar="OUT", help="OUT.safetensors")
     average.add_argument("files", type=Path, nargs="+", metavar="FILE")
     average.add_argument("--scheme", metavar="NAME", help="default: uniform")
     average.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="of the scheme"
     )
     average.add_argument("--weights", type=float, nargs="+", help="one per file, that sum to 1")
+    average.add_argument(
+        "--max-shard-size",
+        type=_bytes,
+        metavar="SIZE",
+        help="of each file in the directory OUT: 500MB, 2GB, 2GiB",
+    )
+    average.add_argument(
+        "--workers",
+        type=_workers,
+        default=1,
+        metavar="N",
+        help="processes that share the work (default: 1)",
+    )
 
     score = command("score", SCORE)
     score.add_argument("weights", type=Path, metavar="WEIGHTS")
@@ -194,6 +219,44 @@ def _parser() -> argparse.ArgumentParser:
     store.add_argument("--store", type=Path, metavar="DIR", help="default: outputs/trajectories")
     store.add_argument("--yes", action="store_true", help="remove: really delete")
     return parser
+
+
+def _of_recording(command: argparse.ArgumentParser) -> None:
+    """The options with which a recording takes a run's place."""
+    group = command.add_argument_group("of a recording", "FILE.py is run: it is your own code")
+    group.add_argument(
+        "--evaluate", metavar="FILE.py:NAME", help="a function of a state dict that evaluates it"
+    )
+    group.add_argument(
+        "--refresh", metavar="FILE.py:NAME", help="batches for batch norm's statistics"
+    )
+    group.add_argument("--model", metavar="FILE.py:NAME", help="the module that they are of")
+    group.add_argument(
+        "--batch-norm",
+        choices=["refresh", "average", "last"],
+        default="refresh",
+        help="of averages",
+    )
+    group.add_argument("--metric", metavar="NAME", help="to select by (default: accuracy)")
+    group.add_argument("--lower", action="store_true", help="less of --metric is better")
+
+
+_UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+
+
+def _bytes(text: str) -> int:
+    found = re.fullmatch(r"([0-9]{1,15}) ?([A-Za-z]*)", text)
+    size = int(found[1]) * _UNITS.get(found[2].upper(), 0) if found else 0
+    if not size:
+        raise argparse.ArgumentTypeError(f"{text}: allowed: a number from 1 with KB, MB, GB or GiB")
+    return size
+
+
+def _workers(text: str) -> int:
+    count = int(text) if re.fullmatch("[0-9]{1,4}", text) else 0
+    if not 0 < count <= MOST_WORKERS:
+        raise argparse.ArgumentTypeError(f"{text}: allowed: 1 to {MOST_WORKERS}")
+    return count
 
 
 def _share(text: str) -> float:

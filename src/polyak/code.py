@@ -26,6 +26,11 @@ def code_digest(modules: Iterable[str], package: Path = PACKAGE) -> str:
     return hashlib.sha256(json.dumps(counted, sort_keys=True).encode()).hexdigest()
 
 
+def code_of(source: str) -> Any:
+    """The syntax tree of a source that stands alone, as JSON values. Raises SyntaxError."""
+    return _plain(ast.parse(source))
+
+
 def counted_code(modules: Iterable[str], package: Path = PACKAGE) -> dict[str, Any]:
     """The syntax trees, as JSON values, of those `modules` (full names) that are in `package`, of
     the packages that they are in, and of all that they import from it, by their names relative to

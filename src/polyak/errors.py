@@ -23,6 +23,10 @@ class CheckpointError(PolyakError):
     """A file of weights that is missing, corrupted, or does not fit the others."""
 
 
+class EvaluationError(PolyakError):
+    """A function of somebody's own that doesn't evaluate weights as it is to."""
+
+
 class StoreError(PolyakError):
     """A store of trajectories that cannot be used or written, or does not hold what it says."""
 

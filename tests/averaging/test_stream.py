@@ -1,3 +1,4 @@
+import json
 import sys
 
 import pytest
@@ -6,18 +7,20 @@ import torch
 
 from polyak import files
 from polyak.averaging.mean import mean_of_states
-from polyak.averaging.stream import DTYPES, average_files
+from polyak.averaging.stream import average_files
 from polyak.errors import CheckpointError
 from polyak.weights import checkpoint
+from polyak.weights.foreign import open_source
+from polyak.weights.streamed import DTYPES
 from tests import own_memory
 
 
 def state(seed):
     generator = torch.Generator().manual_seed(seed)
+    floating = [dtype for dtype in DTYPES if dtype.is_floating_point]
     made = {
         f"x{place}": torch.randn(3, 4, generator=generator).to(dtype)
-        for place, dtype in enumerate(DTYPES)
-        if dtype.is_floating_point
+        for place, dtype in enumerate(floating)
     }
     made |= {"empty": torch.zeros(0, 5), "scalar": torch.randn((), generator=generator)}
     made |= {"count": torch.tensor(seed), "mask": torch.tensor([True, seed % 2 == 0])}
@@ -118,6 +121,85 @@ def test_weights_that_do_not_fit_leave_no_output(tmp_path, paths, weights):
     with pytest.raises(ValueError, match="weight"):
         average_files(tmp_path / "out.safetensors", paths, weights)
     assert not list(tmp_path.glob("*out*"))
+
+
+@pytest.mark.parametrize("block", [1, 2, 7])
+def test_blocks_leave_no_trace(tmp_path, paths, monkeypatch, block):
+    average_files(tmp_path / "one.safetensors", paths, [1, 2, 4])
+    monkeypatch.setattr("polyak.averaging.stream.BLOCK", block)
+    average_files(tmp_path / "two.safetensors", paths, [1, 2, 4])
+    one, two = (tmp_path / f"{name}.safetensors" for name in ("one", "two"))
+    assert one.read_bytes() == two.read_bytes()
+
+
+def shards(folder):
+    return {path.name: safetensors.torch.load_file(path) for path in folder.glob("*.safetensors")}
+
+
+@pytest.mark.parametrize(("limit", "count"), [(1, 9), (60, 4), (10**9, 1)])
+def test_shards_have_the_tensors_of_the_one_file(tmp_path, paths, limit, count):
+    """float64 [3, 4] has 96 bytes, and a file of its own where the limit is smaller."""
+    average_files(tmp_path / "one.safetensors", paths)
+    folder = tmp_path / "out"
+    average_files(folder, paths, max_shard_size=limit)
+    found = shards(folder)
+    assert len(found) == count
+    for tensors in found.values():
+        sizes = [tensor.nbytes for tensor in tensors.values()]
+        assert sum(sizes) <= limit or len([size for size in sizes if size]) == 1
+    together = {name: tensor for tensors in found.values() for name, tensor in tensors.items()}
+    wanted = safetensors.torch.load_file(tmp_path / "one.safetensors")
+    assert together.keys() == wanted.keys()
+    assert all(torch.equal(together[name], tensor) for name, tensor in wanted.items())
+    if count == 1:
+        assert [path.name for path in folder.iterdir()] == ["model.safetensors"]
+        return
+    index = json.loads((folder / "model.safetensors.index.json").read_text())
+    assert index["metadata"]["total_size"] == sum(one.nbytes for one in wanted.values())
+    assert index["weight_map"] == {name: file for file, one in found.items() for name in one}
+    assert min(found) == f"model-00001-of-{count:05d}.safetensors"
+    with safetensors.safe_open(folder / min(found), framework="pt") as file:
+        assert file.metadata()["format"] == "pt"  # transformers refuses files without it
+    with open_source(folder) as source:
+        assert len(source.metadata["sources"]) == 3
+        average_files(tmp_path / "again.safetensors", [folder])
+    again = safetensors.torch.load_file(tmp_path / "again.safetensors")
+    assert all(torch.equal(again[name], tensor) for name, tensor in wanted.items())
+
+
+def test_tied_tensors_are_in_one_shard_and_stay_tied(tmp_path):
+    shared = torch.ones(3)
+    checkpoint.save(tmp_path / "a.safetensors", {"a": shared, "b": torch.ones(5), "z": shared})
+    average_files(tmp_path / "out", [tmp_path / "a.safetensors"], max_shard_size=1)
+    assert sorted(map(sorted, shards(tmp_path / "out").values())) == [["a", "z"], ["b"]]
+    with open_source(tmp_path / "out") as source:
+        assert source.tied == (("a", "z"),)
+
+
+@pytest.mark.process
+def test_processes_write_the_same_files(tmp_path, paths):
+    average_files(tmp_path / "a", paths, max_shard_size=100)
+    average_files(tmp_path / "b", paths, max_shard_size=100, workers=2)
+    names = sorted(path.name for path in (tmp_path / "a").iterdir())
+    assert names == sorted(path.name for path in (tmp_path / "b").iterdir())
+    for name in names:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    torch.save({"x": torch.tensor([torch.nan])}, paths[1])
+    with pytest.raises(CheckpointError, match=r"b\.pt: tensor 'x' has values that are not"):
+        average_files(tmp_path / "c", [paths[1]], max_shard_size=100, workers=2)
+    assert not list(tmp_path.glob("*c"))
+    assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("limit", [None, 100])
+def test_a_disk_that_is_full_leaves_no_output(tmp_path, paths, monkeypatch, limit):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("polyak.averaging.stream._data", full)
+    with pytest.raises(OSError, match="No space"):
+        average_files(tmp_path / "out.safetensors", paths, max_shard_size=limit)
+    assert sorted(tmp_path.iterdir()) == sorted(paths)
 
 
 BEFORE = """

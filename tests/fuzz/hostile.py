@@ -246,8 +246,12 @@ def _members() -> Strategy:
 def pickles(legacy: bool) -> Strategy:
     """Of a file of torch.save, changed or replaced."""
     whole: Strategy = st.builds(Pickled, st.sampled_from(sorted(HOSTILE)), st.just(legacy))
-    raw: Strategy = st.sampled_from(sorted(RAW)).map(Raw)
-    return st.one_of(whole, raw if legacy else _members(), bytes_changed())
+    return st.one_of(whole, raw_pickles() if legacy else _members(), bytes_changed())
 
 
-__all__ = ["HOSTILE", "RAW", "Header", "Text", "pickles", "safetensors_files"]
+def raw_pickles() -> Strategy:
+    """A whole file that is one of RAW."""
+    return st.sampled_from(sorted(RAW)).map(Raw)
+
+
+__all__ = ["HOSTILE", "RAW", "Header", "Text", "pickles", "raw_pickles", "safetensors_files"]

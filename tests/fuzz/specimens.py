@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import shutil
+import warnings
 from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import safetensors.torch
 import torch
+import torch.distributed.checkpoint as dcp
 
 from tests import small
 from tests.fuzz.explore import UnforeseenError
@@ -189,3 +191,6 @@ def _add_weights(directory: Path) -> None:
     places = {name: f"shard-{int(name not in names[:3])}.safetensors" for name in names}
     index = {"metadata": {"total_size": 1}, "weight_map": places}
     (directory / "model.safetensors.index.json").write_text(json.dumps(index))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that there is one process
+        dcp.save({"model": state, "epoch": 3}, checkpoint_id=directory / "distributed")

@@ -115,6 +115,32 @@ def test_another_projects_hydra_directory_is_refused(tmp_path):
     check_usable(tmp_path)  # killed before it was claimed
 
 
+@pytest.mark.parametrize(
+    ("written", "ours"),
+    [
+        ({"config.yaml": ""}, True),
+        ({"config.yaml": "dataset:\n  _target_: polyak.data.sv"}, True),
+        (
+            {"config.yaml": "model:\n  _target_: polyak.models.x\n", "hydra.yaml": "hydra:\n  ru"},
+            True,
+        ),
+        ({"config.yaml": "model:\n  _target_: theirs.x\n"}, False),
+        ({"config.yaml": "", "hydra.yaml": "hydra: {}", "overrides.yaml": "[]"}, False),
+        ({"notes.txt": ""}, False),
+    ],
+)
+def test_a_disk_that_was_full_as_hydra_wrote_leaves_a_directory_to_use(tmp_path, written, ours):
+    (tmp_path / ".hydra").mkdir()
+    (tmp_path / "train.log").touch()
+    for name, text in written.items():
+        (tmp_path / ".hydra" / name).write_text(text)
+    if ours:
+        check_usable(tmp_path)
+        return
+    with pytest.raises(PolyakError, match=r"holds \.hydra"):
+        check_usable(tmp_path)
+
+
 def test_an_unfinished_run_removes_its_own_files_and_no_other(tmp_path):
     fail(tmp_path, PolyakError("the reason"))
     strangers(tmp_path)

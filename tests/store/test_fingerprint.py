@@ -132,8 +132,8 @@ DOES_NOT = [
     ("training/schedules/step.py", "epoch // self.every", "epoch"),
     ("training/optimizers/adam.py", "lr=lr", "lr=2 * lr"),
     ("models/other.py", "", "import torch\n"),
-    ("__init__.py", '{"Recorder"', '{"Other": "polyak.models.other", "Recorder"'),
-    ("__init__.py", '["Recorder"', '["Other", "Recorder"'),
+    ("__init__.py", '"Recorder": ', '"Other": "polyak.models.other", "Recorder": '),
+    ("__init__.py", '"Recorder", "__v', '"Recorder", "Other", "__v'),
     (
         "__init__.py",
         "    from polyak.study",

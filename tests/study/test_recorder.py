@@ -192,6 +192,48 @@ def test_it_goes_on_from_the_weights_that_the_model_has(tmp_path, caplog):
     assert same(weights_of(tmp_path / "run", 2), last)
 
 
+def test_it_goes_on_inside_of_an_epoch_from_what_that_began_with(tmp_path, caplog):
+    model, optimizer = made()
+    with polyak.Recorder(tmp_path / "run", model, settings={}) as recorder:
+        train(model, optimizer, recorder, range(2))
+        began = recorder.began
+        assert began == checkpoint.digest(weights_of(tmp_path / "run", 1))
+        train(model, optimizer, recorder, [2])
+        train(model, optimizer, epochs=[3])
+    options = {"means": True, "steps_per_epoch": STEPS}
+    for given, error, said in (
+        ({"within": "0" * 64}, StoreError, "has the weights of none of them"),
+        ({"within": began, **options}, ConfigError, "is in the midst of an epoch"),
+    ):
+        with pytest.raises(error, match=said):
+            polyak.Recorder(tmp_path / "run", model, settings={}, **given)
+    assert Manifest.open(tmp_path / "run").trained == 3
+    with polyak.Recorder(tmp_path / "run", model, settings={}, within=began) as recorder:
+        assert (recorder.epochs, recorder.began) == (2, began)
+        assert "epochs 2..2 are dropped" in caplog.text
+        recorder.epoch()
+    first = checkpoint.digest(copied(made()[0]))
+    train(model, optimizer, epochs=[4])
+    with polyak.Recorder(tmp_path / "run", model, settings={}, within=first) as recorder:
+        assert recorder.epochs == 0  # inside of the first
+        assert recorder.began == first
+
+
+def test_metrics_may_come_after_their_epoch(tmp_path):
+    model, optimizer = made()
+    with polyak.Recorder(tmp_path / "run", model, settings={}) as recorder:
+        with pytest.raises(ConfigError, match="has no epoch that metrics could be of"):
+            recorder.add_metrics({"test": {"loss": 1}})
+        train(model, optimizer, recorder, range(1))
+        recorder.add_metrics({"validation": {"accuracy": 0.75}, "test": {"loss": float("nan")}})
+        with pytest.raises(ConfigError, match="split 'val'"):
+            recorder.add_metrics({"val": {"loss": 1}})
+    said = Manifest.open(tmp_path / "run").values["epochs"][0]["metrics"]
+    assert said["validation"]["accuracy"] == 0.75
+    assert said["validation"].keys() == {"loss", "accuracy"}
+    assert said["test"] == {"loss": None}
+
+
 def test_what_it_can_not_go_on_from_is_said_and_stays(tmp_path):
     model, optimizer = made()
     with polyak.Recorder(tmp_path / "run", model, settings={"lr": 0.1}) as recorder:

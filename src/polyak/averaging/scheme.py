@@ -15,7 +15,8 @@ from typing import ClassVar, Protocol
 
 
 class Validation(Protocol):
-    """A window's checkpoints on the validation split: accuracies as fractions."""
+    """A window's checkpoints on the validation split: accuracies as fractions, or another metric
+    that they are compared by, its negative where less of it is better."""
 
     @property
     def accuracies(self) -> Sequence[float]:

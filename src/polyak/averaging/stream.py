@@ -1,45 +1,35 @@
-"""The mean of files of any size and number, with one tensor in memory at a time.
+"""The mean of files of any size and number, with a block of one tensor in memory at a time.
 
     average_files(Path("mean.safetensors"), [Path("a.safetensors"), Path("b.pt")], weights=[1, 3])
+    average_files(Path("mean"), [Path("step_1"), Path("step_2")], max_shard_size=2_000_000_000)
 
-Each tensor is averaged by `mean.Mean`: the same additions in the same order, so the same bits.
+Each block is averaged by `mean.Mean`: the same additions in the same order, so the same bits.
 """
 
-import json
-import os
-from collections.abc import Mapping, Sequence
+import multiprocessing
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from polyak import files
 from polyak.averaging.mean import Mean
-from polyak.errors import CheckpointError
-from polyak.weights import checkpoint
+from polyak.weights import checkpoint, foreign, streamed
 from polyak.weights.checkpoint import Checkpoint
 from polyak.weights.foreign import Source, open_source
-from polyak.weights.layout import Layout, common_layout
-
-# safetensors' names of torch's dtypes (https://github.com/huggingface/safetensors#format).
-DTYPES = {
-    torch.float64: "F64",
-    torch.float32: "F32",
-    torch.float16: "F16",
-    torch.bfloat16: "BF16",
-    torch.int64: "I64",
-    torch.int32: "I32",
-    torch.int16: "I16",
-    torch.int8: "I8",
-    torch.uint8: "U8",
-    torch.bool: "BOOL",
-}
-
+from polyak.weights.layout import Entry, common_layout
 
 STALE = "to be refreshed"
 """In the metadata, under "batch_norm": the running statistics are not those of the weights."""
+
+BLOCK = 1 << 20
+"""Values that are averaged at a time: 8 MB in float64."""
 
 
 def average_files(
@@ -47,8 +37,13 @@ def average_files(
     paths: Sequence[Path],
     weights: Sequence[float] | None = None,
     metadata: Mapping[str, Any] | None = None,
+    *,
+    max_shard_size: int | None = None,
+    workers: int = 1,
 ) -> str | None:
-    """Write the weighted mean (by default uniform) of `paths` to `output`, a safetensors file.
+    """Write the weighted mean (by default uniform) of `paths` to `output`, a safetensors file; with
+    `max_shard_size` in bytes, to a directory of that name, as `streamed` plans it. Each of several
+    `workers` is a process (started by spawning) that makes a share of the tensors.
 
     Its metadata (JSON under "polyak") are `metadata`, and "sources": the path, the SHA-256 of the
     bytes and the weight of each file; for sharded files, of their index. Running statistics of
@@ -69,63 +64,104 @@ def average_files(
     with ExitStack() as stack:
         sources = [stack.enter_context(open_source(path)) for path in paths]
         layout = common_layout(sources, paths)
-        copies = layout.copies
         several = sum(weight > 0 for weight in given) > 1
         norms = [name for name in layout.averaged if name not in layout.weights]
         stale = norms[0] if several and norms else None
         described = {
             **(metadata or {}),
             **({"batch_norm": STALE} if stale else {}),
-            "tied": layout.tied,
             "sources": [
-                {"path": str(path), "sha256": files.sha256(path), "weight": weight}
+                {"path": str(path), "sha256": files.sha256(foreign.read_by(path)), "weight": weight}
                 for path, weight in zip(paths, given, strict=True)
             ],
         }
-        order = [*(name for name in layout.entries if name not in copies), *copies]
-        with files.atomic(output) as temporary, temporary.open("wb") as file:
-            _write_header(file, order, layout, described)
-            for name in order:
-                _write(file, _mean(copies.get(name, name), sources, paths, given))
-            file.flush()
-            os.fsync(file.fileno())
+        planned = streamed.plan(
+            layout.entries, layout.tied, described, max_shard_size, source=layout.source
+        )
+        one = max_shard_size is None
+        with files.atomic(output) if one else files.atomic_directory(output) as temporary:
+            parts = []
+            for file in planned:
+                target = temporary if one else temporary / file.name
+                file.create(target)
+                parts += [
+                    _Part(target, place, layout.copies.get(name, name), layout.entries[name])
+                    for name, place in file.places.items()
+                ]
+            if workers == 1:
+                _make(parts, sources, paths, given)
+            else:
+                _make_in_processes(parts, paths, given, workers)
+            if not one:
+                streamed.write_index(temporary, planned)
     return stale
 
 
-def _mean(
-    name: str, sources: Sequence[Source], paths: Sequence[Path], weights: Sequence[float]
-) -> Tensor:
-    mean = Mean()
-    for source, path, weight in zip(sources, paths, weights, strict=True):
-        mean.add(Checkpoint({name: source.tensor(name)}), weight, source=str(path))
-    return mean.result().tensors[name]
+@dataclass(frozen=True)
+class _Part:
+    """A tensor to be made, and the file and place where it goes."""
+
+    path: Path
+    place: int
+    name: str
+    entry: Entry
+
+    @property
+    def size(self) -> int:
+        return self.entry.shape.numel() * self.entry.dtype.itemsize
 
 
-def _write_header(
-    file: BinaryIO, order: Sequence[str], layout: Layout, metadata: Mapping[str, Any]
+def _make(
+    parts: Iterable[_Part], sources: Sequence[Source], paths: Sequence[Path], given: Sequence[float]
 ) -> None:
-    """safetensors' header: 8 bytes of length, then JSON padded to a multiple of 8."""
-    text = json.dumps(metadata, sort_keys=True)
-    header: dict[str, Any] = {"__metadata__": {checkpoint.METADATA_KEY: text}}
-    place = 0
-    for name in order:
-        dtype, shape = layout.entries[name]
-        if dtype not in DTYPES:
-            raise CheckpointError(
-                f"{layout.source}: tensor {name!r} is {dtype}; allowed: "
-                f"{', '.join(map(str, DTYPES))}"
-            )
-        size = shape.numel() * dtype.itemsize
-        header[name] = {
-            "dtype": DTYPES[dtype],
-            "shape": list(shape),
-            "data_offsets": [place, place + size],
-        }
-        place += size
-    encoded = json.dumps(header).encode()
-    encoded += b" " * (-len(encoded) % 8)
-    file.write(len(encoded).to_bytes(8, "little") + encoded)
+    for part in parts:
+        with part.path.open("r+b") as file:
+            file.seek(part.place)
+            for start, stop in streamed.rows(part.entry, BLOCK):
+                mean = Mean()
+                for source, path, weight in zip(sources, paths, given, strict=True):
+                    block = source.rows(part.name, start, stop)
+                    mean.add(Checkpoint({part.name: block}), weight, source=str(path))
+                file.write(_data(mean.result().tensors[part.name]))
 
 
-def _write(file: BinaryIO, tensor: Tensor) -> None:
-    file.write(checkpoint.as_bytes(tensor).numpy().data)
+def _make_in_processes(
+    parts: Sequence[_Part], paths: Sequence[Path], given: Sequence[float], workers: int
+) -> None:
+    """Each process gets about as many bytes; where one fails, the others end with what they are
+    at."""
+    shares: list[list[_Part]] = [[] for _ in range(workers)]
+    filled = [0] * workers
+    for part in sorted(parts, key=lambda part: -part.size):
+        least = filled.index(min(filled))
+        shares[least].append(part)
+        filled[least] += part.size
+    threads = max(1, torch.get_num_threads() // workers)
+    context = multiprocessing.get_context("spawn")  # torch's threads don't survive a fork
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        made = [
+            pool.submit(_share, sorted(share, key=_in_file), paths, given, threads)
+            for share in shares
+            if share
+        ]
+        try:
+            for one in made:
+                one.result()
+        except BrokenProcessPool:
+            raise OSError(f"one of {workers} processes was ended; give fewer workers") from None
+
+
+def _in_file(part: _Part) -> tuple[Path, int]:
+    return part.path, part.place
+
+
+def _share(
+    parts: Sequence[_Part], paths: Sequence[Path], given: Sequence[float], threads: int
+) -> None:
+    torch.set_num_threads(threads)
+    with ExitStack() as stack:
+        _make(parts, [stack.enter_context(open_source(path)) for path in paths], paths, given)
+
+
+def _data(tensor: Tensor) -> memoryview:
+    return checkpoint.as_bytes(tensor).numpy().data

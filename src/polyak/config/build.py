@@ -115,9 +115,8 @@ def recorded(config: Config, steps: int) -> RecordedWindow:
         config.recorded, averaging.start, config.window.stop, steps, means=means
     )
     try:
-        scheme.over_steps(found.intervals)
-        scheme.check(found.intervals)
-    except ValueError as error:
+        found.check(scheme)
+    except ConfigError as error:
         raise ConfigError(f"averaging.scheme.{error}") from None
     if isinstance(scheme, Ema):
         _say_how_close(scheme, max(found.intervals.lengths))

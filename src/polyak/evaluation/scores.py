@@ -7,9 +7,9 @@ Everything is computed in float64. It needs no torch.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,43 @@ class Scores:
     loss: float
     accuracy: float
     calibration_error: float
+
+    @property
+    def by_name(self) -> dict[str, float]:
+        """Each by its name, and `others`."""
+        return {"loss": self.loss, "accuracy": self.accuracy} | {
+            "calibration_error": self.calibration_error
+        }
+
+    @property
+    def others(self) -> dict[str, float]:
+        """Further ones."""
+        return {}
+
+
+@dataclass(frozen=True)
+class Told(Scores):
+    """Scores as somebody's own function gives them: `told` by name. What it doesn't give is NaN,
+    and not in `by_name`."""
+
+    told: Mapping[str, float]
+
+    @classmethod
+    def of(cls, told: Mapping[str, float]) -> Self:
+        """Those of these names and values."""
+        loss, accuracy, calibration_error = (
+            told.get(name, math.nan) for name in ("loss", "accuracy", "calibration_error")
+        )
+        return cls(loss, accuracy, calibration_error, dict(told))
+
+    @property
+    def by_name(self) -> dict[str, float]:
+        return dict(self.told)
+
+    @property
+    def others(self) -> dict[str, float]:
+        own = ("loss", "accuracy", "calibration_error")
+        return {name: value for name, value in self.told.items() if name not in own}
 
 
 @dataclass(frozen=True)

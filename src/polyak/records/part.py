@@ -28,6 +28,12 @@ Coordinate = Annotated[float, Field(allow_inf_nan=False)]
 Cosine = Annotated[float, Field(ge=-1, le=1)]
 Split = Annotated[str, Field(pattern="^(train|validation|test)$")]
 Name = Annotated[str, Field(max_length=300)]
+METRIC_NAME = "[a-z0-9_]{1,40}"
+MetricName = Annotated[str, Field(pattern=f"^{METRIC_NAME}$")]
+MOST_OTHERS = 50
+"""Metrics of one run beside those of its logits."""
+OF_LOGITS = {"accuracy": True, "loss": False, "calibration_error": False}
+"""The metrics that are computed from logits, and whether higher is better."""
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Environment = Annotated[
     dict[Name, Annotated[int, Field(ge=1, le=2**16)] | str | None], AfterValidator(_environment)

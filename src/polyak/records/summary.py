@@ -14,11 +14,13 @@ from pydantic import Field, model_serializer, model_validator
 
 from polyak import files
 from polyak.errors import PolyakError
-from polyak.records import hydra, reading
+from polyak.records import hydra, reading, trajectory
+from polyak.records.comparison import Comparison as Comparison
+from polyak.records.comparison import Result as Result
+from polyak.records.comparison import SplitScores as SplitScores
 from polyak.records.part import (
     Environment,
     Epoch,
-    Fraction,
     Name,
     NotNegative,
     Number,
@@ -34,55 +36,15 @@ Start = Epoch | Annotated[float, Field(ge=0, le=1_000_000)]
 """Whole epochs are ints."""
 
 
-class SplitScores(Part):
-    """Loss in nats, accuracy and expected calibration error as fractions."""
-
-    loss: NotNegative
-    accuracy: Fraction
-    calibration_error: Fraction
-
-
-class Result(Part):
-    """What one model, or a mean over several, scores on each split; `epoch` of one checkpoint."""
-
-    epoch: Epoch | None = None
-    validation: SplitScores | None = None
-    test: SplitScores
-
-    @property
-    def splits(self) -> dict[str, SplitScores]:
-        """The scores by split."""
-        both = {"validation": self.validation, "test": self.test}
-        return {name: scores for name, scores in both.items() if scores is not None}
-
-    @model_serializer(mode="wrap")
-    def _there(self, handler: Any) -> dict[str, Any]:
-        return {key: value for key, value in handler(self).items() if value is not None}
-
-
-ResultName = Annotated[str, Field(pattern="^[a-z_]{1,40}$")]
-
-
-class Comparison(Part):
-    """The average beside what it can be compared with, and its gains, as fractions, by split.
-
-    `results` has average, ensemble (of the window's checkpoints), last, last_refreshed (of a model
-    with batch norm: with statistics computed anew, as the average's), window_mean,
-    best_by_validation (None without validation) and best_by_test_oracle.
-    """
-
-    results: dict[ResultName, Result | None]
-    gains: dict[str, dict[Split, Annotated[float, Field(ge=-1, le=1)]]]
-
-
 class Data(Part):
-    """What the images were; `sizes` in images by split."""
+    """What the images were; `sizes` in images by split, as far as they are known, and so `classes`
+    (None: not)."""
 
     name: str
     origin: str
     synthetic: bool
     substitute_for: str | None
-    classes: Number
+    classes: Number | None
     input_shape: list[Number]
     sizes: dict[Split, Number]
 
@@ -168,8 +130,10 @@ class Summary(Comparison):
         except FileNotFoundError:
             if not run.is_dir():
                 raise PolyakError(f"{run}: there is no such directory") from None
-            sweep = "; it is a sweep: give one of its runs" * (run / hydra.SWEEP).exists()
-            raise PolyakError(f"{run}: not a finished run, it has no {NAME}{sweep}") from None
+            what = "; it is a sweep: give one of its runs" * (run / hydra.SWEEP).exists()
+            if (run / trajectory.NAME).exists():
+                what = "; of a recording, give --evaluate FILE.py:NAME too"
+            raise PolyakError(f"{run}: not a finished run, it has no {NAME}{what}") from None
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

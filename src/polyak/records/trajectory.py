@@ -22,6 +22,7 @@ from polyak.records.part import (
     Environment,
     Epoch,
     Fraction,
+    MetricName,
     Name,
     NotNegative,
     Part,
@@ -37,7 +38,8 @@ CHECKSUM, SINCE = "sha256", 4
 FileName = Annotated[
     str,
     Field(
-        pattern=r"^(checkpoints|state|evaluations/[0-9a-f]{16})/epoch_[0-9]{3,7}\.safetensors$",
+        pattern=r"^((checkpoints|state|evaluations/[0-9a-f]{16})/epoch_[0-9]{3,7}\.safetensors"
+        r"|evaluations/[0-9a-f]{16}/scores\.json)$",
     ),
 ]
 
@@ -46,9 +48,6 @@ class StoreRecord(Part):
     """store.json: the format of what is written into the store."""
 
     format: Annotated[int, Field(ge=1, le=1000)]
-
-
-MetricName = Annotated[str, Field(pattern="^[a-z0-9_]{1,40}$")]
 
 
 class EpochPart(Part):

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from polyak.records.part import Fraction, Loss, Split
+from polyak.records.part import Coordinate, Fraction, Loss, MetricName, Split
 from polyak.records.table import Table
 
 Kind = Literal["uniform", "ema"]
@@ -27,5 +27,33 @@ class Row:
     loss: Loss
     accuracy: Fraction
 
+    @property
+    def score(self) -> float:
+        """The primary metric."""
+        return self.accuracy
 
-TABLE = Table(Row, "widths.csv", "move the file away, and repeat python -m polyak widths")
+
+@dataclass(frozen=True)
+class MetricRow(Row):
+    """Of a recording whose primary metric isn't the accuracy: that metric's `value` beside what is
+    known of these (else NaN)."""
+
+    accuracy: Loss
+    metric: MetricName
+    value: Coordinate
+
+    @property
+    def score(self) -> float:
+        return self.value
+
+
+def table_of(metric: str) -> Table[Row]:
+    """By the primary metric's name."""
+    return Table(
+        Row if metric == "accuracy" else MetricRow,
+        "widths.csv",
+        "move the file away, and repeat python -m polyak widths",
+    )
+
+
+TABLE = table_of("accuracy")

@@ -5,7 +5,7 @@ TABLE.read(run / TABLE.name)
 
 from dataclasses import dataclass
 
-from polyak.records.part import Epoch, Fraction, Loss, Number, Split
+from polyak.records.part import Coordinate, Epoch, Fraction, Loss, MetricName, Number, Split
 from polyak.records.table import Table
 
 
@@ -21,10 +21,34 @@ class Row:
     loss: Loss
     accuracy: Fraction
 
+    @property
+    def score(self) -> float:
+        """The primary metric."""
+        return self.accuracy
 
-TABLE = Table(
-    Row,
-    "windows.csv",
-    "move the file away, and repeat python -m polyak windows",
-    fits=lambda start, end, count, *_: count == end - start,
-)
+
+@dataclass(frozen=True)
+class MetricRow(Row):
+    """Of a recording whose primary metric isn't the accuracy: that metric's `value` beside what is
+    known of these (else NaN)."""
+
+    accuracy: Loss
+    metric: MetricName
+    value: Coordinate
+
+    @property
+    def score(self) -> float:
+        return self.value
+
+
+def table_of(metric: str) -> Table[Row]:
+    """By the primary metric's name."""
+    return Table(
+        Row if metric == "accuracy" else MetricRow,
+        "windows.csv",
+        "move the file away, and repeat python -m polyak windows",
+        fits=lambda start, end, count, *_: count == end - start,
+    )
+
+
+TABLE = table_of("accuracy")

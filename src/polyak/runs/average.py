@@ -7,6 +7,7 @@ averager.average(range(10, 20), Uniform(), "uniform").scores["test"].accuracy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -14,13 +15,14 @@ from torch import Tensor
 
 from polyak.averaging.mean import mean_of_files, prefix_means
 from polyak.averaging.scheme import Scheme
-from polyak.data.dataset import Split
 from polyak.evaluation import scores as scoring
-from polyak.evaluation.evaluator import Evaluator
+from polyak.evaluation.evaluator import Evaluates, evaluating
+from polyak.evaluation.metric import ACCURACY, Metric
 from polyak.evaluation.scores import Scores
-from polyak.runs.batch_norm import BatchNorm
+from polyak.naming import epochs_of
 from polyak.runs.metrics import AverageUpTo
 from polyak.runs.recorded import RecordedWindow
+from polyak.runs.treatment import Treatment
 from polyak.store import paths
 from polyak.store.record import EpochRecord
 from polyak.weights import checkpoint
@@ -69,13 +71,15 @@ class Average:
 class Averager:
     """What a run's averages are made with: the checkpoints in its directory (its own links, since
     another run may be repairing the trajectory), their records, what computes the statistics of
-    batch norm and the logits, and what is averaged, where that isn't epochs' checkpoints."""
+    batch norm and the logits, what is averaged, where that isn't epochs' checkpoints, and the
+    metric that schemes choose by."""
 
     run: Path
     records: Sequence[EpochRecord]
-    evaluator: Evaluator
-    batch_norm: BatchNorm
+    evaluator: Evaluates
+    batch_norm: Treatment
     recorded: RecordedWindow | None = None
+    metric: Metric = ACCURACY
 
     def average(
         self, window: range, scheme: Scheme, method: str, *, running: bool = False
@@ -97,8 +101,9 @@ class Averager:
         growth = []
         for end, count, mean in zip(ends, counts, prefix_means(files, weightings), strict=True):
             average = self.batch_norm.of_average(mean, checkpoints[end])
-            logits = self.evaluator.logits(average.tensors)
-            growth.append(AverageUpTo(window[end], count, self.evaluator.scores(logits)))
+            with evaluating(f"the average of {epochs_of(window[: end + 1])}"):
+                logits = self.evaluator.logits(average.tensors)
+                growth.append(AverageUpTo(window[end], count, self.evaluator.scores(logits)))
         start = window.start if self.recorded is None else self.recorded.start
         return Average(window, start, method, weightings[-1], by_epoch, average, logits, growth)
 
@@ -108,7 +113,9 @@ class Averager:
         if not (self.batch_norm.there and self.batch_norm.can_refresh):
             return None
         last = checkpoint.load(paths.checkpoint(self.run, window[-1]))
-        logits = self.evaluator.logits(self.batch_norm.refreshed(last).tensors)
+        refreshed = self.batch_norm.refreshed(last)
+        with evaluating(f"epoch {window[-1]} with refreshed statistics"):
+            logits = self.evaluator.logits(refreshed.tensors)
         for split, found in logits.items():
             path = paths.predictions(self.run, split, "last_refreshed")
             checkpoint.save(path, {"logits": found}, {"epoch": window[-1]})
@@ -125,7 +132,7 @@ class _Validation:
     @property
     def accuracies(self) -> Sequence[float]:
         records = self.averager.records
-        return [records[epoch].scores["validation"].accuracy for epoch in self.window]
+        return [self._score(records[epoch].scores) for epoch in self.window]
 
     def accuracy_of(self, weights: Sequence[float]) -> float:
         files = [paths.checkpoint(self.averager.run, epoch) for epoch in self.window]
@@ -133,11 +140,24 @@ class _Validation:
         mean = mean_of_files(chosen, [weight for weight in weights if weight])
         average = self.averager.batch_norm.of_average(mean, files[-1])
         evaluator = self.averager.evaluator
-        return evaluator.scores(evaluator.logits(average.tensors))["validation"].accuracy
+        with evaluating("an average that the scheme tries"):
+            return self._score(evaluator.scores(evaluator.logits(average.tensors)))
+
+    def _score(self, scores: Mapping[str, Scores]) -> float:
+        """By the metric; of one that is better lower, its negative."""
+        metric = self.averager.metric
+        return metric.sign * scores["validation"].by_name[metric.name]
+
+
+class Labelled(Protocol):
+    """A split whose `labels` [N] are known."""
+
+    @property
+    def labels(self) -> Tensor: ...
 
 
 def ensemble_scores(
-    run: Path, splits: Mapping[str, Split], window: range, weights: Sequence[float]
+    run: Path, splits: Mapping[str, Labelled], window: range, weights: Sequence[float]
 ) -> dict[str, Scores]:
     """Scores, by split, of the ensemble of the window's checkpoints, from the logits in the run."""
     return {

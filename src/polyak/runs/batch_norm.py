@@ -8,38 +8,31 @@ Statistics that were averaged like weights are no one's: docs/batch_norm.md.
 """
 
 import logging
-import time
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from math import ceil
-from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from polyak.averaging.batch_norm import refresh, statistics
 from polyak.data import inputs
-from polyak.errors import CheckpointError, ConfigError
+from polyak.errors import ConfigError
 from polyak.models.precision import autocast
+from polyak.runs.treatment import Mode, Treatment
 from polyak.training.order import epoch_order, epoch_table
 from polyak.training.recipe import Recipe
-from polyak.weights import checkpoint
 from polyak.weights.checkpoint import Checkpoint
 from polyak.weights.layout import load_into
 
-Mode = Literal["refresh", "average", "last"]
 log = logging.getLogger(__name__)
 
 _BEFORE_THE_FIRST = -1
 """The epoch whose order and augmentation the images have."""
 
 
-class BatchNorm:
-    """The statistics of a model's averages: computed anew for their weights on training images
-    ("refresh"), averaged like weights ("average"), or those of the window's last checkpoint
-    ("last"). Of a model without batch norm, every average stays as it is.
+class BatchNorm(Treatment):
+    """The statistics of a model's averages, by the mode; computed on training images.
 
     Training images are uint8 [N, C, H, W]. Of them, `count` (None: all), drawn by the recipe's
     seed, are taken in batches of `batch_size` at most, of equal sizes to within one image, with or
@@ -58,26 +51,13 @@ class BatchNorm:
         batch_size: int | None = None,
         augment: bool = True,
     ) -> None:
-        self.mode, self.names, self.can_refresh = mode, statistics(model), True
-        self.seconds = 0.0
-        """What it has taken so far."""
+        super().__init__(statistics(model), mode)
         self._model, self._recipe, self._augment = model.to(device), recipe, augment
         self._images, self._device = images, device
         order = epoch_order(len(images), recipe.seed, _BEFORE_THE_FIRST)[:count]
         self._batches = order.to(device).tensor_split(
             ceil(len(order) / (batch_size or recipe.batch_size))
         )
-
-    @property
-    def there(self) -> bool:
-        """Whether the model has any."""
-        return bool(self.names)
-
-    @property
-    def words(self) -> str:
-        """The mode, for titles."""
-        kinds = {"refresh": "refreshed", "average": "averaged", "last": "its last checkpoint's"}
-        return kinds[self.mode]
 
     def check(self) -> None:
         """Before there are any weights: raise ConfigError where statistics are to be computed and
@@ -98,29 +78,10 @@ class BatchNorm:
                 "averaging.refresh.images, or averaging.batch_norm=average or last"
             ) from error
 
-    def of_average(self, average: Checkpoint, last: Path) -> Checkpoint:
-        """An average with its statistics by the mode; `last` is the window's last checkpoint."""
-        if not self.names or self.mode == "average":
-            return average
-        if self.mode == "refresh":
-            return self.refreshed(average)
-        found = checkpoint.load(last).tensors
-        if missing := [name for name in self.names if name not in found]:
-            raise CheckpointError(f"not this model's weights (no {missing[0]})")
-        return _with(average, {name: found[name] for name in self.names})
-
-    def refreshed(self, weights: Checkpoint) -> Checkpoint:
-        """The weights with statistics that are computed for them, whatever the mode. Raises
-        CheckpointError where they are another model's."""
-        if not self.names:
-            return weights
-        began = time.perf_counter()
+    def computed(self, weights: Checkpoint) -> Mapping[str, Tensor]:
         load_into(self._model, weights.tensors)
         self._refresh(self._inputs())
-        state = self._model.state_dict()
-        found = {name: state[name].detach().to("cpu", copy=True) for name in self.names}
-        self.seconds += time.perf_counter() - began
-        return _with(weights, found)
+        return self._model.state_dict()
 
     def _refresh(self, batches: Iterable[Tensor]) -> None:
         with autocast(self._device, self._recipe.precision):
@@ -141,11 +102,3 @@ class BatchNorm:
         recipe, images = self._recipe, self._images
         table = epoch_table(recipe.augmentation, images.shape, recipe.seed, _BEFORE_THE_FIRST)
         return images.to(self._device), table.to(self._device)
-
-
-def _with(weights: Checkpoint, found: dict[str, Tensor]) -> Checkpoint:
-    """The weights with these tensors in place of theirs; what was one tensor stays one."""
-    tensors = weights.tensors | found
-    for group in weights.tied:
-        tensors |= dict.fromkeys(group, tensors[group[0]])
-    return replace(weights, tensors=tensors)

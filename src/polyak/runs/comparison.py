@@ -6,12 +6,12 @@ print(table(comparison, range(10, 20), "uniform"))
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
 
-from polyak.evaluation.scores import Scores
+from polyak.evaluation.metric import ACCURACY, Metric
+from polyak.evaluation.scores import Scores, Told
 from polyak.naming import epochs_of
-from polyak.records.summary import Comparison, Result
+from polyak.records.comparison import Comparison, Primary, Result
+from polyak.records.part import OF_LOGITS
 from polyak.store.record import EpochRecord
 
 
@@ -19,10 +19,14 @@ def compare(
     records: Sequence[EpochRecord],
     window: range,
     average: Mapping[str, Scores],
-    ensemble: Mapping[str, Scores],
+    ensemble: Mapping[str, Scores] | None,
     last_refreshed: Mapping[str, Scores] | None = None,
+    metric: Metric = ACCURACY,
+    directions: Mapping[str, bool] | None = None,
 ) -> Comparison:
-    """The average beside what it can be compared with, and the gains: fractions.
+    """The average beside what it can be compared with, and the gains by the primary `metric`:
+    fractions, of the accuracy. Of other metrics those are written that `directions` has: whether
+    more of each is better.
 
     `records` are those of all epochs, `window` the epochs averaged. The last is the window's last,
     of a model with batch norm also with refreshed statistics; the bests (the first of equals) are
@@ -31,41 +35,51 @@ def compare(
     by_epoch = {record.training.epoch: record.scores for record in records}
 
     def best(split: str) -> int:
-        return max(by_epoch, key=lambda epoch: by_epoch[epoch][split].accuracy)
+        return max(
+            by_epoch, key=lambda epoch: metric.sign * by_epoch[epoch][split].by_name[metric.name]
+        )
 
     members = [by_epoch[epoch] for epoch in window]
     by_validation = best("validation") if "validation" in average else None
-    results = {
-        "window_mean": _result({split: _mean(members, split) for split in average}),
-        "last": _result(by_epoch[window[-1]], window[-1]),
-        **({"last_refreshed": _result(last_refreshed, window[-1])} if last_refreshed else {}),
+    scored: dict[str, tuple[Mapping[str, Scores], int | None] | None] = {
+        "window_mean": ({split: _mean(members, split) for split in average}, None),
+        "last": (by_epoch[window[-1]], window[-1]),
+        **({"last_refreshed": (last_refreshed, window[-1])} if last_refreshed else {}),
         "best_by_validation": None
         if by_validation is None
-        else _result(by_epoch[by_validation], by_validation),
-        "best_by_test_oracle": _result(by_epoch[best("test")], best("test")),
-        "ensemble": _result(ensemble),
-        "average": _result(average),
+        else (by_epoch[by_validation], by_validation),
+        "best_by_test_oracle": (by_epoch[best("test")], best("test")),
+        "ensemble": None if ensemble is None else (ensemble, None),
+        "average": (average, None),
     }
+    known = dict(directions or {}) | (
+        {} if metric.name in OF_LOGITS else {metric.name: metric.higher}
+    )
+    results = {name: one and _result(*one, known) for name, one in scored.items()}
     gains = {
         f"over_{name}": {
-            split: average[split].accuracy - scores.accuracy
+            split: metric.sign * (average[split].by_name[metric.name] - scores.by_name[metric.name])
             for split, scores in result.splits.items()
         }
         for name, result in results.items()
         if name != "average" and result is not None
     }
-    return Comparison(results=results, gains=gains)
+    primary = None if metric == ACCURACY else Primary(name=metric.name, higher=metric.higher)
+    return Comparison(results=results, gains=gains, metric=primary, directions=known)
 
 
-def _result(scores: Mapping[str, Any], epoch: int | None = None) -> Result:
-    return Result.model_validate(
-        {"epoch": epoch, **{split: asdict(score) for split, score in scores.items()}}
-    )
+def _result(scores: Mapping[str, Scores], epoch: int | None, known: Mapping[str, bool]) -> Result:
+    found = {}
+    for split, score in scores.items():
+        own = {name: one for name, one in score.by_name.items() if name in OF_LOGITS}
+        others = {name: one for name, one in score.others.items() if name in known}
+        found[split] = {**own, "others": others}
+    return Result.model_validate({"epoch": epoch, **found})
 
 
 def _mean(members: Sequence[Mapping[str, Scores]], split: str) -> Scores:
-    columns = zip(*(asdict(scores[split]).values() for scores in members), strict=True)
-    return Scores(*(math.fsum(column) / len(members) for column in columns))
+    each = [scores[split].by_name for scores in members]
+    return Told.of({name: math.fsum(one[name] for one in each) / len(each) for name in each[0]})
 
 
 LABELS = {
@@ -80,13 +94,18 @@ LABELS = {
 
 
 def table(comparison: Comparison, window: range, method: str, start: float | None = None) -> str:
-    """`compare`'s numbers for a person: accuracies in %, gains of the average in points."""
-    results, gains = comparison.results, comparison.gains
+    """`compare`'s numbers for a person: accuracies in %, gains of the average in points; another
+    primary metric and its gains as they are."""
+    results, gains, metric = comparison.results, comparison.gains, comparison.primary
+    what, scale, digits, of_score = f"{metric}, gain of the average", 1, 9, ".4g"
+    if metric == "accuracy":
+        what = "accuracy in %, gain of the average in points"
+        scale, digits, of_score = 100, 2, ".2f"
     splits = list(gains["over_last"])
     labels = LABELS | {"average": f"average of {epochs_of(window, start)} ({method})"}
     width = max(46, 2 + len(labels["average"]))
     head = "".join(f"{split:>14}{'gain':>9}" for split in splits)
-    lines = [f"{'accuracy in %, gain of the average in points':<{width}}{head}"]
+    lines = [f"{what:<{width}}{head}"]
     for name, label in labels.items():
         result = results.get(name)
         if result is None:
@@ -95,8 +114,9 @@ def table(comparison: Comparison, window: range, method: str, start: float | Non
             label += f", epoch {result.epoch}"
         line = f"{label:<{width}}"
         for split in splits:
-            line += f"{100 * result.splits[split].accuracy:14.2f}"
+            line += f"{scale * result.splits[split].by_name[metric]:14{of_score}}"
             gain = gains.get(f"over_{name}", {}).get(split)
-            line += f"{'':>9}" if gain is None else f"{round(100 * gain, 2) + 0.0:+9.2f}"
+            change = "" if gain is None else f"{round(scale * gain, digits) + 0.0:+{of_score}}"
+            line += f"{change:>9}"
         lines.append(line.rstrip())
     return "\n".join(lines)

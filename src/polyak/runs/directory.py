@@ -60,10 +60,15 @@ def check_usable(directory: Path, by_hydra: Collection[str] | None = None) -> No
 
 def _written_for_us(directory: Path) -> bool:
     """Whether Hydra has written into a directory for this project, or has only begun to."""
-    written = directory / ".hydra" / "hydra.yaml"
-    if directory.joinpath(".hydra").is_symlink() or not written.is_file():
+    folder = directory / ".hydra"
+    if folder.is_symlink() or not folder.is_dir():
         return False
-    return hydra.mentions(written, "_target_: polyak.config.sweep.Points", or_empty=True)
+    first, second = folder / "config.yaml", folder / "hydra.yaml"
+    # Of three files, the disk was full at the first or second.
+    cut = {*os.listdir(folder)} <= {first.name, second.name} and first.is_file()
+    if cut and hydra.mentions(first, "_target_: polyak.", or_empty=True):
+        return True
+    return hydra.mentions(second, "_target_: polyak.config.sweep.Points", or_empty=True)
 
 
 def check_same(directory: Path, config: Mapping[str, Any]) -> None:

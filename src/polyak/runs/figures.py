@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from polyak import files
 from polyak.data.dataset import Dataset
+from polyak.evaluation.metric import ACCURACY, Metric
 from polyak.records.summary import Result
+from polyak.runs import units
 from polyak.runs.style import BLUE, COLOURS, style, write
 from polyak.store.record import EpochRecord
 
@@ -69,24 +71,26 @@ def accuracy(
     window: Sequence[int],
     checkpoints: Sequence[float],
     results: Mapping[str, Result | None],
+    metric: Metric = ACCURACY,
 ) -> None:
-    """The article's figure: the test accuracy of each checkpoint of the window as a connected
-    point, the average as a dashed line, the checkpoints' mean dash-dotted, their ensemble dotted.
-    Accuracies: fractions."""
+    """The article's figure: the test accuracy, or another `metric`, of each checkpoint of the
+    window as a connected point, the average as a dashed line, the checkpoints' mean dash-dotted,
+    their ensemble dotted. Accuracies: fractions."""
+    scale = units.scale(metric)
     with style():
         figure, axes = plt.subplots(figsize=(7, 5), layout="constrained")
-        values = [100 * value for value in checkpoints]
+        values = [scale * value for value in checkpoints]
         axes.plot(window, values, "o-", color=BLUE, label="checkpoints")
         for name, (line, label) in LINES.items():
             if (result := results[name]) is not None:
-                value = 100 * result.test.accuracy
-                label = f"{label}: {value:.2f} %"
-                axes.axhline(value, linestyle=line, color=COLOURS[name], label=label)
+                value = result.test.by_name[metric.name]
+                label = f"{label}: {units.text(metric, value)}"
+                axes.axhline(scale * value, linestyle=line, color=COLOURS[name], label=label)
         if (result := results.get("last_refreshed")) is not None:
-            value = 100 * result.test.accuracy
-            label = f"last checkpoint, statistics refreshed: {value:.2f} %"
-            axes.plot(window[-1], value, "D", color=COLOURS["last_refreshed"], label=label)
-        axes.set(xlabel="epoch (zero-based)", ylabel="test accuracy (%)", title=title)
+            value = result.test.by_name[metric.name]
+            label = f"last checkpoint, statistics refreshed: {units.text(metric, value)}"
+            axes.plot(window[-1], scale * value, "D", color=COLOURS["last_refreshed"], label=label)
+        axes.set(xlabel="epoch (zero-based)", ylabel=units.label(metric, "test"), title=title)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         figure.legend(loc="outside lower center", ncols=2)
         write(figure, path)

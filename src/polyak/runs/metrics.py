@@ -4,6 +4,7 @@ write_metrics(run / "metrics.csv", records)
 """
 
 import csv
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,34 +30,38 @@ class AverageUpTo:
 def write_metrics(
     path: Path, records: Sequence[EpochRecord], averages: Sequence[AverageUpTo] = ()
 ) -> None:
-    """Write metrics.csv, atomically: one row per epoch, with the averages in their epochs' rows."""
+    """Write metrics.csv, atomically: one row per epoch, with the averages in their epochs' rows.
+    What isn't known is left empty; metrics of a run's own are further columns."""
     rows = {record.training.epoch: _row(record) for record in records}
     for average in averages:
         rows[average.epoch] |= {
             "average_count": average.count,
             **_columns("average_", average.scores),
         }
+    others = dict.fromkeys(name for row in rows.values() for name in row if name not in COLUMNS)
     with files.atomic(path) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(file, [*COLUMNS, *others], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows.values())
 
 
 def _row(record: EpochRecord) -> dict[str, float]:
     trained = record.training
-    return {
+    said = {
         "epoch": trained.epoch,
         "lr": trained.lr,
         "train_loss": trained.loss,
         "train_accuracy": trained.accuracy,
         "seconds": trained.seconds,
-        **_columns("", record.scores),
     }
+    known = {name: value for name, value in said.items() if not math.isnan(value)}
+    return known | _columns("", record.scores)
 
 
 def _columns(prefix: str, scores: Mapping[str, Scores]) -> dict[str, float]:
     return {
-        f"{prefix}{SHORT[split]}_{what}": getattr(score, what)
+        f"{prefix}{SHORT[split]}_{what}": value
         for split, score in scores.items()
-        for what in ("loss", "accuracy")
+        for what, value in score.by_name.items()
+        if what != "calibration_error"
     }

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Self
 
 from polyak import files
-from polyak.averaging.scheme import Intervals
+from polyak.averaging.scheme import Intervals, Scheme
+from polyak.errors import ConfigError
 from polyak.records.summary import Window
 from polyak.store import paths
 from polyak.store.recording import Recording
@@ -36,6 +37,14 @@ class RecordedWindow:
         """Of epochs of `steps` steps. Raises ConfigError where `start` is inside an interval."""
         found = recording.window(start, end, steps, means=means)
         return cls(recording, start, Intervals(found, steps, means))
+
+    def check(self, scheme: Scheme) -> None:
+        """Raise ConfigError, which begins with a parameter's name, where the scheme doesn't fit."""
+        try:
+            scheme.over_steps(self.intervals)
+            scheme.check(self.intervals)
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
 
     def files(self, directory: Path) -> list[Path]:
         """One file per interval, in the directory of the trajectory or of a run."""

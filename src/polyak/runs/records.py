@@ -1,6 +1,6 @@
 """What a run leaves for others to read: links into its trajectory, labels, what the data were.
 
-link_epoch(run, trajectory, keys, epoch=3)
+link_epoch(run, trajectory.directory, keys, epoch=3)
 """
 
 from collections.abc import Mapping
@@ -10,13 +10,11 @@ from polyak import files
 from polyak.data.dataset import Dataset
 from polyak.records.summary import Data
 from polyak.store import paths
-from polyak.store.trajectory import Trajectory
 from polyak.weights import checkpoint
 
 
-def link_epoch(run: Path, trajectory: Trajectory, keys: Mapping[str, str], epoch: int) -> None:
-    """Link an epoch's weights and logits from the store into the run directory."""
-    store = trajectory.directory
+def link_epoch(run: Path, store: Path, keys: Mapping[str, str], epoch: int) -> None:
+    """Link an epoch's weights and logits from a trajectory's directory into the run's."""
     files.link(paths.checkpoint(store, epoch), paths.checkpoint(run, epoch))
     for split, key in keys.items():
         files.link(paths.logits(store, key, epoch), paths.predictions(run, split, epoch))

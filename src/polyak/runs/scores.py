@@ -4,7 +4,6 @@ scores, logits, refreshed = evaluate(Path("model.pt"), evaluator, "test", batch_
 write(directory, weights=Path("model.pt"), data=data, split="test", scores=scores, ...)
 """
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from polyak.evaluation.evaluator import Evaluator
 from polyak.evaluation.scores import Scores
 from polyak.runs.batch_norm import BatchNorm
 from polyak.weights.checkpoint import Checkpoint
-from polyak.weights.foreign import open_source
+from polyak.weights.foreign import open_source, read_by
 
 
 def evaluate(
@@ -81,13 +80,13 @@ def write(
         table.to_csv(temporary, index=False)
     summary: dict[str, Any] = {
         "weights": str(weights),
-        "sha256": files.sha256(weights),
+        "sha256": files.sha256(read_by(weights)),
         "dataset": data.name,
         "synthetic": data.synthetic,
         "split": split,
         "images": len(images),
         "batch_norm_refreshed": refreshed,
-        **asdict(scores),
+        **scores.by_name,
     }
     files.write_json(directory / "scores.json", summary)
 

@@ -47,7 +47,7 @@ def train(
             records.append(record)
             if not record.stored or len(records) == epochs:
                 write_metrics(run / "metrics.csv", records)
-            link_epoch(run, trajectory, keys, record.training.epoch)
+            link_epoch(run, trajectory.directory, keys, record.training.epoch)
             if recorded:
                 recorded.link(trajectory.directory, run, record.training.epoch)
             bar.epoch(record)

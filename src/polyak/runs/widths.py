@@ -17,10 +17,11 @@ from polyak.averaging.mean import mean_of_files
 from polyak.averaging.scheme import Intervals
 from polyak.averaging.schemes.ema import Ema
 from polyak.errors import ConfigError
-from polyak.evaluation.evaluator import Evaluator
-from polyak.records.widths import TABLE, Kind, Row
-from polyak.runs.batch_norm import BatchNorm
+from polyak.evaluation.evaluator import Evaluates, evaluating
+from polyak.evaluation.metric import ACCURACY, Metric
+from polyak.records.widths import Kind, MetricRow, Row, table_of
 from polyak.runs.recorded import RecordedWindow
+from polyak.runs.treatment import Treatment
 from polyak.store import paths
 
 SHARES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
@@ -74,18 +75,20 @@ class Widths:
         self,
         path: Path,
         run: Path,
-        evaluator: Evaluator,
-        batch_norm: BatchNorm,
+        evaluator: Evaluates,
+        batch_norm: Treatment,
         wanted: Sequence[Wanted],
         *,
         on_width: Callable[[], object] = lambda: None,
+        metric: Metric = ACCURACY,
     ) -> list[Row]:
         """Evaluate those of the `wanted` widths that widths.csv at `path` lacks, adding each to it,
         and return all its rows in order. Interrupted, the same call continues."""
-        rows = TABLE.read(path)
-        with TABLE.growing(path, rows) as append:
+        table = table_of(metric.name)
+        rows = table.read(path)
+        with table.growing(path, rows) as append:
             for one in missing(rows, wanted, evaluator.splits):
-                found = self._evaluate(one, run, evaluator, batch_norm)
+                found = self._evaluate(one, run, evaluator, batch_norm, metric)
                 append(found)
                 rows += found
                 on_width()
@@ -107,19 +110,29 @@ class Widths:
         )
 
     def _evaluate(
-        self, wanted: Wanted, run: Path, evaluator: Evaluator, batch_norm: BatchNorm
+        self,
+        wanted: Wanted,
+        run: Path,
+        evaluator: Evaluates,
+        batch_norm: Treatment,
+        metric: Metric,
     ) -> list[Row]:
         kind, steps = wanted
         intervals, weights = self.weights(wanted)
         files = self.recorded.files(run)[-len(intervals.steps) :]
         last = paths.checkpoint(run, intervals.steps[-1][-1] // intervals.per_epoch)
         average = batch_norm.of_average(mean_of_files(files, weights), last)
-        scores = evaluator.scores(evaluator.logits(average.tensors))
-        share = steps / self.steps
-        return [
-            Row(kind, steps, share, split, score.loss, score.accuracy)
-            for split, score in scores.items()
-        ]
+        with evaluating(f"the average {kind}, {steps:g} steps"):
+            scores = evaluator.scores(evaluator.logits(average.tensors))
+        found = []
+        for split, score in scores.items():
+            values = (kind, steps, steps / self.steps, split, score.loss, score.accuracy)
+            found.append(
+                Row(*values)
+                if metric == ACCURACY
+                else MetricRow(*values, metric.name, score.by_name[metric.name])
+            )
+        return found
 
     def _span(self, first: int) -> int:
         """Steps from the beginning of that interval to the window's end."""
@@ -133,8 +146,8 @@ def missing(rows: Sequence[Row], wanted: Sequence[Wanted], splits: Iterable[str]
     return [one for one in wanted if any((*one, split) not in there for split in splits)]
 
 
-def selected(rows: Iterable[Row]) -> Row | None:
-    """The row of the best validation accuracy (of equals, the lower loss); None without
-    validation."""
+def selected(rows: Iterable[Row], metric: Metric = ACCURACY) -> Row | None:
+    """The row of the best validation accuracy, or other `metric` (of equals, the lower loss); None
+    without validation."""
     validation = [row for row in rows if row.split == "validation"]
-    return max(validation, key=lambda row: (row.accuracy, -row.loss), default=None)
+    return max(validation, key=lambda row: (metric.sign * row.score, -row.loss), default=None)

@@ -17,9 +17,12 @@ from pathlib import Path
 
 from polyak.averaging.mean import Mean
 from polyak.errors import CheckpointError, PolyakError
-from polyak.evaluation.evaluator import Evaluator
-from polyak.records.windows import TABLE, Row
-from polyak.runs.batch_norm import BatchNorm
+from polyak.evaluation.evaluator import Evaluates, evaluating
+from polyak.evaluation.metric import ACCURACY, Metric
+from polyak.evaluation.scores import Scores
+from polyak.naming import epochs_of as epochs_named
+from polyak.records.windows import MetricRow, Row, table_of
+from polyak.runs.treatment import Treatment
 from polyak.weights import checkpoint
 
 
@@ -71,14 +74,16 @@ def missing(
 
 def evaluate(
     checkpoint_of: Callable[[int], Path],
-    evaluator: Evaluator,
-    batch_norm: BatchNorm,
+    evaluator: Evaluates,
+    batch_norm: Treatment,
     wanted: Sequence[tuple[int, int]],
     *,
     spent: Spent | None = None,
+    metric: Metric = ACCURACY,
 ) -> Iterator[list[Row]]:
     """Average and evaluate the `wanted` windows in order: for each, a row per split of the
-    evaluator. `checkpoint_of` gives the file of a zero-based epoch, `batch_norm` the statistics."""
+    evaluator. `checkpoint_of` gives the file of a zero-based epoch, `batch_norm` the statistics,
+    `metric` is the primary one."""
     spent = spent or Spent()
     for start, group in groupby(wanted, key=lambda window: window[0]):
         running, reached = Mean(), start
@@ -94,34 +99,43 @@ def evaluate(
             try:
                 average = batch_norm.of_average(mean, last)
                 refreshed = time.perf_counter()
-                scores = evaluator.scores(evaluator.logits(average.tensors))
+                with evaluating(f"the average of {epochs_named(range(start, end))}"):
+                    scores = evaluator.scores(evaluator.logits(average.tensors))
             except CheckpointError as error:
                 raise CheckpointError(f"{last}, averaged from epoch {start} on: {error}") from None
             spent.averaging += averaged - began
             spent.batch_norm += refreshed - averaged
             spent.evaluation += time.perf_counter() - refreshed
-            yield [
-                Row(start, end, end - start, split, score.loss, score.accuracy)
-                for split, score in scores.items()
-            ]
+            yield [_row(start, end, split, score, metric) for split, score in scores.items()]
+
+
+def _row(start: int, end: int, split: str, score: Scores, metric: Metric) -> Row:
+    found = (start, end, end - start, split, score.loss, score.accuracy)
+    if metric == ACCURACY:
+        return Row(*found)
+    return MetricRow(*found, metric.name, score.by_name[metric.name])
 
 
 def complete(
     path: Path,
     checkpoint_of: Callable[[int], Path],
-    evaluator: Evaluator,
-    batch_norm: BatchNorm,
+    evaluator: Evaluates,
+    batch_norm: Treatment,
     wanted: Sequence[tuple[int, int]],
     *,
     spent: Spent | None = None,
     on_window: Callable[[], object] = lambda: None,
+    metric: Metric = ACCURACY,
 ) -> list[Row]:
     """Evaluate those of the `wanted` windows that windows.csv at `path` lacks, adding each to it,
     and return all its rows in order. Interrupted, the same call continues."""
-    rows = TABLE.read(path)
+    table = table_of(metric.name)
+    rows = table.read(path)
     lacking = missing(rows, wanted, evaluator.splits)
-    with TABLE.growing(path, rows) as append:
-        for found in evaluate(checkpoint_of, evaluator, batch_norm, lacking, spent=spent):
+    with table.growing(path, rows) as append:
+        for found in evaluate(
+            checkpoint_of, evaluator, batch_norm, lacking, spent=spent, metric=metric
+        ):
             append(found)
             rows += found
             on_window()
@@ -129,9 +143,9 @@ def complete(
     return [by_window[key] for key in sorted(by_window)]
 
 
-def selected(rows: Sequence[Row]) -> tuple[int, int] | None:
-    """The window of the best validation accuracy (of equals, the lower loss); None without
-    validation."""
+def selected(rows: Sequence[Row], metric: Metric = ACCURACY) -> tuple[int, int] | None:
+    """The window of the best validation accuracy, or other `metric` (of equals, the lower loss);
+    None without validation."""
     validation = [row for row in rows if row.split == "validation"]
-    best = max(validation, key=lambda row: (row.accuracy, -row.loss), default=None)
+    best = max(validation, key=lambda row: (metric.sign * row.score, -row.loss), default=None)
     return (best.start, best.end) if best else None

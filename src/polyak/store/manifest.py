@@ -168,7 +168,7 @@ class Manifest:
         self._record(path)
 
     def set_logits(self, path: Path) -> None:
-        """Record an evaluation's file."""
+        """Record an evaluation's file, of logits or of metrics."""
         self._record(path)
 
     def set_diverged(self, epoch: int, reason: str) -> None:

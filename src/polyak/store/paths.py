@@ -22,6 +22,7 @@ RECORD = rf"recordings/[\w.]+/{RECORD_NAME}"
 TRAJECTORY = (
     *(r"trajectory\.json", r"runs\.txt", rf"checkpoints/{EPOCH}", rf"state/{EPOCH}"),
     *(rf"evaluations/[0-9a-f]{{16}}/{EPOCH}", RECORD, r"recordings/[\w.]+/index\.jsonl"),
+    *(r"evaluations/[0-9a-f]{16}/scores\.json", r"evaluation\.json"),
 )
 """Regular expressions of all that is in a trajectory's directory, relative to it."""
 
@@ -92,6 +93,11 @@ def average(run: Path) -> Path:
 def logits(trajectory: Path, key: str, epoch: int) -> Path:
     """The logits of that checkpoint for the split with that evaluation key."""
     return trajectory / "evaluations" / key / _epoch(epoch)
+
+
+def evaluation(trajectory: Path, key: str) -> Path:
+    """What somebody's own function has given of its checkpoints."""
+    return trajectory / "evaluations" / key
 
 
 def state(trajectory: Path, epoch: int) -> Path:

@@ -120,9 +120,9 @@ class Recording:
             return {in_epochs(first + begin, steps): first + begin for begin in begins}
         share = _exact(self.every or 1)
         times = [number * share for number in range(ceil(1 / share))]
-        steps_of = {float(epoch + time): ceil(time * steps) for time in times}
+        within = {float(epoch + time): ceil(time * steps) for time in times}
         # Within the last step nothing begins: what does at its end is the next epoch's.
-        return {time: first + begin for time, begin in steps_of.items() if begin < steps}
+        return {time: first + begin for time, begin in within.items() if begin < steps}
 
 
 def in_epochs(step: int, steps: int) -> int | float:

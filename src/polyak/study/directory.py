@@ -17,12 +17,13 @@ from filelock import FileLock, Timeout
 from torch import Tensor, nn
 
 from polyak import files
-from polyak.errors import StoreError
+from polyak.errors import ConfigError, StoreError
 from polyak.records import trajectory
 from polyak.records.summary import differing
 from polyak.store import paths
 from polyak.store.fingerprint import fingerprint
 from polyak.store.manifest import Manifest
+from polyak.weights.layout import Entry
 
 log = logging.getLogger(__name__)
 
@@ -35,13 +36,21 @@ def ingredients(
 ) -> dict[str, Any]:
     """What the fingerprint of a recorded training is of: its settings, its model's class, and the
     names, dtypes and shapes of its weights."""
-    layout = [[name, str(one.dtype), list(one.shape)] for name, one in weights.items()]
+    entries = {name: Entry(one.dtype, one.shape) for name, one in weights.items()}
+    return made_of(settings, f"{type(model).__module__}.{type(model).__qualname__}", entries)
+
+
+def made_of(
+    settings: Mapping[str, Any], model: str | None, entries: Mapping[str, Entry]
+) -> dict[str, Any]:
+    """The same of a model of that class, None where it isn't known, with those tensors."""
+    layout = [[name, str(one.dtype), list(one.shape)] for name, one in entries.items()]
     seed = settings.get("seed")
     return {
         "settings": dict(settings),
         "seed": seed if type(seed) is int else None,
         "model": {
-            "class": f"{type(model).__module__}.{type(model).__qualname__}",
+            "class": model,
             "layout_sha256": hashlib.sha256(json.dumps(layout).encode()).hexdigest(),
         },
     }
@@ -65,9 +74,26 @@ class Directory:
             self.release()
             raise
 
-    def begin(self, weights: str, *, restart: bool) -> None:
-        """Be ready for the epoch after the one with those weights (their SHA-256); later epochs are
-        dropped."""
+    @property
+    def began(self) -> str:
+        """SHA-256 of the weights that the epoch after the last one begins with."""
+        epochs, values = self.manifest.trained, self.manifest.values
+        return self.manifest.weights(epochs - 1) if epochs else str(values[BEGAN])
+
+    def begin(self, weights: str, *, restart: bool, within: str | None, whole: bool) -> None:
+        """Be ready for the epoch after the one with those weights (their SHA-256), or to go on in
+        the midst of the epoch that began with those of `within`; later epochs are dropped.
+
+        Raises ConfigError for the midst of an epoch where epochs must be `whole`.
+        """
+        inside = self._inside(weights, within)
+        if inside and whole:
+            raise ConfigError(
+                f"{self.manifest.directory}: the model is in the midst of an epoch, whose steps "
+                "can't be recorded any more; allowed: to go on from an epoch's end, or neither "
+                "every nor means"
+            )
+        weights = within if within and inside else weights
         manifest = self.manifest
         path, trained = manifest.directory, manifest.trained
         if trained == 0:
@@ -85,7 +111,7 @@ class Directory:
                 f"is made (those of the last epoch are {paths.checkpoint(path, trained - 1)}), "
                 "restart=True, which drops these epochs, or another directory"
             )
-        elif not restart:
+        elif not (restart or inside):
             raise StoreError(
                 f"{path}: this training was recorded before, epochs 0..{trained - 1}, and the "
                 "model is at its beginning; allowed: to go on from a later epoch's weights, "
@@ -99,6 +125,12 @@ class Directory:
     def release(self) -> None:
         """Let others have it."""
         self._lock.release()
+
+    def _inside(self, weights: str, within: str | None) -> bool:
+        manifest = self.manifest
+        known = {manifest.weights(epoch) for epoch in range(manifest.trained)}
+        known.add(manifest.values.get(BEGAN, ""))
+        return weights not in known and isinstance(within, str) and within in known
 
     def _keep(self, count: int) -> None:
         manifest = self.manifest

@@ -27,8 +27,10 @@ from polyak.errors import CheckpointError, ConfigError
 from polyak.store import environment, paths
 from polyak.store.recorder import Recorder as Records
 from polyak.store.recorder import deployed
-from polyak.study import told
+from polyak.store.recording import Recording
+from polyak.study import ranks, told
 from polyak.study.directory import Directory, ingredients
+from polyak.study.gathered import is_sharded
 from polyak.study.wrapped import unwrapped
 from polyak.weights import checkpoint
 
@@ -46,11 +48,14 @@ class Recorder:
 
     A directory that has epochs is continued: load what your training goes on from before you make
     the recorder, which finds the epoch by the weights, and drops later ones. Where these are the
-    weights that the training began with, `restart` drops all epochs.
+    weights that the training began with, `restart` drops all epochs. To go on in the midst of an
+    epoch, give as `within` what `began` was there.
+
+    In a distributed training every rank makes one and calls it alike; rank 0 writes.
 
     Raises ConfigError for settings or options that can't be; StoreError for a directory that isn't
     a recorder's to use, where another one is at work in it, of other settings or another model, or
-    without the weights that the model has.
+    without the weights that the model has; and on the other ranks where rank 0 raises any.
     """
 
     def __init__(
@@ -64,36 +69,55 @@ class Recorder:
         means: bool = False,
         steps_per_epoch: int | None = None,
         restart: bool = False,
+        within: str | None = None,
     ) -> None:
         self._model, self._optimizer = unwrapped(model), optimizer
+        if is_sharded(self._model):
+            raise ConfigError(
+                f"{type(self._model).__name__}: its weights are spread over ranks; allowed: to "
+                "write them by polyak.study.gathered.write_gathered, and polyak.adopt the files"
+            )
         self._settings = told.settings(settings)
         recording = told.recording(every, means, steps_per_epoch)
+        self._steps = steps_per_epoch if recording.there else None
+        self._path = Path(directory).absolute()
+        self._epoch = ExitStack()
+        self._held: Directory | None = None  # of other ranks than the first
+        self._epochs = ranks.told(lambda: self._open(recording, restart, within))
+
+    def _open(self, recording: Recording, restart: bool, within: str | None) -> int:
         weights = self._weights()
-        self._names, self._steps = list(weights), steps_per_epoch if recording.there else None
-        made_of = ingredients(self._settings, self._model, weights)
-        self._held = Directory(Path(directory).absolute(), made_of)
+        self._names = list(weights)
+        self._held = Directory(self._path, ingredients(self._settings, self._model, weights))
         try:
-            self._held.begin(checkpoint.digest(weights), restart=restart)
-            self._records = Records(self._held.manifest, recording, steps_per_epoch or 1)
+            now = checkpoint.digest(weights)
+            self._held.begin(now, restart=restart, within=within, whole=recording.there)
+            self._records = Records(self._held.manifest, recording, self._steps or 1)
             self._records.index.drop_unlisted()
             dtypes = sorted({str(one.dtype).removeprefix("torch.") for one in weights.values()})
             device = next(iter(self._model.state_dict().values())).device
             self._environment = environment.describe(device, ", ".join(dtypes))
-            self._epoch = ExitStack()
-            self._begin()
+            self._begin(self._held.manifest.trained)
         except BaseException:
             self._held.release()
             raise
+        return self._held.manifest.trained
 
     @property
     def directory(self) -> Path:
         """Where it records."""
-        return self._held.manifest.directory
+        return self._path
 
     @property
     def epochs(self) -> int:
         """How many epochs are recorded: the number of the next one."""
-        return self._held.manifest.trained
+        return self._epochs
+
+    @property
+    def began(self) -> str | None:
+        """SHA-256 of the weights that the epoch under way began with, for `within`; None on other
+        ranks than the first."""
+        return self._held.began if self._held else None
 
     @property
     def last(self) -> Path | None:
@@ -104,9 +128,9 @@ class Recorder:
         """To be called after each step of the optimizer, where more than epochs is recorded, and
         harmless elsewhere. Raises what writing raised, and ConfigError for more steps than an epoch
         has."""
-        self._done += 1
-        if self._steps is None:
+        if self._steps is None or self._held is None:
             return
+        self._done += 1
         if self._done > self._steps:
             raise ConfigError(
                 f"steps_per_epoch = {self._steps}: this is step {self._done} of epoch "
@@ -126,7 +150,26 @@ class Recorder:
         CheckpointError for a model with other tensors than in the beginning; OSError where the disk
         is full. Then the epoch is not recorded.
         """
-        epoch, scores, weights = self.epochs, told.metrics(metrics or {}), self._weights()
+        self._epochs = ranks.told(lambda: self._end(metrics or {}, lr))
+
+    def add_metrics(self, metrics: Mapping[str, told.Scores]) -> None:
+        """More of the last epoch, which was evaluated after it was recorded: as of `epoch`, to what
+        is said of it already.
+
+        Raises ConfigError for metrics of other kinds, or before the first epoch.
+        """
+        found = told.metrics(metrics)
+        if not self._epochs:
+            raise ConfigError(f"{self._path}: has no epoch that metrics could be of")
+        if self._held:
+            said = self._held.manifest.values["epochs"][-1].setdefault("metrics", {})
+            for split, scores in found.items():
+                said[split] = {**said.get(split, {}), **scores}
+            self._held.manifest.write()
+
+    def _end(self, metrics: Mapping[str, told.Scores], lr: float | None) -> int:
+        assert self._held
+        epoch, scores, weights = self.epochs, told.metrics(metrics), self._weights()
         if differing := sorted({*weights} ^ {*self._names}):
             raise CheckpointError(
                 f"the model's tensors are not those that it began with: {', '.join(differing[:3])}"
@@ -140,18 +183,25 @@ class Recorder:
         path, digest = paths.checkpoint(self.directory, epoch), checkpoint.digest(weights)
         checkpoint.save(path, weights, {"epoch": epoch})
         of_epoch = {
-            **{"epoch": epoch, "lr": self._lr(lr), "loss": None, "accuracy": None},
+            **{
+                "epoch": epoch,
+                "lr": told.lr(lr, self._optimizer, self._settings),
+                "loss": None,
+                "accuracy": None,
+            },
             **{"seconds": time.perf_counter() - self._began, "metrics": scores},
         }
         self._held.manifest.add(of_epoch, digest, path, self._environment)
         self._records.commit(epoch, digest)
         self._held.manifest.write()
-        self._begin()
+        self._begin(epoch + 1)
+        return epoch + 1
 
     def close(self) -> None:
         """Let go of the directory. What is there of an epoch that has not ended is dropped."""
         self._epoch.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
-        self._held.release()
+        if self._held:
+            self._held.release()
 
     def __enter__(self) -> Self:
         return self
@@ -161,17 +211,11 @@ class Recorder:
     ) -> None:
         self.close()
 
-    def _begin(self) -> None:
-        """Follow the next epoch's steps."""
+    def _begin(self, epoch: int) -> None:
+        """Follow the steps of an epoch."""
         self._done, self._began = 0, time.perf_counter()
-        following = self._records.epoch(self._model, self._optimizer, self.epochs)
+        following = self._records.epoch(self._model, self._optimizer, epoch)
         self._record: Callable[[], None] = self._epoch.enter_context(following)
 
     def _weights(self) -> dict[str, Tensor]:
         return deployed(self._model, self._optimizer)
-
-    def _lr(self, lr: float | None) -> float | None:
-        if lr is None and self._optimizer is not None:
-            lr = float(self._optimizer.param_groups[0]["lr"])
-        found = self._settings.get("lr") if lr is None else lr
-        return float(found) if isinstance(found, int | float) else None

@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, SupportsFloat
 
+from torch.optim import Optimizer
+
 from polyak import files
 from polyak.errors import ConfigError
 from polyak.store.recording import Recording
@@ -53,6 +55,16 @@ def recording(every: int | float | None, means: bool, steps: int | None) -> Reco
             "optimizer an epoch has, len(loader) where each batch is a step"
         )
     return found
+
+
+def lr(
+    given: float | None, optimizer: Optimizer | None, settings: Mapping[str, Any]
+) -> float | None:
+    """The learning rate of an epoch: as given, else the optimizer's, else that of the settings."""
+    if given is None and optimizer is not None:
+        given = float(optimizer.param_groups[0]["lr"])
+    found = settings.get("lr") if given is None else given
+    return float(found) if isinstance(found, int | float) else None
 
 
 def metrics(given: Mapping[str, Scores]) -> dict[str, dict[str, float | None]]:

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import safetensors
 import safetensors.torch
@@ -119,19 +119,20 @@ def opened(path: Path) -> Iterator["OpenFile"]:
         raise CheckpointError(
             f"{path}: not an intact safetensors file ({files.shown(str(error), 200)})"
         ) from error
-    with handle:
-        yield OpenFile(path, handle)
+    with handle, path.open("rb") as file:
+        yield OpenFile(path, handle, file)
 
 
 class OpenFile:
     """An open safetensors file, as `opened` makes it."""
 
-    def __init__(self, path: Path, handle: Any) -> None:
-        self._path, self._handle = path, handle
+    def __init__(self, path: Path, handle: Any, file: BinaryIO) -> None:
+        self._path, self._handle, self._file = path, handle, file
         self.names: tuple[str, ...] = tuple(handle.keys())
         recorded.check_names(self.names, path)
         said = recorded.metadata((handle.metadata() or {}).get(METADATA_KEY, "{}"), path)
         self.metadata: dict[str, Any] = said.model_extra or {}
+        self._header: tuple[int, dict[str, Any]] | None = None
         self.tied = self._verified(said.tied)
 
     def tensor(self, name: str) -> Tensor:
@@ -145,6 +146,29 @@ class OpenFile:
                 f"{self._path}: tensor {files.shown(name)} can't be read ({said})"
             ) from error
         return found
+
+    outline = tensor
+
+    def rows(self, name: str, start: int, stop: int) -> Tensor:
+        """As `rows` of it, and a copy: of maps, all pages that were used would stay resident."""
+        tensor = self.tensor(name)
+        made = torch.empty_like(rows(tensor, start, stop))
+        if made.numel():
+            row = tensor.nbytes // (len(tensor) if tensor.dim() else 1)
+            self._file.seek(self._begin(name) + (start * row if tensor.dim() else 0))
+            found = self._file.readinto(made.view(-1).view(torch.uint8).numpy())  # type: ignore[attr-defined]
+            if found != made.nbytes:
+                raise CheckpointError(f"{self._path}: is shorter than it was; copy the file again")
+        return made
+
+    def _begin(self, name: str) -> int:
+        """Where its bytes begin. safetensors has checked the header."""
+        if self._header is None:
+            self._file.seek(0)
+            length = int.from_bytes(self._file.read(8), "little")
+            self._header = length + 8, json.loads(self._file.read(length))
+        begin, header = self._header
+        return begin + int(header[name]["data_offsets"][0])
 
     def _verified(self, groups: Sequence[Sequence[str]]) -> Ties:
         """`groups`, recorded as tied, after a look at their tensors, of which two are in use."""
@@ -167,6 +191,11 @@ class OpenFile:
                         f"recorded as tied, but their {differing} differ"
                     )
         return tied
+
+
+def rows(tensor: Tensor, start: int, stop: int) -> Tensor:
+    """The view `[start:stop]` of its first dimension; all of a tensor without dimensions."""
+    return tensor[start:stop] if tensor.dim() else tensor
 
 
 def as_bytes(tensor: Tensor) -> Tensor:

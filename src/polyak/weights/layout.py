@@ -54,7 +54,7 @@ class Layout:
         tensors = (
             weights.tensors.items()
             if isinstance(weights, Checkpoint)
-            else ((name, weights.tensor(name)) for name in weights.names)
+            else ((name, weights.outline(name)) for name in weights.names)
         )
         entries = {name: Entry(tensor.dtype, tensor.shape) for name, tensor in tensors}
         return cls(source, entries, weights.tied)

@@ -48,7 +48,7 @@ def read(path: Path) -> Any:
     """
     with path.open("rb") as file:
         zipped = file.read(4) == b"PK\x03\x04"
-    records = _checked_zip(path) if zipped else _checked_pickles(path)
+        records = _sizes(checked_zip(file, path)) if zipped else _checked_pickles(path)
     try:
         # Of before torch 1.6, a file can't be mapped.
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
@@ -92,11 +92,15 @@ def _dense(tensor: Tensor, what: str) -> Tensor:
     return plain
 
 
-def _checked_zip(path: Path) -> Counter[int]:
-    """How many records of each size, in bytes, a file has for tensors."""
-    size = path.stat().st_size
+def checked_zip(file: BinaryIO, path: Path) -> list[zipfile.ZipInfo]:
+    """The records of a file of torch.save, open as `file` and named `path` in errors.
+
+    Raises CheckpointError for records that are compressed, cut off, or there twice, and for a
+    pickle that would call anything that makes no tensor.
+    """
+    size = file.seek(0, os.SEEK_END)
     try:
-        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+        with zipfile.ZipFile(file) as archive:
             records = archive.infolist()
             names = Counter(record.filename.lower() for record in records)
             for record in records:
@@ -108,18 +112,29 @@ def _checked_zip(path: Path) -> Counter[int]:
                 if names[record.filename.lower()] > 1:
                     raise CheckpointError(f"{path}: record {name} is there twice; {_ADVICE}")
                 if record.filename.lower().endswith(".pkl"):
-                    _check_pickle(_content(file, record), path)
+                    _check_pickle(content_of(file, record), path)
     except (OSError, zipfile.BadZipFile, struct.error, ValueError, NotImplementedError) as error:
         raise CheckpointError(
             f"{path}: not an intact file ({files.shown(str(error), 200)})"
         ) from None
+    return records
+
+
+def _sizes(records: Iterable[zipfile.ZipInfo]) -> Counter[int]:
+    """How many records of each size, in bytes, there are for tensors."""
     return Counter(record.file_size for record in records if "/data/" in record.filename)
 
 
-def _content(file: BinaryIO, record: zipfile.ZipInfo) -> bytes:
-    """As torch reads it: zipfile would insist on a checksum, which torch may leave out."""
+def begin(file: BinaryIO, record: zipfile.ZipInfo) -> int:
+    """Where the bytes of a record begin; `file` is there then. Raises struct.error where the file
+    ends before."""
     file.seek(record.header_offset + 26)
-    file.seek(sum(struct.unpack("<HH", file.read(4))), os.SEEK_CUR)
+    return file.seek(sum(struct.unpack("<HH", file.read(4))), os.SEEK_CUR)
+
+
+def content_of(file: BinaryIO, record: zipfile.ZipInfo) -> bytes:
+    """As torch reads it: zipfile would insist on a checksum, which torch may leave out."""
+    begin(file, record)
     return file.read(record.file_size)
 
 

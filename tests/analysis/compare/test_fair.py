@@ -13,6 +13,7 @@ from analysis.compare.groups import comparison_groups
 from analysis.read.load import load
 from analysis.read.predictions import Predictions
 from analysis.report import answers
+from polyak.evaluation.metric import KNOWN, LOSS
 from tests.analysis.synthetic_runs import (
     GAINS,
     agree_with_predictions,
@@ -79,7 +80,7 @@ def sweep(tmp_path):
 
 @pytest.mark.parametrize("metric", ["accuracy", "loss"])
 def test_both_sides_are_selected_and_paired_as_a_plain_loop_does(sweep, metric):
-    answer = answer_in(sweep, metric=metric)
+    answer = answer_in(sweep, metric=KNOWN[metric])
     assert answer.pairs["difference"].tolist() == pytest.approx(plainly(sweep, metric))
     assert answer.conclusion.interval.n == 4
     # 2 recipes x 2 rates x 2 windows; and last, last refreshed and the best of 6 epochs of each
@@ -216,7 +217,7 @@ def test_by_loss_the_best_checkpoint_is_that_of_the_least_loss(tmp_path):
         table["val_accuracy"], table["test_loss"] = 0.5, [9.0, 0.25, 9.0, 9.0, 9.0, 9.0]
         table.to_csv(path, index=False)
     (groups,) = budgets(groups_of(tmp_path))
-    found = estimators(groups, "loss").set_index("estimator").loc["best_by_validation"]
+    found = estimators(groups, LOSS).set_index("estimator").loc["best_by_validation"]
     assert (found["epoch"] == 1).all()
     assert (found["test_loss"] == 0.25).all()
 

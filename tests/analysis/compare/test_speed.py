@@ -12,6 +12,7 @@ from analysis.compare.fair import answer_of
 from analysis.compare.groups import comparison_groups
 from analysis.read.load import load
 from analysis.report import answers
+from polyak.evaluation.metric import CALIBRATION_ERROR, LOSS
 from tests.analysis.synthetic_runs import EPOCHS, write_run
 
 RISING = (0.1, 0.3, 0.5, 0.6, 0.7, 0.8)
@@ -138,12 +139,12 @@ def test_the_test_split_decides_nothing(tmp_path):
 def test_by_loss_less_is_better(tmp_path):
     falling, average = [3.0, 2.0, 1.0, 0.9, 0.8, 0.7], [0.9, 0.7, 0.6, 0.5]
     write(tmp_path, falling, average, score="loss")
-    assert needed(speed_in(tmp_path, metric="loss")) == [(4, 6)]
+    assert needed(speed_in(tmp_path, metric=LOSS)) == [(4, 6)]
 
 
 def test_calibration_has_no_speed(tmp_path):
     write(tmp_path, RISING, (0.8, 0.9))
-    answer = answer_in(tmp_path, metric="calibration_error")
+    answer = answer_in(tmp_path, metric=CALIBRATION_ERROR)
     assert answer.speed.of_budget is None
     said = "Speed: not known, since calibration is not measured after every epoch."
     assert answers.sentences(answer)[-1] == said

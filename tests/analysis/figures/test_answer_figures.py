@@ -17,6 +17,7 @@ from analysis.figures.forest import forest
 from analysis.figures.rate_sensitivity import rate_sensitivity
 from analysis.figures.selection import selection
 from analysis.figures.style import save
+from polyak.evaluation.metric import ACCURACY, KNOWN
 from tests.analysis.compare.test_across import answers_in, write_budget
 from tests.analysis.synthetic_runs import write_run, write_sweep, write_unfinished
 
@@ -59,7 +60,7 @@ def plainly(folder, metric):
 @pytest.mark.parametrize("metric", ["accuracy", "loss"])
 def test_each_rate_has_the_best_of_each_side_on_validation(tmp_path, metric):
     write_rates(tmp_path)
-    (answer,) = answers_in(tmp_path, metric=metric)
+    (answer,) = answers_in(tmp_path, metric=KNOWN[metric])
     figure, caption = rate_sensitivity(answer)
     lines = {line.get_label(): line for line in figure.axes[0].lines}
     best, scale = max if metric == "accuracy" else min, 1 if metric == "loss" else 100
@@ -85,7 +86,7 @@ def test_recipes_have_panels_of_their_own_and_the_answers_pair_is_ringed(tmp_pat
     for axes in figure.axes:
         rings = [line.get_ydata()[0] for line in axes.lines if line.get_fillstyle() == "none"]
         here = [one for one in sides if one.first["label"] == axes.get_title()]
-        assert rings == pytest.approx([100 * one.mean("accuracy") for one in here])
+        assert rings == pytest.approx([100 * one.mean(ACCURACY) for one in here])
     crosses = [line for axes in figure.axes for line in axes.lines if line.get_marker() == "x"]
     assert [list(line.get_xdata()) for line in crosses] == [[], [9.0]]
     assert "Crosses: rates left out, since a seed failed" in caption
@@ -94,7 +95,7 @@ def test_recipes_have_panels_of_their_own_and_the_answers_pair_is_ringed(tmp_pat
 @pytest.mark.parametrize("metric", ["accuracy", "loss"])
 def test_every_candidate_is_a_dot_at_its_means_and_the_selected_are_ringed(tmp_path, metric):
     write_rates(tmp_path, rates=(0.02, 0.05))
-    (answer,) = answers_in(tmp_path, metric=metric)
+    (answer,) = answers_in(tmp_path, metric=KNOWN[metric])
     figure, caption = selection(answer)
     lines = figure.axes[0].lines
     drawn = {line.get_label(): line.get_xydata() for line in lines if len(line.get_xdata()) > 1}
@@ -106,7 +107,7 @@ def test_every_candidate_is_a_dot_at_its_means_and_the_selected_are_ringed(tmp_p
         wanted = sorted(tuple(scale * pair) for pairs in of_side for pair in pairs)
         assert np.allclose(sorted(map(tuple, drawn[label])), wanted)
     rings = [line for line in lines if line.get_fillstyle() == "none" and len(line.get_xdata())]
-    wanted = [scale * side.mean(metric) for side in (answer.unaveraged, answer.averaged)]
+    wanted = [scale * side.mean(KNOWN[metric]) for side in (answer.unaveraged, answer.averaged)]
     assert [float(line.get_ydata()[0]) for line in rings] == pytest.approx(wanted)
     assert "8 candidates" in caption
 

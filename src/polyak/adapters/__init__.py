@@ -1,0 +1,1 @@
+"""Recorders for other libraries' training loops, one file per library, which it alone imports."""

@@ -1,0 +1,76 @@
+"""What a recording keeps of evaluations by somebody's own function: scores.json, evaluation.json.
+
+scores = evaluations.Kept.read(recording / "evaluations" / key)
+evaluations.Tables.read(recording)      # by what windows.csv and widths.csv were evaluated
+
+Logits are kept as train.py's are, in files of their own; scores.json has metrics, where the
+function gives those in their place.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field
+
+from polyak import files
+from polyak.records import reading
+from polyak.records.part import Epoch, MetricName, Name, Part, Sha256, Split
+
+SCORES, TABLES = "scores.json", "evaluation.json"
+
+Key = Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
+Metrics = dict[Split, dict[MetricName, float]]
+
+
+class Scored(Part):
+    """An epoch's checkpoint, told by its weights, and its metrics by split."""
+
+    epoch: Epoch
+    weights_sha256: Sha256
+    scores: Metrics
+
+
+class Kept(Part):
+    """All that one function has given of a recording's checkpoints."""
+
+    evaluate: Name
+    epochs: list[Scored]
+
+    @classmethod
+    def read(cls, directory: Path) -> Self | None:
+        """That of a folder; None where there is none. Raises PolyakError."""
+        try:
+            return reading.json_of(directory / SCORES, cls)
+        except FileNotFoundError:
+            return None
+
+    def write(self, directory: Path) -> None:
+        """Write it into a folder, atomically."""
+        files.write_json(directory / SCORES, self.model_dump(mode="json"))
+
+
+class Tables(Part):
+    """By what the tables of a recording were evaluated: the function's name, the hash of its
+    source, the evaluation keys of its splits, what became of running statistics (None: there are
+    none), and the primary metric. Of which weights: those of each epoch; and how many epochs
+    widths.csv is of."""
+
+    evaluate: Name
+    source: Key
+    keys: dict[Split, Key]
+    batch_norm: Literal["refresh", "average", "last"] | None
+    metric: MetricName
+    weights_sha256: list[Sha256]
+    widths_epochs: Epoch | None = None
+
+    @classmethod
+    def read(cls, directory: Path) -> Self | None:
+        """That of a recording; None where there is none. Raises PolyakError."""
+        try:
+            return reading.json_of(directory / TABLES, cls)
+        except FileNotFoundError:
+            return None
+
+    def write(self, directory: Path) -> None:
+        """Write it into a recording's directory, atomically."""
+        files.write_json(directory / TABLES, self.model_dump(mode="json"))

@@ -1,0 +1,126 @@
+"""Makes a recording of checkpoints that are there already.
+
+    polyak.adopt(sorted(Path("old").glob("*.pt")), "outputs/recorded/old_run",
+                 settings={"lr": 0.1, "seed": 0})
+
+Each file is an epoch, in the order given. No code in it is run, and it stays as it is: the
+recording has copies, made with one tensor in memory at a time, or a link to a file that can't be
+written to and has the form already.
+"""
+
+import logging
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from polyak import files
+from polyak.averaging.stream import average_files
+from polyak.errors import CheckpointError, ConfigError, StoreError
+from polyak.records import trajectory
+from polyak.store import paths
+from polyak.study import told
+from polyak.study.directory import BEGAN, Directory, made_of
+from polyak.weights import checkpoint
+from polyak.weights.foreign import Source, open_source
+from polyak.weights.layout import common_layout
+
+log = logging.getLogger(__name__)
+
+UNKNOWN = "0" * 64
+"""In place of the weights that the training began with."""
+
+
+def adopt(
+    checkpoints: Iterable[str | os.PathLike[str]],
+    directory: str | os.PathLike[str],
+    *,
+    settings: Mapping[str, Any],
+) -> Path:
+    """The directory of a recording whose epochs 0, 1, ... are these checkpoints: safetensors,
+    sharded by their index, or torch.save's with a state dict in it. `settings` are a recorder's.
+
+    Interrupted, or with further checkpoints at the end, the same call continues.
+
+    Raises CheckpointError, naming file and tensor, for checkpoints that can't be read, aren't of
+    one model, or have values that aren't finite; ConfigError for settings that can't be; StoreError
+    for a directory that isn't a recording's to use, or has other checkpoints.
+    """
+    given = [Path(one) for one in checkpoints]
+    if not given:
+        raise ConfigError("checkpoints = []: allowed: one or more files, in their order")
+    said = told.settings(settings)
+    with ExitStack() as stack:
+        sources = [stack.enter_context(open_source(path)) for path in given]
+        layout = common_layout(sources, given)
+        held = Directory(Path(directory).absolute(), made_of(said, None, layout.entries))
+        stack.callback(held.release)
+        manifest = held.manifest
+        if manifest.values.setdefault(BEGAN, UNKNOWN) != UNKNOWN:
+            raise StoreError(
+                f"{manifest.directory}: a recorder recorded it; allowed: another directory"
+            )
+        manifest.directory.mkdir(parents=True, exist_ok=True)
+        if not (manifest.directory / trajectory.NAME).exists():
+            manifest.write()
+        rate = _rate(said.get("lr"))
+        for epoch, (path, source) in enumerate(zip(given, sources, strict=True)):
+            digest = checkpoint.digest(_Tensors(source))
+            if epoch < manifest.trained:
+                if manifest.weights(epoch) != digest:
+                    raise StoreError(
+                        f"{manifest.directory}: its epoch {epoch} is not {path}; allowed: the "
+                        "checkpoints that it has, then further ones, or another directory"
+                    )
+                continue
+            target = paths.checkpoint(manifest.directory, epoch)
+            _take(path, target)
+            of_epoch: dict[str, Any] = {
+                **{"epoch": epoch, "lr": rate, "loss": None, "accuracy": None},
+                **{"seconds": 0.0, "metrics": {}},
+            }
+            manifest.add(of_epoch, digest, target, {})
+            manifest.write()
+        if manifest.trained > len(given):
+            raise StoreError(
+                f"{manifest.directory}: has {manifest.trained} epochs, and {len(given)} "
+                "checkpoints are given; allowed: all of them, or another directory"
+            )
+    return manifest.directory
+
+
+class _Tensors(Mapping[str, Tensor]):
+    """A source's tensors, each read when it is asked for."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self._source.tensor(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._source.names)
+
+    def __len__(self) -> int:
+        return len(self._source.names)
+
+
+def _take(path: Path, target: Path) -> None:
+    """Have the file's weights at `target`, read-only. A file that anyone may write to is copied:
+    through a link, the recording would change with it."""
+    target.unlink(missing_ok=True)
+    if path.name.endswith(".safetensors") and not path.stat().st_mode & 0o222:
+        files.link(path.resolve(), target)
+        return
+    try:
+        average_files(target, [path], metadata={"adopted": True})
+    except ValueError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    target.chmod(0o444)
+
+
+def _rate(lr: Any) -> float | None:
+    return float(lr) if type(lr) in (int, float) and lr >= 0 else None

@@ -1,0 +1,105 @@
+"""Checkpoints that were there before, as a recording."""
+
+import pytest
+import safetensors.torch
+import torch
+
+import polyak
+from polyak.averaging.mean import mean_of_states
+from polyak.errors import CheckpointError, ConfigError, StoreError
+from polyak.store import paths
+from polyak.store.manifest import Manifest
+from polyak.weights import checkpoint
+from tests.study.test_study import evaluate, made
+
+SETTINGS = {"lr": 0.1, "seed": 0}
+
+
+@pytest.fixture
+def states():
+    return [made(seed=seed).state_dict() for seed in range(4)]
+
+
+def sharded(state, folder):
+    """As others write large models."""
+    folder.mkdir()
+    names = sorted(state)
+    places = {name: f"part{place % 2}.safetensors" for place, name in enumerate(names)}
+    for part in set(places.values()):
+        tensors = {name: state[name] for name in names if places[name] == part}
+        safetensors.torch.save_file(tensors, folder / part)
+    index = folder / "model.safetensors.index.json"
+    index.write_text('{"weight_map": ' + str(places).replace("'", '"') + "}")
+    return index
+
+
+def test_files_of_every_kind_are_a_recording_that_opens(states, tmp_path):
+    files = [tmp_path / "0.pt", tmp_path / "1.safetensors", tmp_path / "2.safetensors"]
+    torch.save({"model": states[0], "epoch": 3}, files[0])
+    safetensors.torch.save_file(states[1], files[1])
+    checkpoint.save(files[2], states[2])
+    files.append(sharded(states[3], tmp_path / "3"))
+    before = [path.read_bytes() for path in files]
+    directory = polyak.adopt(files, tmp_path / "recorded" / "old", settings=SETTINGS)
+    for epoch, state in enumerate(states):
+        path = paths.checkpoint(directory, epoch)
+        assert checkpoint.digest(checkpoint.load(path).tensors) == checkpoint.digest(state)
+        assert path.stat().st_mode & 0o777 == 0o444
+    assert paths.checkpoint(directory, 2).samefile(files[2])  # it was read-only
+    assert not paths.checkpoint(directory, 1).samefile(files[1])
+    assert files[1].stat().st_mode & 0o200
+    assert [path.read_bytes() for path in files] == before
+    assert Manifest.open(directory).corrupted(4) == []
+    study = polyak.open(directory, evaluate)
+    assert checkpoint.digest(study.average().state_dict) == checkpoint.digest(
+        mean_of_states(states)
+    )
+    assert study.run(start=2).parent.name == "old"
+
+
+def test_tied_and_integer_tensors_stay(tmp_path):
+    state = {"a": torch.ones(2, dtype=torch.float16), "n": torch.tensor(3)}
+    state["b"] = state["a"]
+    torch.save(state, tmp_path / "0.pt")
+    directory = polyak.adopt([tmp_path / "0.pt"], tmp_path / "run", settings={})
+    found = checkpoint.load(paths.checkpoint(directory, 0))
+    assert found.tied == (("a", "b"),)
+    assert checkpoint.digest(found.tensors) == checkpoint.digest(state)
+
+
+def test_the_same_call_goes_on_and_others_are_refused(states, tmp_path):
+    files = [tmp_path / f"{epoch}.safetensors" for epoch in range(4)]
+    for path, state in zip(files, states, strict=True):
+        safetensors.torch.save_file(state, path)
+    directory = polyak.adopt(files[:2], tmp_path / "run", settings=SETTINGS)
+    (directory / "checkpoints" / "epoch_002.safetensors").write_bytes(b"cut")  # a killed call's
+    assert polyak.adopt(files, tmp_path / "run", settings=SETTINGS) == directory
+    assert Manifest.open(directory).trained == 4
+    assert Manifest.open(directory).corrupted(4) == []
+    with pytest.raises(StoreError, match=r"its epoch 0 is not .*1\.safetensors"):
+        polyak.adopt(files[1:], directory, settings=SETTINGS)
+    with pytest.raises(StoreError, match="has 4 epochs, and 3 checkpoints are given"):
+        polyak.adopt(files[:3], directory, settings=SETTINGS)
+    with pytest.raises(StoreError, match=r"another settings\.lr"):
+        polyak.adopt(files, directory, settings={**SETTINGS, "lr": 0.2})
+    with polyak.Recorder(tmp_path / "recorder", made(), settings=SETTINGS) as recorder:
+        recorder.epoch()
+    with pytest.raises(StoreError, match="another model"):
+        polyak.adopt(files, tmp_path / "recorder", settings=SETTINGS)
+
+
+def test_checkpoints_of_two_models_and_of_none(states, tmp_path):
+    first, other, broken = (tmp_path / f"{name}.safetensors" for name in ("a", "b", "c"))
+    safetensors.torch.save_file(states[0], first)
+    safetensors.torch.save_file(made(norm=True).state_dict(), other)
+    safetensors.torch.save_file({k: v * torch.nan for k, v in states[0].items()}, broken)
+    with pytest.raises(CheckpointError, match=r"b\.safetensors: tensor .*checkpoints of one model"):
+        polyak.adopt([first, other], tmp_path / "run", settings={})
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(CheckpointError, match=r"c\.safetensors: tensor .*not finite"):
+        polyak.adopt([first, broken], tmp_path / "run", settings={})
+    assert Manifest.open(tmp_path / "run").trained == 1
+    with pytest.raises(CheckpointError, match="there is no such file"):
+        polyak.adopt([tmp_path / "nothing.pt"], tmp_path / "none", settings={})
+    with pytest.raises(ConfigError, match="allowed: one or more files"):
+        polyak.adopt([], tmp_path / "none", settings={})

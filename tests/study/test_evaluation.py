@@ -1,0 +1,240 @@
+"""Somebody's own function: what it may give, and what it may not do."""
+
+import functools
+import logging
+import random
+
+import numpy as np
+import pytest
+import torch
+
+import polyak
+from polyak.errors import EvaluationError
+from polyak.records.evaluations import Kept
+from polyak.store import paths
+from polyak.store.manifest import Manifest
+from polyak.study.answers import answers
+from polyak.study.evaluation import Evaluation
+from polyak.study.identity import name_of, source_digest
+from tests.study.test_study import EPOCHS, evaluate, metrics, record
+
+LOGITS, LABELS = torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.tensor([0, 0])
+STATE = {"weight": torch.ones(2), "tied": torch.ones(2)}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (None, "returned None; allowed"),
+        ({}, "returned {}; allowed"),
+        ({"train": (LOGITS, LABELS)}, r"returned a split 'train'; allowed: \('validation', 'test'"),
+        ({"test": 0.5}, r"returned 0\.5 for test; allowed: \(logits, labels\)"),
+        ({"test": {"top 1": 0.5}}, "returned metric 'top 1' of test: allowed: lower-case"),
+        ({"test": {}}, "returned no metric of test"),
+        ({"test": {"accuracy": float("nan")}}, "accuracy = nan for test; allowed: from 0 to 1"),
+        ({"test": {"accuracy": 81.0}}, r"accuracy = 81\.0 for test; allowed: from 0 to 1"),
+        ({"test": {"loss": -1.0}}, "allowed: from 0 to inf"),
+        ({"test": {"accuracy": "high"}}, "accuracy of test = 'high': allowed: a number"),
+        ({"test": (LOGITS * torch.nan, LABELS)}, "logits for test that are NaN or infinite"),
+        ({"test": (LOGITS.long(), LABELS)}, r"logits torch\.int64 \[2, 2\] for test"),
+        ({"test": (LOGITS[0], LABELS)}, r"logits torch\.float32 \[2\] for test"),
+        ({"test": (LOGITS, LABELS[:1])}, r"labels torch\.int64 \[1\] for test; .* integers \[2\]"),
+        ({"test": (LOGITS, LABELS.float())}, r"labels torch\.float32"),
+        ({"test": (LOGITS, LABELS + 2)}, "labels from 2 to 2 for test; allowed: from 0 to 1"),
+        ({"test": ("words", LABELS)}, "logits 'words' for test; allowed: a tensor or an array"),
+        (
+            {"test": (LOGITS, LABELS), "validation": {"accuracy": 0.5}},
+            "logits of one split and metrics of another",
+        ),
+    ],
+)
+def test_what_a_function_may_not_give(given, said):
+    with pytest.raises(EvaluationError, match=said):
+        answers(given)
+    with pytest.raises(EvaluationError, match=r"^<lambda> returned"):
+        Evaluation(lambda state: given).logits(STATE)
+
+
+def test_arrays_and_tensors_of_any_precision_give_the_same():
+    plain = answers({"test": (LOGITS, LABELS)})
+    for given in (
+        (LOGITS.numpy().astype(np.float64), LABELS.numpy().astype(np.uint8)),
+        [LOGITS.requires_grad_().half(), LABELS.int()],
+    ):
+        found = answers({"test": given})
+        assert torch.equal(found["test"], plain["test"])
+        assert found.scores == plain.scores
+        assert found.form == plain.form
+
+
+def test_what_it_raises_is_named_and_its_cause_is_there():
+    def broken(state):
+        raise KeyError("layer")
+
+    with pytest.raises(EvaluationError, match="broken raised KeyError: 'layer'") as caught:
+        Evaluation(broken).logits(STATE)
+    assert isinstance(caught.value.__cause__, KeyError)
+
+
+def test_weights_that_it_changes_are_a_copy_and_refused():
+    def changes(state):
+        state["weight"].mul_(2)
+        return {"test": (LOGITS, LABELS)}
+
+    state = {"weight": torch.ones(2)}
+    state["tied"] = state["weight"]
+    with pytest.raises(EvaluationError, match="changes the weights that it is given"):
+        Evaluation(changes).logits(state)
+    assert torch.equal(state["weight"], torch.ones(2))
+
+
+@pytest.mark.parametrize("draw", [lambda: torch.rand(1), np.random.rand, random.random])
+@pytest.mark.parametrize("matters", [True, False])
+def test_random_numbers_that_it_draws_are_given_back_and_said_where_they_matter(
+    draw, matters, caplog
+):
+    def draws(state):
+        return {"test": (LOGITS * (1 + float(draw()) * matters), LABELS)}
+
+    evaluation = Evaluation(draws)
+    before = (torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate())
+    with caplog.at_level(logging.WARNING):
+        evaluation.logits(STATE)
+        evaluation.logits(STATE)
+    assert caplog.text.count("draws random numbers, and gives another loss of test") == matters
+    after = (torch.get_rng_state(), np.random.get_state()[1], random.getstate())
+    assert torch.equal(before[0], after[0])
+    assert np.array_equal(before[1], after[1])
+    assert before[2] == after[2]
+
+
+def test_it_gives_the_same_kind_of_answer_for_all_weights():
+    given = [
+        {"test": (LOGITS, LABELS)},
+        {"test": (LOGITS, LABELS.flip(0) + torch.tensor([1, 0]))},
+        {"test": (LOGITS[:, :1], LABELS)},
+        {"test": {"accuracy": 0.5}},
+        {"test": (LOGITS, LABELS), "validation": (LOGITS, LABELS)},
+    ]
+    evaluation = Evaluation(lambda state: given[int(state["which"])])
+    evaluation.logits({"which": torch.tensor(0)})
+    for which in range(1, len(given)):
+        with pytest.raises(EvaluationError, match=r"returned .*, and before test: logits \[2, 2\]"):
+            evaluation.logits({"which": torch.tensor(which)})
+
+
+def one(state):
+    """Its words don't count."""
+    return state  # nor this
+
+
+def two(state):
+    return state, 1
+
+
+def test_a_function_is_named_by_its_name_and_code():
+    first = source_digest(one)
+    assert source_digest(functools.partial(one)) == first
+    assert source_digest(two) != first
+    assert name_of(functools.partial(one)) == "one"
+    assert name_of(evaluate) == "evaluate"
+
+    class Callable:
+        def __call__(self, state):
+            return state
+
+    assert name_of(Callable()) == "Callable"
+    assert len(source_digest(Callable())) == 16
+    assert source_digest(eval("lambda state: state")) != source_digest(eval("len"))
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    return tmp_path_factory.mktemp("evaluated")
+
+
+@pytest.mark.parametrize("function", [evaluate, metrics])
+def test_checkpoints_are_evaluated_once_and_kept(recorded, function):
+    directory, calls = record(recorded / function.__name__), []
+
+    @functools.wraps(function)
+    def counted(state):
+        calls.append(1)
+        return function(state)
+
+    for _ in range(2):
+        study = polyak.open(directory, counted)
+        study.average(scheme="greedy")
+    evaluated_again = 1 + 1 + EPOCHS  # on opening, the average, and what greedy tries
+    assert len(calls) == (EPOCHS + EPOCHS + 1) + evaluated_again
+    manifest = Manifest.open(directory)
+    kept = [name for name in manifest.values["files"] if name.startswith("evaluations/")]
+    assert len(kept) == (2 * EPOCHS if function is evaluate else 1)
+    assert all(manifest.intact(directory / name) for name in kept)
+    if function is metrics:
+        found = Kept.read((directory / kept[0]).parent)
+        assert [one.epoch for one in found.epochs] == list(range(EPOCHS))
+
+
+def test_other_scores_than_before_are_refused(recorded):
+    directory, offset = record(recorded / "other"), [0.0]
+
+    def told(state):
+        found = metrics(state)["test"]
+        return {"test": {"accuracy": found["accuracy"] + offset[0], "loss": found["loss"]}}
+
+    polyak.open(directory, told)
+    polyak.open(directory, told)
+    offset[0] = 0.01
+    said = r"told gives other scores than before for epoch 0: test accuracy 0\.\d+ -> 0\.\d+; all"
+    with pytest.raises(EvaluationError, match=said):
+        polyak.open(directory, told)
+
+
+def test_other_labels_than_before_and_tables_of_another_function_are_refused(recorded):
+    directory, part = record(recorded / "labels"), [slice(0, 20)]
+
+    def chosen(state):
+        logits, labels = evaluate(state)["test"]
+        return {"test": (logits[part[0]], labels[part[0]])}
+
+    polyak.open(directory, chosen).windows(starts=[3])
+    part[0] = slice(10, 30)
+    with pytest.raises(EvaluationError, match="chosen evaluates on other test labels"):
+        polyak.open(directory, chosen)
+    study = polyak.open(directory, evaluate)
+    with pytest.raises(EvaluationError, match=r"windows\.csv: was evaluated by chosen, accuracy"):
+        study.windows(starts=[3])
+    (directory / "windows.csv").unlink()
+    assert len(study.windows(starts=[3])) == 2
+
+
+def test_an_average_that_it_fails_on_is_named(recorded):
+    directory = record(recorded / "failing")
+    calls = []
+
+    def fails(state):
+        calls.append(1)
+        if len(calls) > 2:
+            raise ValueError("no room")
+        return evaluate(state)
+
+    study = polyak.open(directory, fails)
+    said = r"the average of epochs 0\.\.1: fails raised ValueError: no room"
+    with pytest.raises(EvaluationError, match=said) as caught:
+        study.windows(starts=[0])
+    assert isinstance(caught.value.__cause__, ValueError)
+    assert len((directory / "windows.csv").read_text().splitlines()) == 1 + 2
+    with pytest.raises(EvaluationError, match=r"the average of epochs 1\.\.3: fails raised"):
+        study.average(start=1)
+
+
+def test_damaged_scores_are_made_anew(recorded):
+    directory = record(recorded / "damaged")
+    polyak.open(directory, metrics)
+    (name,) = (name for name in Manifest.open(directory).values["files"] if "scores" in name)
+    before = (directory / name).read_text()
+    (directory / name).write_text(before.replace("accuracy", "accurate"))
+    polyak.open(directory, metrics)
+    assert (directory / name).read_text() == before
+    assert paths.checkpoint(directory, 0).exists()
