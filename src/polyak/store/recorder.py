@@ -84,6 +84,7 @@ class Recorder:
         except BaseException:
             for file in self._written:
                 (self.directory / file).unlink(missing_ok=True)
+            self._written.clear()
             raise
 
     def commit(self, epoch: int, weights: str) -> None:
