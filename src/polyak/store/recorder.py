@@ -82,7 +82,7 @@ class Recorder:
                 yield _Epoch(model, optimizer, first, lacking, writer, self._write).step
                 writer.finish()
         except BaseException:
-            for file in self._written:
+            for file in list(self._written):
                 (self.directory / file).unlink(missing_ok=True)
             self._written.clear()
             raise
