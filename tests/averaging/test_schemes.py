@@ -198,6 +198,8 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(ValueError, match=r"^decay = 0.999: a half-life of 692\.8 steps .* of 20;"):
         Ema(decay=0.999).check(EACH)
     Ema(half_life=20).check(EACH)
+    with pytest.raises(ValueError, match=r"^half_life = 1e-320: allowed: from 1e-300"):
+        Ema(half_life=1e-320).over_steps(EACH)  # whose rate is infinite, and weights no numbers
     with pytest.raises(ValueError, match=r"allowed: averaging\.of=steps"):
         Ema(half_life=3).weights(WINDOW)
     with pytest.raises(ValueError, match=r"^_target_: greedy weights epochs' checkpoints alone"):

@@ -138,7 +138,8 @@ def test_the_ema_is_made_of_means_and_its_statistics_are_refreshed(runs):
     wanted = job.batch_norm.refreshed(mean).tensors
     assert all(torch.equal(average_of(run).tensors[name], wanted[name]) for name in wanted)
     assert summary_of(run)["scheme"] == "ema over steps, half-life 6 steps, means every 2 steps"
-    assert "at most 0.058 of a move within an interval" in (run / "train.log").read_text()
+    said = "means over up to 2 steps: from one that is updated after every step it differs by at"
+    assert f"{said} most 5.8 % of how far the weights are" in (run / "train.log").read_text()
 
 
 class Weights(torch.nn.Module):

@@ -140,10 +140,13 @@ def test_a_schedule_free_optimizer_is_recorded_as_it_would_be_deployed(tmp_path,
         train(tmp_path / "means", data, recipe, recording=THIRDS)
 
 
-def test_a_coarse_trajectory_is_recorded_again_and_its_files_stay(tmp_path, data, coarse):
+def test_a_coarse_trajectory_is_recorded_again_and_its_files_stay(tmp_path, data, coarse, caplog):
+    caplog.set_level("INFO")
     trajectory, _ = train(tmp_path, data)
     before = {path: path.stat() for path in trajectory.directory.rglob("*") if path.is_file()}
     again, _ = train(tmp_path, data, recording=THIRDS)
+    assert "recording every_3_steps is missing of epochs 0 to 2; training again" in caplog.text
+    assert "(checkpoints and means within epochs " in caplog.text
     whole, _ = train(tmp_path / "whole", data, recording=THIRDS)
     assert contents(again) == contents(whole)
     assert without_records(again) == coarse

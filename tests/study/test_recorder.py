@@ -15,8 +15,9 @@ from torch import nn
 import polyak
 from polyak.averaging.mean import mean_of_states
 from polyak.errors import CheckpointError, ConfigError, StoreError
-from polyak.store import paths
+from polyak.store import maintenance, paths
 from polyak.store.manifest import Manifest
+from polyak.store.recorder import Recorder as Records
 from polyak.study.wrapped import unwrapped
 from polyak.weights import checkpoint
 from tests.small import ROOT
@@ -315,8 +316,41 @@ def test_a_full_disk_costs_no_epoch(tmp_path, monkeypatch):
         with pytest.raises(OSError, match="No space left"):
             train(model, optimizer, recorder, epochs=range(1))
     assert Manifest.open(tmp_path / "run").trained == 0
+    for failing, name in ((Manifest, "write"), (Records, "commit")):
+        with monkeypatch.context() as patch:
+            patch.setattr(failing, name, full)
+            with pytest.raises(OSError, match="No space left"):
+                recorder.epoch()
     recorder.epoch()
     assert same(weights_of(tmp_path / "run", 0), copied(model))
+    assert Manifest.open(tmp_path / "run").trained == 1
+
+
+@pytest.mark.parametrize("once", [True, False])
+def test_an_epoch_never_counts_without_what_was_recorded_within_it(tmp_path, monkeypatch, once):
+    """The disk is full at the epoch's last mean, which is noticed at the epoch's end."""
+    (model, optimizer), save = made(), checkpoint.save
+    options = {"every": 2, "means": True, "steps_per_epoch": STEPS}
+    recorder = polyak.Recorder(tmp_path / "run", model, settings={}, **options)
+
+    def full(path, *rest):
+        if path.name == "mean_00000005.safetensors":
+            raise OSError(28, "No space left on device")
+        save(path, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save", full)
+        with pytest.raises(OSError, match="No space left"):
+            train(model, optimizer, recorder, epochs=range(1))
+    if once:
+        with pytest.raises(ConfigError, match="epoch 0 had 0 steps"):
+            recorder.epoch()
+    train(model, optimizer, recorder, epochs=range(1))
+    recorder.close()
+    (entry,) = maintenance.entries(tmp_path)
+    assert maintenance.problems(entry) == []
+    folder = paths.recordings(tmp_path / "run", "every_2_steps")
+    assert len(list(folder.glob("mean_*"))) == 3
 
 
 @pytest.mark.parametrize(

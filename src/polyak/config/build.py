@@ -119,9 +119,18 @@ def recorded(config: Config, steps: int) -> RecordedWindow:
     except ConfigError as error:
         raise ConfigError(f"averaging.scheme.{error}") from None
     if isinstance(scheme, Ema):
-        deviation = scheme.deviation(max(found.intervals.lengths))
-        log.info("ema of step means: at most %.2g of a move within an interval is lost", deviation)
+        _say_how_close(scheme, max(found.intervals.lengths))
     return found
+
+
+def _say_how_close(ema: Ema, longest: int) -> None:
+    if longest > 1:
+        log.info(
+            "this EMA is made of means over up to %d steps: from one that is updated after every "
+            "step it differs by at most %.2g %% of how far the weights are from such a mean during "
+            "its steps; a smaller recording.every brings it closer",
+            *(longest, 100 * ema.deviation(longest)),
+        )
 
 
 def batch_norm(config: Config, recipe: Recipe, data: Dataset, device: torch.device) -> BatchNorm:

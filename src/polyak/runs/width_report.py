@@ -20,8 +20,10 @@ KINDS = {"uniform": ("the last so many steps", VERMILLION), "ema": ("EMA, half-l
 
 
 def report(rows: Sequence[Row], metric: Metric = ACCURACY) -> str:
-    """A line per width, and which one validation selects."""
-    splits = [split for split in ("validation", "test") if any(row.split == split for row in rows)]
+    """A line per width, and which one validation selects. Where a width was evaluated on some of
+    the splits alone, the others' columns are empty."""
+    there = {row.split for row in rows}
+    splits = [split for split in ("train", "validation", "test") if split in there]
     found = {(row.kind, row.steps, row.split): row.score for row in rows}
     percent = units.scale(metric) == 100
     lines = [
@@ -33,8 +35,9 @@ def report(rows: Sequence[Row], metric: Metric = ACCURACY) -> str:
         if (width := (row.kind, row.steps)) in seen:
             continue
         seen.add(width)
-        shown = [units.text(metric, found[*width, split]).removesuffix(" %") for split in splits]
-        scores = "".join(f"{one:>17}" for one in shown)
+        values = [found.get((*width, split)) for split in splits]
+        shown = ["" if one is None else units.text(metric, one) for one in values]
+        scores = "".join(f"{one.removesuffix(' %'):>17}" for one in shown)
         mark = "  selected on validation" * (chosen is not None and width == chosen_width(chosen))
         lines.append(f"{row.kind:>8} {row.steps:8.6g} {100 * row.share:15.2f}{scores}{mark}")
     return "\n".join(lines)

@@ -22,6 +22,7 @@ from polyak.evaluation.metric import ACCURACY, Metric
 from polyak.records.widths import Kind, MetricRow, Row, table_of
 from polyak.runs.recorded import RecordedWindow
 from polyak.runs.treatment import Treatment
+from polyak.store import paths
 
 SHARES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
 """Of the training, that are asked for."""
@@ -53,13 +54,17 @@ class Widths:
     def wanted(self, shares: Iterable[float] = SHARES) -> list[Wanted]:
         """For each share of the training, the window that is nearest to it, and the EMA with that
         half-life: windows begin where an interval does, and an EMA has its half-life within the
-        window, and no shorter than an interval. Each once, by kind and width."""
-        spans = [self._span(place) for place in range(len(self.recorded.intervals.steps))]
+        window, and no shorter than an interval, but for those that an epoch's end cuts short. Each
+        once, by kind and width."""
+        intervals = self.recorded.intervals
+        spans = [self._span(place) for place in range(len(intervals.steps))]
+        within = [len(one) for one in intervals.steps if one.stop % intervals.per_epoch]
+        shortest = min(within or intervals.lengths)
         windows, half_lives = set[int](), set[float]()
         for share in shares:
             steps = share * self.steps
             windows.add(min(spans, key=lambda span: (abs(span - steps), span)))
-            if min(self.recorded.intervals.lengths) <= steps <= spans[0] / 2:
+            if shortest <= steps <= spans[0] / 2:
                 half_lives.add(round(steps, 3))
         return [
             *(("uniform", float(one)) for one in sorted(windows)),
@@ -115,7 +120,8 @@ class Widths:
         kind, steps = wanted
         intervals, weights = self.weights(wanted)
         files = self.recorded.files(run)[-len(intervals.steps) :]
-        average = batch_norm.of_average(mean_of_files(files, weights), files[-1])
+        last = paths.checkpoint(run, intervals.steps[-1][-1] // intervals.per_epoch)
+        average = batch_norm.of_average(mean_of_files(files, weights), last)
         with evaluating(f"the average {kind}, {steps:g} steps"):
             scores = evaluator.scores(evaluator.logits(average.tensors))
         found = []

@@ -8,8 +8,10 @@ A change counts from `write` on, which replaces the file atomically. The directo
 the run directories that have had links to its files, one absolute path per line.
 """
 
+import copy
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Self
@@ -73,6 +75,16 @@ class Manifest:
         """Make all changes since the last `write` count."""
         self.values["format"] = FORMAT
         trajectory.write(self.directory, self.values)
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """After an exception inside, which also calls `write`, none of its changes are left."""
+        before = copy.deepcopy(self.values)
+        try:
+            yield
+        except BaseException:
+            self.values = before
+            raise
 
     @property
     def trained(self) -> int:

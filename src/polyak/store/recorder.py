@@ -82,8 +82,9 @@ class Recorder:
                 yield _Epoch(model, optimizer, first, lacking, writer, self._write).step
                 writer.finish()
         except BaseException:
-            for file in self._written:
+            for file in list(self._written):
                 (self.directory / file).unlink(missing_ok=True)
+            self._written.clear()
             raise
 
     def commit(self, epoch: int, weights: str) -> None:

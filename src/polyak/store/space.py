@@ -35,7 +35,7 @@ def needed(
     images = sum(len(dataset.evaluated[split]) for split in splits)
     return {
         "checkpoints": epochs * weights,
-        "records": records * weights,
+        "checkpoints and means within epochs": records * weights,
         "the optimizer's state": 2 * _state(recipe, model),
         "logits": epochs * images * dataset.classes * 4,
     }

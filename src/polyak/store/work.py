@@ -80,11 +80,12 @@ class Work:
             return
         if unrecorded and not corrupted:
             name = self.recorder.recording.name
-            self._must_write(f"epochs {unrecorded} lack the recording {name}")
+            first, latest = unrecorded[0], unrecorded[-1]
+            self._must_write(f"recording {name} is missing of epochs {first} to {latest}")
             log.info(
-                "trajectory %s: epochs %d..%d lack records (%s); training again from epoch 0, to "
-                "the weights that are there",
-                *(self.directory.name, unrecorded[0], unrecorded[-1], name),
+                "trajectory %s: recording %s is missing of epochs %d to %d; training again from "
+                "epoch 0, which gives the weights that are there (this is checked)",
+                *(self.directory.name, name, first, latest),
             )
         else:
             self._must_write(f"epochs {corrupted or [last]} are missing or corrupted")

@@ -148,7 +148,8 @@ class Recorder:
 
         Raises ConfigError for metrics of other kinds, or fewer steps than an epoch has;
         CheckpointError for a model with other tensors than in the beginning; OSError where the disk
-        is full. Then the epoch is not recorded.
+        is full. Then the epoch is not recorded, and can be once more; where what was recorded
+        within it could not be written, after its steps.
         """
         self._epochs = ranks.told(lambda: self._end(metrics or {}, lr))
 
@@ -179,7 +180,11 @@ class Recorder:
                 f"steps_per_epoch = {self._steps}: epoch {epoch} had {self._done} steps; allowed: "
                 "a call of `step` after each step of the optimizer"
             )
-        self._epoch.close()  # all its records are on disk
+        try:
+            self._epoch.close()  # all its records are on disk
+        except BaseException:
+            self._begin(epoch)  # else it would count without them
+            raise
         path, digest = paths.checkpoint(self.directory, epoch), checkpoint.digest(weights)
         checkpoint.save(path, weights, {"epoch": epoch})
         of_epoch = {
@@ -191,9 +196,10 @@ class Recorder:
             },
             **{"seconds": time.perf_counter() - self._began, "metrics": scores},
         }
-        self._held.manifest.add(of_epoch, digest, path, self._environment)
-        self._records.commit(epoch, digest)
-        self._held.manifest.write()
+        with self._held.manifest.at_once():
+            self._held.manifest.add(of_epoch, digest, path, self._environment)
+            self._records.commit(epoch, digest)
+            self._held.manifest.write()
         self._begin(epoch + 1)
         return epoch + 1
 

@@ -39,7 +39,10 @@ class Ema(Scheme):
                 f"decay = {self.decay}, half_life = {self.half_life}: allowed: exactly one of "
                 "decay (per step) and half_life (in steps), the other null"
             )
-        return math.log(self.decay) if self.decay else -math.log(2) / (self.half_life or 1)
+        rate = math.log(self.decay) if self.decay else -math.log(2) / (self.half_life or 1)
+        if rate == -math.inf:
+            raise ValueError(f"half_life = {self.half_life}: allowed: from 1e-300")
+        return rate
 
     def weights(
         self, epochs: Sequence[int], validation: Validation | None = None
