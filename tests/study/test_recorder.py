@@ -413,7 +413,8 @@ def test_killed_within_an_interval_it_goes_on_to_the_same_files(tmp_path):
     whole.mkdir()
     killed.mkdir()
     resumed(whole)
-    call = "from pathlib import Path; from tests.study import test_recorder; "
+    call = f"import torch; torch.set_num_threads({torch.get_num_threads()}); "
+    call += "from pathlib import Path; from tests.study import test_recorder; "
     call += f"test_recorder.resumed(Path({str(killed)!r}), killed=True)"
     done = subprocess.run([sys.executable, "-c", call], check=False, cwd=ROOT)
     assert done.returncode == -signal.SIGKILL

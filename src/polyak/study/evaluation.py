@@ -25,6 +25,9 @@ from polyak.weights import checkpoint
 
 log = logging.getLogger(__name__)
 
+CHANCE = 0x9E3779B9
+"""Between a seed and another one that nobody has set beside it."""
+
 Function = Callable[[dict[str, Tensor]], Mapping[str, Any]]
 
 
@@ -99,7 +102,7 @@ class Evaluation:
     def _check_chance(self, given: dict[str, Tensor], found: Answers) -> None:
         """Warn where other random numbers give other scores. (A DataLoader draws a number whether
         it needs it or not.)"""
-        with torch.no_grad(), random_states(seed=torch.initial_seed() % 2**31 + 1):
+        with torch.no_grad(), random_states(seed=(torch.initial_seed() + CHANCE) % 2**32):
             again = self._checked(self._function(given))
         for split, scores in found.scores.items():
             for name, one in scores.by_name.items():
