@@ -11,7 +11,7 @@ A column is checked as a whole, which takes as long as reading it.
 import csv
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import astuple, fields
+from dataclasses import astuple, dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Generic, TextIO, TypeVar, get_args, get_type_hints
@@ -21,8 +21,25 @@ from pydantic import FailFast, TypeAdapter, ValidationError
 from polyak import files
 from polyak.errors import PolyakError
 from polyak.records import reading
+from polyak.records.part import Coordinate, Loss, MetricName
 
 Row = TypeVar("Row")
+
+
+@dataclass(frozen=True)
+class ByMetric:
+    """To be put before a row's class, for recordings whose primary metric isn't the accuracy: that
+    metric's `value`, in two columns on the right, beside the loss and accuracy that are known (else
+    NaN)."""
+
+    accuracy: Loss
+    metric: MetricName
+    value: Coordinate
+
+    @property
+    def score(self) -> float:
+        """The primary metric."""
+        return self.value
 
 
 class Table(Generic[Row]):

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from polyak.records.part import Coordinate, Fraction, Loss, MetricName, Split
-from polyak.records.table import Table
+from polyak.records.part import Fraction, Loss, Split
+from polyak.records.table import ByMetric, Table
 
 Kind = Literal["uniform", "ema"]
 Width = Annotated[float, Field(gt=0, le=2**40)]
@@ -34,17 +34,8 @@ class Row:
 
 
 @dataclass(frozen=True)
-class MetricRow(Row):
-    """Of a recording whose primary metric isn't the accuracy: that metric's `value` beside what is
-    known of these (else NaN)."""
-
-    accuracy: Loss
-    metric: MetricName
-    value: Coordinate
-
-    @property
-    def score(self) -> float:
-        return self.value
+class MetricRow(ByMetric, Row):
+    """The same, by another primary metric."""
 
 
 def table_of(metric: str) -> Table[Row]:

@@ -5,8 +5,8 @@ TABLE.read(run / TABLE.name)
 
 from dataclasses import dataclass
 
-from polyak.records.part import Coordinate, Epoch, Fraction, Loss, MetricName, Number, Split
-from polyak.records.table import Table
+from polyak.records.part import Epoch, Fraction, Loss, Number, Split
+from polyak.records.table import ByMetric, Table
 
 
 @dataclass(frozen=True)
@@ -28,17 +28,8 @@ class Row:
 
 
 @dataclass(frozen=True)
-class MetricRow(Row):
-    """Of a recording whose primary metric isn't the accuracy: that metric's `value` beside what is
-    known of these (else NaN)."""
-
-    accuracy: Loss
-    metric: MetricName
-    value: Coordinate
-
-    @property
-    def score(self) -> float:
-        return self.value
+class MetricRow(ByMetric, Row):
+    """The same, by another primary metric."""
 
 
 def table_of(metric: str) -> Table[Row]:

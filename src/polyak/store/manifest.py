@@ -10,7 +10,7 @@ the run directories that have had links to its files, one absolute path per line
 
 import copy
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -131,6 +131,13 @@ class Manifest:
         """Whether a file is recorded, there, and unchanged."""
         recorded = self.values["files"].get(self._name(path))
         return recorded is not None and path.is_file() and sha256_of(path) == recorded
+
+    def check_intact(self, epochs: Iterable[int]) -> None:
+        """Raise StoreError where one of these epochs' weights is not as it was recorded."""
+        for epoch in epochs:
+            path = paths.checkpoint(self.directory, epoch)
+            if not self.intact(path):
+                raise StoreError(f"{path}: is missing, or not as it was recorded")
 
     def corrupted(self, count: int) -> list[int]:
         """Those of the first `count` epochs whose weights were recorded and are not intact."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from polyak.averaging import batch_norm
 from polyak.averaging.mean import mean_of_files
-from polyak.errors import ConfigError, StoreError
+from polyak.errors import ConfigError
 from polyak.store import paths
 from polyak.store.manifest import Manifest
 from polyak.study import ranks
@@ -69,9 +69,8 @@ def _load(
             f"epochs [{start}, {stop}): allowed: a window of the {manifest.trained} epochs that "
             f"{path} has"
         )
+    manifest.check_intact(range(start, stop))
     files = [paths.checkpoint(path, epoch) for epoch in range(start, stop)]
-    if changed := [file for file in files if not manifest.intact(file)]:
-        raise StoreError(f"{changed[0]}: is missing, or not as it was recorded")
     model.load_state_dict(mean_of_files(files).tensors)
     if batches is not None:
         batch_norm.refresh(model, batches)

@@ -56,11 +56,16 @@ def made_of(
     }
 
 
+def lock_of(path: Path) -> FileLock:
+    """What whoever works in a recording's directory holds: a file beside it."""
+    return FileLock(path.with_name(f"{path.name}.lock"))
+
+
 class Directory:
     """`path`, held until `release`, and its manifest. Raises StoreError as `Recorder` says."""
 
     def __init__(self, path: Path, made_of: dict[str, Any]) -> None:
-        self._lock = FileLock(path.with_name(f"{path.name}.lock"))
+        self._lock = lock_of(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._lock.acquire(timeout=0)

@@ -70,9 +70,8 @@ class Kept:
         return found
 
     def _evaluate(self, epoch: int) -> Answers:
+        self._manifest.check_intact([epoch])
         path = paths.checkpoint(self._manifest.directory, epoch)
-        if not self._manifest.intact(path):
-            raise StoreError(f"{path}: is missing, or not as it was recorded")
         with evaluating(f"epoch {epoch}"):
             return self._evaluation.logits(checkpoint.load(path).tensors, "epoch")
 

@@ -14,11 +14,6 @@ from polyak.store.record_index import RecordIndex
 from polyak.store.recording import Recording
 
 
-def steps_per_epoch(manifest: Manifest) -> int:
-    """Of the recording that `window` averages. Raises ConfigError where there are no means."""
-    return _found(manifest)[1]
-
-
 def window(manifest: Manifest, start: float, end: int) -> RecordedWindow:
     """The step means of the window [start, end), in epochs.
 

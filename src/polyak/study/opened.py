@@ -26,6 +26,7 @@ from polyak.store import paths
 from polyak.store.manifest import Manifest
 from polyak.store.record import EpochRecord
 from polyak.study import means
+from polyak.study.directory import lock_of
 from polyak.study.evaluation import Evaluation
 from polyak.study.kept import Kept
 
@@ -39,7 +40,7 @@ def locked(directory: Path) -> FileLock:
             "or one that polyak.adopt made"
         )
     paths.check_trajectory(directory)
-    lock = FileLock(directory.with_name(f"{directory.name}.lock"))
+    lock = lock_of(directory)
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -108,13 +109,6 @@ class Opened:
             metric=self.metric.name,
             weights_sha256=[self.manifest.weights(epoch) for epoch in range(self.epochs)],
         )
-
-    def check_intact(self, epochs: Sequence[int]) -> None:
-        """Raise StoreError where one of these checkpoints is not as it was recorded."""
-        for epoch in epochs:
-            path = paths.checkpoint(self.directory, epoch)
-            if not self.manifest.intact(path):
-                raise StoreError(f"{path}: is missing, or not as it was recorded")
 
     def averager(
         self,

@@ -123,7 +123,7 @@ class Study:
         chosen = scheme_of(scheme, parameters)
         with self._opened as recording:
             window, recorded = recording.window(start, end, of, chosen)
-            recording.check_intact(window)
+            recording.manifest.check_intact(window)
             records = recording.kept.records() if chosen.needs_validation else ()
             averager = recording.averager(records=records, recorded=recorded)
             return Averaged.of(averager.average(window, chosen, chosen.description), self.directory)
@@ -146,7 +146,7 @@ class Study:
                 _within("ends", ends, range(1, epochs + 1)),
             )
             tables.claim(self.directory, recording.tables, tables.WINDOWS)
-            recording.check_intact(range(max(end for _, end in wanted)))
+            recording.manifest.check_intact(range(max(end for _, end in wanted)))
             splits = recording.evaluation.splits
             lacking = windows.missing(
                 window_records.table_of(recording.metric.name).read(path), wanted, splits
@@ -170,9 +170,7 @@ class Study:
         with self._opened as recording:
             path = self.directory / width_records.TABLE.name
             recorded = means.window(recording.manifest, 0, recording.epochs)
-            found = Widths.of(
-                recorded, means.steps_per_epoch(recording.manifest) * recording.epochs
-            )
+            found = Widths.of(recorded, recorded.intervals.per_epoch * recording.epochs)
             tables.claim(self.directory, recording.tables, tables.WIDTHS)
             splits, wanted = recording.evaluation.splits, found.wanted(shares)
             lacking = missing(

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 
 from polyak import files
 from polyak.errors import ConfigError
+from polyak.records.part import METRIC_NAME
 from polyak.store.recording import Recording
 
 Scores = Mapping[str, SupportsFloat]
@@ -86,7 +87,7 @@ def metrics(given: Mapping[str, Scores]) -> dict[str, dict[str, float | None]]:
 
 
 def _number(split: str, name: str, value: SupportsFloat) -> float | None:
-    if not isinstance(name, str) or not re.fullmatch("[a-z0-9_]{1,40}", name):
+    if not isinstance(name, str) or not re.fullmatch(METRIC_NAME, name):
         raise ConfigError(
             f"metric {files.shown(name)} of {split}: allowed: lower-case letters, digits and "
             "underscores, at most 40"
