@@ -243,8 +243,10 @@ def score(given: argparse.Namespace) -> int:
 def store(given: argparse.Namespace) -> int:
     """The trajectories on disk: a line for each, and 1 where one is corrupted or was kept."""
     from polyak.config.choices import ROOT
-    from polyak.store import maintenance
+    from polyak.store import maintenance, thinning
 
+    if (given.action == "thin") != (given.best is not None):
+        raise ValueError("--best N: says what `store thin` keeps; allowed: with it, and only there")
     found = maintenance.chosen(given.store or ROOT / "outputs" / "trajectories", given.more)
     if given.action == "list":
         print("\n".join([maintenance.HEADING, *map(maintenance.line, found)]))
@@ -253,12 +255,18 @@ def store(given: argparse.Namespace) -> int:
     for entry in found:
         if given.action == "verify":
             outcome = maintenance.verify(entry)
+        elif given.action == "thin":
+            outcome = thinning.thin(entry, best=given.best, delete=given.yes)
         else:
             outcome = maintenance.clear(entry, named=bool(given.more), delete=given.yes)
         failed, said = failed or outcome.failed, said or bool(outcome.text)
         print(outcome.text, end="\n" if outcome.text else "")
     if not said:
-        print("nothing to remove: runs need every trajectory")
+        print(
+            "nothing to thin: no trajectory has recordings"
+            if given.action == "thin"
+            else "nothing to remove: runs need every trajectory"
+        )
     if failed and given.action == "verify":
         print("The next run that needs a corrupted trajectory trains it again, and compares.")
     return int(failed)

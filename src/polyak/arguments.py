@@ -85,7 +85,7 @@ position in the source, its label, and the predicted class with its probability.
 """
 
 STORE = """\
-list, verify or remove the trajectories on disk
+list, verify, thin or remove the trajectories on disk
 
     python -m polyak store list
     python -m polyak store verify [FINGERPRINT ...]
@@ -94,7 +94,8 @@ list, verify or remove the trajectories on disk
 
 Only trajectories that no run needs are removed, and of them only files that training has written. A
 run needs a trajectory while its directory is where it was and has its links, or while any other
-directory has links to the files.
+directory has links to the files. `thin` reads the windows.csv that `windows` writes; checkpoints of
+epochs' ends stay, and all that any directory has a link to.
 """
 
 
@@ -214,10 +215,13 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--output", type=Path, metavar="DIR", help="default: outputs/scores/<time>")
 
     store = command("store", STORE)
-    store.add_argument("action", choices=["list", "verify", "remove"])
+    store.add_argument("action", choices=["list", "verify", "thin", "remove"])
     store.add_argument("more", nargs="*", metavar="FINGERPRINT", help="these; without any, all")
     store.add_argument("--store", type=Path, metavar="DIR", help="default: outputs/trajectories")
-    store.add_argument("--yes", action="store_true", help="remove: really delete")
+    store.add_argument("--yes", action="store_true", help="thin, remove: really delete")
+    store.add_argument(
+        "--best", type=_count, metavar="N", help="thin: the windows of a run whose epochs it keeps"
+    )
     return parser
 
 
@@ -250,6 +254,12 @@ def _bytes(text: str) -> int:
     if not size:
         raise argparse.ArgumentTypeError(f"{text}: allowed: a number from 1 with KB, MB, GB or GiB")
     return size
+
+
+def _count(text: str) -> int:
+    if not re.fullmatch("[1-9][0-9]{0,5}", text):
+        raise argparse.ArgumentTypeError(f"{text}: allowed: a number from 1")
+    return int(text)
 
 
 def _workers(text: str) -> int:

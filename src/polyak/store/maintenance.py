@@ -158,7 +158,7 @@ def remove(entry: Entry) -> None:
         raise StoreError(f"its own files are removed; {foreign} are not a trajectory's") from None
 
 
-def _each_alone(
+def each_alone(
     command: Callable[Concatenate[Entry, Options], Outcome],
 ) -> Callable[Concatenate[Entry, Options], Outcome]:
     """What can't be read or locked of one trajectory, said of it alone: the others go on."""
@@ -166,7 +166,7 @@ def _each_alone(
     def guarded(entry: Entry, /, *given: Options.args, **named: Options.kwargs) -> Outcome:
         try:
             return command(entry, *given, **named)
-        except (StoreError, OSError) as error:
+        except (PolyakError, OSError) as error:
             return Outcome(f"{entry.directory.name}: {error}", failed=True)
 
     return guarded
@@ -181,7 +181,7 @@ def line(entry: Entry) -> str:
     return _line(entry).text
 
 
-@_each_alone
+@each_alone
 def _line(entry: Entry) -> Outcome:
     epochs = str(entry.manifest.trained) if entry.manifest else "?"
     return Outcome(
@@ -190,7 +190,7 @@ def _line(entry: Entry) -> Outcome:
     )
 
 
-@_each_alone
+@each_alone
 def verify(entry: Entry) -> Outcome:
     """Read every file of a trajectory and compare it with what was recorded."""
     found = problems(entry)
@@ -198,7 +198,7 @@ def verify(entry: Entry) -> Outcome:
     return Outcome("\n    ".join([verdict, *found]), failed=bool(found))
 
 
-@_each_alone
+@each_alone
 def clear(entry: Entry, *, named: bool, delete: bool) -> Outcome:
     """Remove a trajectory that no run needs, or without `delete` say that it would be removed. One
     that can't be read goes only where it was `named`."""

@@ -79,14 +79,18 @@ class RecordIndex:
             if not (path := self.directory / file).is_file() or files.sha256(path) != one.sha256
         ]
 
-    def remove(self, unwanted: Collection[str]) -> None:
-        """Remove those files, and list them as removed; but none that has another link."""
-        gone = [
-            one.model_copy(update={"sha256": ""})
+    def removable(self, unwanted: Collection[str]) -> list[Entry]:
+        """Those of the `unwanted` files that are there, and have no other link."""
+        return [
+            one
             for one in self.entries.values()
             if one.file in unwanted and (self.directory / one.file).is_file()
             if (self.directory / one.file).stat().st_nlink == 1
         ]
+
+    def remove(self, unwanted: Collection[str]) -> None:
+        """Remove the `removable`, and list them as removed."""
+        gone = [one.model_copy(update={"sha256": ""}) for one in self.removable(unwanted)]
         self.add(gone)
         for one in gone:
             (self.directory / one.file).unlink()

@@ -1,0 +1,71 @@
+"""Keep of recordings what the best windows need: retention that only scores can decide.
+
+    print(thin(entry, best=3, delete=False).text)
+
+The windows are those of the windows.csv of its runs, the best by validation accuracy; each names
+whole epochs. Checkpoints at epochs' ends, and all that any directory has a link to, stay.
+"""
+
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from polyak.errors import StoreError
+from polyak.records.windows import TABLE
+from polyak.store import paths
+from polyak.store.maintenance import Entry, Outcome, each_alone
+from polyak.store.manifest import Manifest
+from polyak.store.record_index import RecordIndex
+
+
+@each_alone
+def thin(entry: Entry, *, best: int, delete: bool) -> Outcome:
+    """Remove what a trajectory's recordings have of epochs in none of the `best` windows of any of
+    its runs, or without `delete` say what would be removed. Nothing goes where no run has windows
+    with validation scores; a run that needs what is removed trains its epochs again."""
+    recordings, manifest = sorted(entry.directory.glob("recordings/*")), entry.manifest
+    if not manifest:
+        raise StoreError(entry.error)
+    if not recordings:
+        return Outcome("")
+    paths.check_trajectory(entry.directory)
+    name = entry.directory.name
+    epochs = {epoch for run in entry.runs() for epoch in _epochs(run, best)}
+    if not epochs:
+        said = "none of its runs has windows with validation scores"
+        return Outcome(f"{name}: kept, {said}; allowed: python -m polyak windows RUN first")
+    try:
+        with FileLock(entry.directory.with_suffix(".lock")).acquire(timeout=0):
+            count, size = 0, 0
+            for recording in recordings:
+                found = _thinned(recording, manifest, epochs, delete=delete)
+                count, size = count + len(found), size + sum(found)
+    except Timeout:
+        raise StoreError("a run is using it") from None
+    done = "removed" if delete else "would be removed (add --yes)"
+    first, last = min(epochs), max(epochs)
+    return Outcome(
+        f"{name}: {count} files, {size / 2**20:.1f}MB, {done}; the best windows are of "
+        f"{len(epochs)} epochs from {first} to {last}"
+    )
+
+
+def _epochs(run: Path, best: int) -> set[int]:
+    """Those of a run's best windows; none where it has no windows with validation scores."""
+    rows = [row for row in TABLE.read(run / TABLE.name) if row.split == "validation"]
+    rows.sort(key=lambda row: (row.accuracy, -row.loss), reverse=True)
+    return {epoch for row in rows[:best] for epoch in range(row.start, row.end)}
+
+
+def _thinned(recording: Path, manifest: Manifest, epochs: set[int], *, delete: bool) -> list[int]:
+    """The sizes of the files that are removed."""
+    index = RecordIndex.read(recording)
+    wanted = {manifest.weights(epoch) for epoch in epochs if epoch < manifest.trained}
+    unwanted = {
+        file for file, one in index.entries.items() if one.epoch_weights_sha256 not in wanted
+    }
+    found = index.removable(unwanted)
+    sizes = [(recording / one.file).stat().st_size for one in found]
+    if delete:
+        index.remove(unwanted)
+    return sizes
