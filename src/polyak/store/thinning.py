@@ -32,8 +32,10 @@ def thin(entry: Entry, *, best: int, delete: bool) -> Outcome:
     name = entry.directory.name
     epochs = {epoch for run in entry.runs() for epoch in _epochs(run, best)}
     if not epochs:
-        said = "none of its runs has windows with validation scores"
-        return Outcome(f"{name}: kept, {said}; allowed: python -m polyak windows RUN first")
+        return Outcome(
+            f"{name}: kept, none of its runs has windows with validation scores; allowed: first "
+            "python -m polyak windows RUN, of a run with dataset.validation"
+        )
     try:
         with FileLock(entry.directory.with_suffix(".lock")).acquire(timeout=0):
             count, size = 0, 0
@@ -42,7 +44,13 @@ def thin(entry: Entry, *, best: int, delete: bool) -> Outcome:
                 count, size = count + len(found), size + sum(found)
     except Timeout:
         raise StoreError("a run is using it") from None
-    done = "removed" if delete else "would be removed (add --yes)"
+    done = (
+        "removed"
+        if delete and count
+        else "would be removed (add --yes)"
+        if count
+        else "to be removed"
+    )
     first, last = min(epochs), max(epochs)
     return Outcome(
         f"{name}: {count} files, {size / 2**20:.1f}MB, {done}; the best windows are of "
