@@ -182,13 +182,13 @@ def speed(turns: Turns, images: int, kind: str, operations: float, passes: int) 
         for name in turns
         if name.startswith("product")
     }
+    rates = ", ".join(f"{value} GFLOP/s ({name})" for name, value in rate.items())
     note = (
         f'n = {len(turns[kind])} turns of {images:,} random images (32x32) in memory. "By itself": '
         "under the system's own memory allocation, all else under `polyak.allocator`'s. The limit: "
-        "the model's convolutions and matrix products alone "
-        f"({operations * forward / 1e6:.1f} million operations per image), at the speed of a product of 2048 x 2048 in the same turn: "
-        + ", ".join(f"{value} GFLOP/s ({name})" for name, value in rate.items())
-        + "."
+        f"the model's convolutions and matrix products alone ({operations * forward / 1e6:.1f} "
+        "million operations per image), at the speed of a product of 2048 x 2048 in the same turn: "
+        f"{rates}."
     )
     if kind == "evaluation":
         note += (
