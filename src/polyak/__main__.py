@@ -1,6 +1,6 @@
 """The commands: parse, call the one that is asked for, exit as it says.
 
-    python -m polyak windows|widths|path|distances|average|score|store --help
+    python -m polyak windows|widths|path|distances|track|average|score|store --help
 
 Exit codes: 0; 1 where a command fails, which says why; 2 for wrong arguments; 130 interrupted.
 """
@@ -12,10 +12,10 @@ from collections.abc import Sequence
 
 from polyak import arguments
 from polyak.commands.of_files import average, score, store
-from polyak.commands.of_runs import distances, path, widths, windows
+from polyak.commands.of_runs import distances, path, track, widths, windows
 from polyak.errors import PolyakError
 
-COMMANDS = (windows, widths, path, distances, average, score, store)
+COMMANDS = (windows, widths, path, distances, track, average, score, store)
 
 
 def main(given: Sequence[str] | None = None) -> int:
@@ -46,7 +46,9 @@ def _run(given: argparse.Namespace) -> int:
         return 1
     except KeyboardInterrupt:
         continues = (
-            ": the same command continues" if given.command in ("windows", "widths", "path") else ""
+            ": the same command continues"
+            if given.command in ("windows", "widths", "path", "track")
+            else ""
         )
         print(f"interrupted{continues}", file=sys.stderr)
         return 130

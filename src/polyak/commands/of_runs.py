@@ -7,6 +7,7 @@ import argparse
 import sys
 from functools import partial
 
+from polyak.errors import PolyakError
 from polyak.store import paths
 
 
@@ -142,3 +143,25 @@ def distances(given: argparse.Namespace) -> int:
     distances.write(target, rows)
     print(f"{distance_report.report(rows, summary.window.epochs)}\n{target}")
     return 0
+
+
+def track(given: argparse.Namespace) -> int:
+    """Finished runs shown by a tool; 1 where one can't be."""
+    from polyak.config.compose import configured
+    from polyak.tracking import find, live
+
+    options = [f"tracking.{one}" for one in given.set]
+    backend = configured([f"tracking={given.to}", *options]).tracker
+    backend.check()
+    found = [find.finished(directory) for directory in given.directories]
+    failed = 0
+    for run in dict.fromkeys(run for one in found for run in one.runs):
+        try:
+            live.track(run, backend)
+            print(f"{run}: tracked by {backend.name}")
+        except (PolyakError, OSError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            failed += 1
+    if unfinished := [run for one in found for run in one.unfinished]:
+        print(f"left out, since they are not finished: {', '.join(map(str, unfinished))}")
+    return int(failed > 0)
