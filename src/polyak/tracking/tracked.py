@@ -70,9 +70,9 @@ def outcome(run: Path) -> Outcome:
         scores |= {f"gains/{_name(over)}/{split}": gain for split, gain in gains.items()}
     window = found.window
     tags = {
-        **{"dataset": found.dataset.name, "synthetic": str(found.dataset.synthetic).lower()},
-        **{"scheme": found.scheme, "window": f"{window.start:g}..{window.end - 1}"},
-        **{"fingerprint": found.fingerprint, "trajectory": found.trajectory},
+        **{"run.dataset": found.dataset.name, "run.synthetic": found.dataset.synthetic},
+        **{"run.scheme": found.scheme, "run.window": f"{window.start:g}..{window.end - 1}"},
+        **{"run.fingerprint": found.fingerprint, "run.trajectory": found.trajectory},
         **{f"environment.{key}": str(one) for key, one in found.environment.items() if one},
     }
     shown = {_name(key): str(_value(one)) for key, one in tags.items()}
