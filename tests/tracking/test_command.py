@@ -4,9 +4,9 @@ import logging
 from pathlib import Path
 
 import pytest
-import train
 from hydra import compose, initialize_config_dir
 
+import train
 from polyak.__main__ import main
 from polyak.config.again import expand
 from polyak.config.compose import configured
@@ -17,7 +17,7 @@ from tests.small import ROOT, overrides
 from tests.tracking.runs import write
 
 pytest.importorskip("tensorboard")
-from tests.tracking.test_backends import events  # noqa: E402
+from tests.tracking.test_backends import events
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

@@ -10,6 +10,7 @@ all.
 """
 
 import logging
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
@@ -27,15 +28,15 @@ log = logging.getLogger(__name__)
 class Tracking:
     """One run's, which stops at its first error."""
 
-    def __init__(self, run: Path, name: str) -> None:
-        self._run, self._name = run, name
+    def __init__(self, run: Path, backend: Backend) -> None:
+        self._run, self._backend = run, backend
         self._sink: Sink | None = None
         self._epochs = 0
 
-    def open(self, backend: Backend, config: Mapping[str, Any]) -> None:
+    def open(self, config: Mapping[str, Any]) -> None:
         """Begin. Raises PolyakError where the backend refuses the run."""
         try:
-            self._sink = backend.open(tracked.origin_of(self._run, config))
+            self._sink = self._backend.open(tracked.origin_of(self._run, config))
         except PolyakError:
             raise
         except Exception as error:
@@ -75,15 +76,21 @@ class Tracking:
         log.warning(
             "%s failed (%s); the run goes on, untracked. When it is finished: "
             "python -m polyak track %s --to %s",
-            *(self._name, _said(error), self._run, self._name),
+            *(self._backend.name, _said(error), shlex.quote(str(self._run)), self._options()),
         )
+
+    def _options(self) -> str:
+        """The backend's name, and how it was set up."""
+        given = {key: one for key, one in vars(self._backend).items() if one is not None}
+        sets = [f"--set {shlex.quote(f'{key}={one}')}" for key, one in given.items()]
+        return " ".join([self._backend.name, *sets])
 
 
 @contextmanager
 def live(backend: Backend, run: Path, config: Mapping[str, Any]) -> Iterator[Tracking]:
     """The tracking of a run with that configuration, closed as failed unless it is finished."""
-    tracking = Tracking(run, backend.name)
-    tracking.open(backend, config)
+    tracking = Tracking(run, backend)
+    tracking.open(config)
     try:
         yield tracking
     finally:
