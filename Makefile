@@ -60,5 +60,5 @@ $(installed): pyproject.toml $(CONSTRAINTS)
 	touch $@
 
 $(installed_dev): $(installed)
-	$(pip_install) '.[dev,launchers,schedulefree,timm,lightning,transformers]'
+	$(pip_install) '.[dev,launchers,schedulefree,timm,lightning,transformers,tensorboard,wandb,mlflow]'
 	touch $@

@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 WRITTEN_BY_HYDRA = (".hydra", "train.log")
 """What Hydra puts into a directory before the run begins."""
 
-_ELSEWHERE = ("paths.", "name", "training.threads", "training.device", "dataset.datasets")
+ELSEWHERE = ("paths.", "name", "training.threads", "training.device", "dataset.datasets")
 """Keys of where a run had its files and what it ran on: not what it computed."""
 
 
@@ -76,7 +76,7 @@ def check_same(directory: Path, config: Mapping[str, Any]) -> None:
     if not (directory / summary.NAME).exists():
         return
     keys = summary.differing(Summary.read(directory).config, config)
-    if differing := [key for key in keys if not key.startswith(_ELSEWHERE)]:
+    if differing := [key for key in keys if not key.startswith(ELSEWHERE)]:
         raise PolyakError(
             f"{directory}: a run with another {', '.join(differing)} was finished here; give "
             "another name"

@@ -32,7 +32,7 @@ def write_metrics(
 ) -> None:
     """Write metrics.csv, atomically: one row per epoch, with the averages in their epochs' rows.
     What isn't known is left empty; metrics of a run's own are further columns."""
-    rows = {record.training.epoch: _row(record) for record in records}
+    rows = {record.training.epoch: row_of(record) for record in records}
     for average in averages:
         rows[average.epoch] |= {
             "average_count": average.count,
@@ -45,7 +45,8 @@ def write_metrics(
         writer.writerows(rows.values())
 
 
-def _row(record: EpochRecord) -> dict[str, float]:
+def row_of(record: EpochRecord) -> dict[str, float]:
+    """What is known of an epoch, by column."""
     trained = record.training
     said = {
         "epoch": trained.epoch,
