@@ -4,7 +4,6 @@
 resolvers that `conf/` uses, as a parallel launcher's workers do when they receive the callback.
 """
 
-import functools
 import math
 import os
 import sys
@@ -19,11 +18,11 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, RangeSweep
 from hydra.experimental.callback import Callback
-from hydra.plugins.sweeper import Sweeper
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import InterpolationResolutionError
 
 from polyak.config.parse import parse, plain
+from polyak.config.points import compose_once
 from polyak.config.resolvers import point, register
 from polyak.errors import PolyakError
 from polyak.records import hydra
@@ -35,22 +34,6 @@ register()
 
 MOST = 10_000
 """Points of a sweep."""
-
-_compose_each = Sweeper.validate_batch_is_legal
-
-
-def _compose_one_of_each(self: Sweeper, batch: Sequence[Sequence[str]]) -> None:
-    """Hydra composes every point of a sweep before the first one runs, to see that it can be, and
-    then once more to run it. Choices decide that, and not the values of keys: of the points that
-    have the same choices, one is composed beforehand."""
-    assert self.hydra_context is not None
-    loader = self.hydra_context.config_loader
-    is_choice = functools.cache(lambda group: bool(loader.get_group_options(group)))
-    first: dict[tuple[str, ...], Sequence[str]] = {}
-    for given in batch:
-        names = {one: one.partition("=")[0].lstrip("+~").partition("@")[0] for one in given}
-        first.setdefault(tuple(one for one in given if is_choice(names[one])), given)
-    _compose_each(self, list(first.values()))
 
 
 class Points(Callback):
@@ -79,7 +62,7 @@ class Points(Callback):
         with _exit():
             Points.directory, Points.began = Path(config.hydra.sweep.dir), time.time()
             _check_sweep(Points.directory)
-        Sweeper.validate_batch_is_legal = _compose_one_of_each  # type: ignore[method-assign]
+        compose_once()
         given = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
         keys = {one.key_or_group for one in given}
         swept = {one.key_or_group for one in given if one.is_sweep_override()}
