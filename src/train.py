@@ -22,7 +22,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from polyak import allocator
+from polyak import allocator, imports
 from polyak.config import again, compose, sweep
 from polyak.config.parse import parse, plain
 from polyak.config.schema import Config
@@ -87,11 +87,12 @@ def complete(
 ) -> None:
     """The run of a checked configuration, step by step."""
     # Imported here, since --help and wrong values need not wait for torch.
-    from polyak.config.build import build
-    from polyak.records.summary import Summary, Window
-    from polyak.runs import comparison, figures, metrics, records, training
-    from polyak.runs.average import Averager, ensemble_scores
-    from polyak.store import environment
+    with imports.quickly():
+        from polyak.config.build import build
+        from polyak.records.summary import Summary, Window
+        from polyak.runs import comparison, metrics, records, training
+        from polyak.runs.average import Averager, ensemble_scores
+        from polyak.store import environment
 
     run, window = this.directory, config.window
     with this.stage("data"):
@@ -123,6 +124,8 @@ def complete(
 
     compared = comparison.compare(epochs, window, averaged.scores, ensemble, refreshed)
     with this.stage("figures"):
+        with imports.quickly():
+            from polyak.runs import figures
         figures.draw(run / "figures", job.title, epochs, window, compared.results, job.data)
 
     this.finish(

@@ -133,6 +133,24 @@ def test_it_is_flushed_to_disk_before_it_is_renamed(target, monkeypatch):
     assert flushed == [path.stat().st_ino, path.parent.stat().st_ino]
 
 
+def test_names_can_be_flushed_later_and_each_folder_once(tmp_path, monkeypatch):
+    flushed = []
+    monkeypatch.setattr(os, "fsync", lambda found: flushed.append(os.fstat(found).st_ino))
+    ours, others = tmp_path / "ours", tmp_path / "others"
+    written = [ours / "a", ours / "below" / "b", ours / "c"]
+    with files.names_later(ours):
+        for path in written:
+            files.write_json(path, 1)
+        assert flushed == [path.stat().st_ino for path in written]
+        files.write_json(others / "d", 1)  # elsewhere at once
+        assert flushed[3:] == [(others / "d").stat().st_ino, others.stat().st_ino]
+        files.flush_folders(ours)
+        assert flushed[5:] == [ours.stat().st_ino, (ours / "below").stat().st_ino]
+        with files.names_later(None):
+            files.write_json(ours / "last", 1)
+    assert flushed[7:] == [(ours / "last").stat().st_ino, ours.stat().st_ino]
+
+
 def mode(path):
     return path.stat().st_mode & 0o777
 

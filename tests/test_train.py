@@ -1,5 +1,7 @@
 """The real commands, in their own processes."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ from polyak.evaluation.scores import scores as scores_of
 from polyak.records.metrics import COLUMNS
 from polyak.weights import checkpoint
 from tests.results import assert_same_results, only_run, summary_of
-from tests.small import EPOCHS, THREADS, learnable, network, overrides
+from tests.small import EPOCHS, ROOT, THREADS, learnable, network, overrides
 
 
 @pytest.fixture(scope="module")
@@ -205,3 +207,23 @@ def test_checkpoints_load_into_the_articles_class_and_average_to_the_same_accura
     model.load_state_dict(article.average(states[2:]))
     average = summary_of(directory)["results"]["average"]["test"]["accuracy"]
     assert article.accuracy(model, images, labels) == average
+
+
+def test_a_run_imports_no_compiler_and_draws_without_a_window(arrays, tmp_path):
+    """Each takes a quarter of a second or more at a run's start; the compiler as long as torch."""
+    code = (
+        "import sys, runpy; sys.argv = ['train.py', *sys.argv[1:]]\n"
+        "try:\n    runpy.run_path(sys.argv[0], run_name='__main__')\n"
+        "finally:\n"
+        "    slow = {'torch._dynamo', 'sympy', 'scipy', 'pandas', 'matplotlib.pyplot', "
+        "'torchvision'}\n"
+        "    print('slow:', *slow & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *overrides(arrays, tmp_path / "outputs"), "training.epochs=3"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT / "src",
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "slow:"

@@ -8,6 +8,7 @@ logs, the imports that are for these alone, and what a package offers by name to
 """
 
 import ast
+import functools
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
@@ -24,6 +25,12 @@ def code_digest(modules: Iterable[str], package: Path = PACKAGE) -> str:
     """SHA-256 (hex) of the `counted_code` of those modules."""
     counted = counted_code(modules, package)
     return hashlib.sha256(json.dumps(counted, sort_keys=True).encode()).hexdigest()
+
+
+@functools.lru_cache(maxsize=64)
+def imported_digest(modules: tuple[str, ...]) -> str:
+    """The `code_digest` of modules that this process has imported: read once, as they were."""
+    return code_digest(modules)
 
 
 def code_of(source: str) -> Any:

@@ -12,6 +12,7 @@ import reprlib
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -87,13 +88,30 @@ def atomic(path: Path, *, read_only: bool = False) -> Iterator[Path]:
         if read_only:
             temporary.chmod(0o444)
         temporary.replace(path)
-        _flush(path.parent)  # the name, too, survives a power cut
+        later = _names_later.get()
+        if later is None or later not in path.parents:
+            _flush(path.parent)  # the name, too, survives a power cut
     except OSError as error:
         if error.filename is None:  # a full disk's error names no file
             raise OSError(error.errno, error.strerror or str(error), str(path)) from error
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+_names_later: ContextVar[Path | None] = ContextVar("names_later", default=None)
+
+
+@contextmanager
+def names_later(directory: Path | None) -> Iterator[None]:
+    """Inside, in this thread, the names of files that `atomic` writes below `directory` are on disk
+    after `flush_folders`: each folder is flushed once, not once per file. None: as they are written
+    again."""
+    token = _names_later.set(directory)
+    try:
+        yield
+    finally:
+        _names_later.reset(token)
 
 
 @contextmanager

@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from scipy.special import log_softmax, logsumexp
 
-from polyak.evaluation.scores import calibration_error, ensemble, reliability, scores
+from polyak.evaluation.scores import (
+    calibration_error,
+    ensemble,
+    log_probabilities,
+    reliability,
+    scores,
+)
 
 
 def test_scores_of_known_logits():
@@ -100,3 +107,15 @@ def test_a_weight_that_vanishes_beside_the_others_counts_nothing():
 def test_the_prediction_is_the_largest_logit_however_little_larger():
     logits = np.array([[1.0, 1.0 + 2e-16]])
     assert scores(logits, np.array([1])).accuracy == 1
+
+
+@pytest.mark.parametrize("scale", [1, 30, 1e30])
+def test_log_probabilities_and_ensembles_are_scipys(scale):
+    generator = np.random.default_rng(0)
+    members = [(scale * generator.normal(size=(50, 10))).astype(np.float32) for _ in range(5)]
+    members.append(members[0])  # equal largest terms
+    wanted = [log_softmax(one.astype(np.float64), axis=1) for one in members]
+    for one, other in zip(members, wanted, strict=True):
+        np.testing.assert_allclose(log_probabilities(one), other, rtol=1e-14)
+    together = logsumexp(np.stack(wanted) - math.log(len(members)), axis=0)
+    np.testing.assert_allclose(ensemble(members, [1] * len(members)), together, rtol=1e-13)

@@ -3,9 +3,12 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
+from PIL import Image
 
 from polyak.records.summary import Result
 from polyak.runs import figures, window_report
+from polyak.runs.style import style, write
 from polyak.runs.windows import Row
 
 
@@ -118,3 +121,27 @@ def test_the_map_of_windows_marks_the_two_windows(drawn, tmp_path):
         average, single = axes.lines
         assert average.get_ydata().tolist() == pytest.approx([54, 53, 52, 51])
         assert single.get_ydata().tolist() == pytest.approx([51] * 4)
+
+
+@pytest.mark.parametrize("layout", ["constrained", None])
+def test_a_png_has_the_pixels_that_matplotlib_writes_and_the_figure_stays_as_it_is(
+    tmp_path, layout
+):
+    def pixels(name):
+        return np.asarray(Image.open(tmp_path / name).convert("RGB"))
+
+    with style():
+        figure = Figure(figsize=(3, 2), layout=layout)
+        axes = figure.subplots()
+        axes.plot([1, 30, 2], label="a line")
+        axes.set(xlabel="across", ylabel="up", title="two\nlines")
+        figure.legend(loc="outside lower center" if layout else "lower center")
+        write(figure, tmp_path / "ours.png")
+        write(figure, tmp_path / "after.pdf")
+        write(figure, tmp_path / "again.png")
+        figure.savefig(tmp_path / "matplotlib.png")
+        figure.savefig(tmp_path / "alone.pdf", metadata={"CreationDate": None})
+    assert (pixels("ours.png") == pixels("matplotlib.png")).all()
+    assert (pixels("again.png") == pixels("matplotlib.png")).all()
+    assert (tmp_path / "after.pdf").read_bytes() == (tmp_path / "alone.pdf").read_bytes()
+    assert Image.open(tmp_path / "ours.png").info["dpi"] == pytest.approx((200, 200), abs=0.1)

@@ -235,7 +235,9 @@ def test_what_is_imported_through_another_module_counts(edited, tmp_path):
 
 def test_a_choice_that_is_a_function_counts(edited, tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr(fingerprints, "code_digest", lambda modules: seen.extend(modules) or "0")
+    monkeypatch.setattr(
+        fingerprints, "imported_digest", lambda modules: seen.extend(modules) or "0"
+    )
     recipe = make_recipe(described={"model": {"_target_": "polyak.models.tiny.tiny"}})
     images = make_split(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), torch.arange(4), None)
     fingerprints.ingredients(recipe, images)

@@ -126,7 +126,7 @@ def test_a_loss_that_is_not_finite_on_a_split_is_divergence(data, tmp_path, monk
 def test_what_drives_the_epochs_is_in_the_fingerprint(data, monkeypatch):
     hashed = []
     monkeypatch.setattr(
-        fingerprint_module, "code_digest", lambda modules: hashed.extend(modules) or "digest"
+        fingerprint_module, "imported_digest", lambda modules: hashed.extend(modules) or "digest"
     )
     fingerprint(data)
     assert {

@@ -19,6 +19,7 @@ from polyak.models.starting import StartingFrom
 from polyak.naming import name_of
 from polyak.training.decay import parameters
 from polyak.training.recipe import Recipe
+from polyak.training.uncompiled import never_compiled
 
 INPUTS = ("mean", "std")
 """Keys of a dataset that are for the model's inputs, and not for what loads it."""
@@ -40,9 +41,12 @@ def recipe(config: Config, data: Dataset) -> Recipe:
     _check_memory(model, name_of(values["model"]))
     starting = StartingFrom(model, Path(training.init)) if training.init else None
     schedule = config.learning_rates
+    optimizer = choices.make("optimizer", values["optimizer"], partial=True)
+    if not training.compile and isinstance(optimizer.func, type):
+        never_compiled(optimizer.func)
     made = Recipe(
         model=starting or model,
-        optimizer=choices.make("optimizer", values["optimizer"], partial=True),
+        optimizer=optimizer,
         schedule=schedule,
         planned_epochs=training.epochs if schedule.depends_on_epochs else None,
         batch_size=training.batch_size,

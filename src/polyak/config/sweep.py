@@ -22,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import InterpolationResolutionError
 
 from polyak.config.parse import parse, plain
+from polyak.config.points import compose_once
 from polyak.config.resolvers import point, register
 from polyak.errors import PolyakError
 from polyak.records import hydra
@@ -61,6 +62,7 @@ class Points(Callback):
         with _exit():
             Points.directory, Points.began = Path(config.hydra.sweep.dir), time.time()
             _check_sweep(Points.directory)
+        compose_once()
         given = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
         keys = {one.key_or_group for one in given}
         swept = {one.key_or_group for one in given if one.is_sweep_override()}

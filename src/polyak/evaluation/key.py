@@ -8,7 +8,7 @@ import hashlib
 import json
 from dataclasses import asdict
 
-from polyak.code import code_digest
+from polyak.code import imported_digest
 from polyak.data.dataset import Split
 from polyak.evaluation import logits
 from polyak.evaluation.logits import Inference
@@ -16,6 +16,6 @@ from polyak.evaluation.logits import Inference
 
 def evaluation_key(split: Split, how: Inference) -> str:
     """16 hex digits of the SHA-256 of all of them."""
-    code = code_digest([logits.__name__])
+    code = imported_digest((logits.__name__,))
     what = {"split": split.digest(), **asdict(how), "code": code}
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]

@@ -13,7 +13,6 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_softmax, logsumexp
 
 Array = NDArray[Any]
 
@@ -81,7 +80,11 @@ class Reliability:
 
 def log_probabilities(logits: Array) -> Array:
     """float64 [N, classes] of logits [N, classes]."""
-    found: Array = log_softmax(logits.astype(np.float64), axis=1)
+    precise = logits.astype(np.float64)
+    highest = precise.max(axis=1, keepdims=True)
+    shifted = precise - np.where(np.isfinite(highest), highest, 0.0)
+    with np.errstate(divide="ignore"):
+        found: Array = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     return found
 
 
@@ -108,7 +111,20 @@ def ensemble(members: Sequence[Array], weights: Sequence[float]) -> Array:
         for one, weight in zip(members, weights, strict=True)
         if weight / total > 0
     ]
-    found: Array = logsumexp(np.stack(kept), axis=0)
+    return _log_of_sum(np.stack(kept))
+
+
+def _log_of_sum(logarithms: Array) -> Array:
+    """log(sum(exp(logarithms))) over the first axis, of float64; the largest terms are apart, as
+    in scipy.special.logsumexp, whose import takes longer than all evaluations of a small run."""
+    highest = logarithms.max(axis=0)
+    are_highest = logarithms == highest
+    count = are_highest.sum(axis=0).astype(np.float64)
+    found: Array
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rest = np.exp(np.where(are_highest, -np.inf, logarithms) - highest).sum(axis=0) / count
+        found = np.log1p(rest) + np.log(count) + highest
+        found = np.where(np.isfinite(found), found, highest)
     return found
 
 

@@ -121,7 +121,8 @@ class Run:
     def finish(self, found: Summary, message: str) -> None:
         """Write summary.json, which marks the run complete, and then log `message`."""
         files.flush_folders(self.directory)
-        found.write(self.directory)
+        with files.names_later(None):
+            found.write(self.directory)
         log.info("%s\n\n%s\n", self.directory, message)
 
 
@@ -138,7 +139,8 @@ def claimed(directory: Path, by_hydra: Collection[str] = WRITTEN_BY_HYDRA) -> It
         files.write_json(directory / "claim.json", claim)
         run = Run(directory)
         try:
-            yield run
+            with files.names_later(directory):
+                yield run
         except BaseException as error:
             _record_failure(run, error)
             raise

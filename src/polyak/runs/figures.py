@@ -7,8 +7,8 @@ accuracy(run / "figures" / "accuracy.png", title=..., window=range(10, 20),
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
@@ -78,7 +78,8 @@ def accuracy(
     their ensemble dotted. Accuracies: fractions."""
     scale = units.scale(metric)
     with style():
-        figure, axes = plt.subplots(figsize=(7, 5), layout="constrained")
+        figure = Figure(figsize=(7, 5), layout="constrained")
+        axes = figure.subplots()
         values = [scale * value for value in checkpoints]
         axes.plot(window, values, "o-", color=BLUE, label="checkpoints")
         for name, (line, label) in LINES.items():
@@ -90,11 +91,11 @@ def accuracy(
             value = result.test.by_name[metric.name]
             label = f"last checkpoint, statistics refreshed: {units.text(metric, value)}"
             axes.plot(window[-1], scale * value, "D", color=COLOURS["last_refreshed"], label=label)
-        axes.set(xlabel="epoch (zero-based)", ylabel=units.label(metric, "test"), title=title)
+        axes.set(xlabel="epoch (zero-based)", ylabel=units.label(metric, "test"))
+        axes.set_title(title, y=1.0)  # where it is put anyway, once all labels are measured again
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         figure.legend(loc="outside lower center", ncols=2)
         write(figure, path)
-    plt.close(figure)
 
 
 def samples(
@@ -103,9 +104,8 @@ def samples(
     """A grid of images uint8 [N, C, H, W] under their labels [N], at most rows x 2 rows of them."""
     columns = 2 * rows
     with style():
-        figure, axes = plt.subplots(
-            figsize=(columns * 0.75, rows * 0.9 + 0.4), layout="constrained"
-        )  # one for all: an axes per image takes seconds
+        figure = Figure(figsize=(columns * 0.75, rows * 0.9 + 0.4), layout="constrained")
+        axes = figure.subplots()  # one for all: an axes per image takes seconds
         for index, (image, label) in enumerate(zip(images[: rows * columns], labels, strict=False)):
             row, column = divmod(index, columns)
             pixels = image.transpose(1, 2, 0)
@@ -119,4 +119,3 @@ def samples(
         axes.axis("off")
         figure.suptitle(title, fontsize="medium")
         write(figure, path)
-    plt.close(figure)

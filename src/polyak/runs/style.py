@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
 
 from polyak import files
+
+matplotlib.use("Agg")
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart.
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY = (
@@ -40,7 +42,7 @@ _STYLE: Any = {
 
 def style() -> Any:
     """A context in which figures have this project's look."""
-    return plt.rc_context(_STYLE)
+    return matplotlib.rc_context(_STYLE)
 
 
 def percent_axis(axes: Axes, low: float) -> None:
@@ -54,7 +56,27 @@ def percent_axis(axes: Axes, low: float) -> None:
 
 def write(figure: Figure, path: Path) -> None:
     """Write a figure atomically. The same numbers give the same bytes."""
-    without_date = {"CreationDate": None} if path.suffix == ".pdf" else None
     with files.atomic(path) as temporary, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # names in any script
-        figure.savefig(temporary, metadata=without_date)
+        if path.suffix == ".png":
+            _write_png(figure, temporary)
+        else:
+            figure.savefig(temporary, metadata={"CreationDate": None})
+
+
+def _write_png(figure: Figure, path: Path) -> None:
+    """The pixels that `savefig` writes, in half the time: drawn once, where that draws all for the
+    layout and then again, and without the alpha of an opaque picture."""
+    dpi, before = matplotlib.rcParams["savefig.dpi"], figure.dpi
+    engine = figure.get_layout_engine()
+    figure.set_dpi(dpi)
+    canvas = FigureCanvasAgg(figure)
+    if engine is not None:
+        engine.execute(figure)
+        figure.set_layout_engine("none")
+    canvas.draw()
+    pixels = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
+    pixels.save(path, compress_level=1, dpi=(dpi, dpi))
+    if engine is not None:
+        figure.set_layout_engine(engine)
+    figure.set_dpi(before)

@@ -83,6 +83,7 @@ def describe(device: torch.device, precision: str) -> dict[str, Any]:
     }
 
 
+@cache
 def _version(package: str) -> str | None:
     try:
         return metadata.version(package)

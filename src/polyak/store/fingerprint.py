@@ -16,7 +16,7 @@ from typing import Any
 
 from torch import nn
 
-from polyak.code import code_digest
+from polyak.code import imported_digest
 from polyak.data.dataset import Split
 from polyak.models.initial import initial_model
 from polyak.training import trainer
@@ -39,7 +39,7 @@ def ingredients(recipe: Recipe, train: Split) -> dict[str, Any]:
         **recipe.described,
         **numbers,
         "scaling": asdict(recipe.scaling),
-        "code": code_digest([trainer.__name__, *classes, *functions]),
+        "code": imported_digest((trainer.__name__, *classes, *functions)),
     }
 
 
