@@ -75,7 +75,7 @@ def cost(turns: int) -> None:
         recorder = Recorder(Manifest.read(Path(folder), "", {}), Recording(means=True), INTERVAL)
         recorder.directory.mkdir(parents=True)
         wall, cpu = time.perf_counter(), time.process_time()
-        recorder._write("mean_00000057.safetensors", range(INTERVAL), found)
+        recorder.write("mean_00000057.safetensors", range(INTERVAL), found)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     print(
         f"{torch.get_num_threads()} threads, n = {turns} turns of {TURN} steps: step "
