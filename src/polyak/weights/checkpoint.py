@@ -155,14 +155,14 @@ class OpenFile:
         made = torch.empty_like(rows(tensor, start, stop))
         if made.numel():
             row = tensor.nbytes // (len(tensor) if tensor.dim() else 1)
-            self._file.seek(self._begin(name) + (start * row if tensor.dim() else 0))
+            self._file.seek(self.begin(name) + (start * row if tensor.dim() else 0))
             found = self._file.readinto(made.view(-1).view(torch.uint8).numpy())  # type: ignore[attr-defined]
             if found != made.nbytes:
                 raise CheckpointError(f"{self._path}: is shorter than it was; copy the file again")
         return made
 
-    def _begin(self, name: str) -> int:
-        """Where its bytes begin. safetensors has checked the header."""
+    def begin(self, name: str) -> int:
+        """Where its bytes begin in the file. safetensors has checked the header."""
         if self._header is None:
             self._file.seek(0)
             length = int.from_bytes(self._file.read(8), "little")
