@@ -5,7 +5,7 @@
     with live.following(records, recording, steps, epoch=0) as on_step:
         ...                                                     # on_step() after each step
 
-A `Whole` one is read by rank 0 alone, which copies it. Of a `Spread` one each rank holds its part;
+A `Whole` one is read by rank 0 alone. Of a `Spread` one each rank holds its part;
 step means are summed part by part, and what rank 0 writes is gathered tensor by tensor.
 """
 
@@ -24,6 +24,7 @@ from polyak.store.recording import Recording
 from polyak.store.steps import Reads, Steps, Summed, deployed
 from polyak.study import ranks
 from polyak.study.gathered import Gathered, check_no_fsdp1, is_sharded
+from polyak.weights import streamed
 from polyak.weights.layout import Entry
 
 Work = Callable[[Mapping[str, Tensor]], int]
@@ -42,7 +43,15 @@ class Whole:
 
     def together(self, work: Work) -> int:
         """What `work` gives of the weights, called on rank 0 alone; as `ranks.told`."""
-        return ranks.told(lambda: work(deployed(self._model, self._optimizer)))
+        return ranks.told(lambda: work(self._weights()))
+
+    def _weights(self) -> Mapping[str, Tensor]:
+        """The live tensors, written one after the other; a copy where that can't be."""
+        live = Gathered({name: one.detach() for name, one in self._model.state_dict().items()})
+        known = all(entry.dtype in streamed.DTYPES for entry in live.entries.values())
+        if known and not hasattr(self._optimizer, "eval"):
+            return live
+        return deployed(self._model, self._optimizer)
 
     def following(
         self, records: Records | None, recording: Recording, steps: int, epoch: int
