@@ -2,6 +2,8 @@
 
     python -m benchmarks.recording cost      # training with and without step means, in turns
     python -m benchmarks.recording errors    # EMAs afterwards beside live ones, and beside EDM2's
+    python -m benchmarks.recording own       # polyak.Recorder in a plain loop, in turns
+    python -m benchmarks.recording memory    # what Recorder.epoch takes for a model of 1 GB
 
 `errors` trains a small network once, on synthetic digits, and keeps every average live in float64
 beside what is recorded. The error of an average is its distance from the live one, relative to the
@@ -10,19 +12,24 @@ distance of the live one from the last weights: what the average does.
 
 import argparse
 import math
+import multiprocessing
 import random
 import statistics
 import tempfile
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from benchmarks import averaging
+import polyak
+from benchmarks import averaging, sharded
 from benchmarks.cases import BATCH_SIZE, pixels, small_cnn
 from polyak import allocator
 from polyak.averaging import step_mean
@@ -75,7 +82,7 @@ def cost(turns: int) -> None:
         recorder = Recorder(Manifest.read(Path(folder), "", {}), Recording(means=True), INTERVAL)
         recorder.directory.mkdir(parents=True)
         wall, cpu = time.perf_counter(), time.process_time()
-        recorder._write("mean_00000057.safetensors", range(INTERVAL), found)
+        recorder.write("mean_00000057.safetensors", range(INTERVAL), found)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     print(
         f"{torch.get_num_threads()} threads, n = {turns} turns of {TURN} steps: step "
@@ -91,6 +98,103 @@ def _resampled(taken: dict[bool, list[float]]) -> float:
         statistics.median(random.choices(taken[adds], k=len(taken[adds]))) for adds in (True, False)
     ]
     return medians[0] / medians[1] - 1
+
+
+OWN: dict[str, dict[str, Any] | None] = {
+    "without": None,
+    "Recorder": {},
+    "Recorder, means=True": {"means": True, "steps_per_epoch": INTERVAL},
+}
+
+
+def own(turns: int) -> None:
+    """The article's network in a plain loop: an epoch of each kind per turn, each turn in the
+    opposite order of the one before, and by how much those with a recorder take longer."""
+    images, labels = pixels(BATCH_SIZE)
+    inputs = images.float() / 255
+    ratios: dict[tuple[str, str], list[float]] = {}
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        loops = dict[str, Callable[[], tuple[float, float]]]()
+        for name, options in OWN.items():
+            model, recorder = small_cnn(), None
+            if options is not None:
+                directory = Path(folder) / f"{len(loops)}"
+                recorder = polyak.Recorder(directory, model, settings={}, **options)
+                stack.enter_context(recorder)
+            loops[name] = partial(_epoch, model, inputs, labels, recorder)
+            loops[name]()
+        for turn in range(turns):
+            taken = {name: loops[name]() for name in list(loops)[:: 1 if turn % 2 else -1]}
+            for name, both in taken.items():
+                for kind, seconds, plain in zip(
+                    ("clock", "processors"), both, taken["without"], strict=True
+                ):
+                    value = 1e3 * seconds / INTERVAL if name == "without" else seconds / plain - 1
+                    ratios.setdefault((kind, name), []).append(value)
+    print(f"{torch.get_num_threads()} threads, {INTERVAL} steps per epoch, n = {turns} turns")
+    for (kind, name), found in sorted(ratios.items()):
+        share, unit = (1.0, "ms per step") if name == "without" else (100.0, "%")
+        low, middle, high = (share * one for one in statistics.quantiles(found))
+        sign = "" if name == "without" else "+"
+        print(f"{kind:10} {name:22} median {middle:{sign}.2f} {unit} ({low:.2f} to {high:.2f})")
+
+
+def _epoch(
+    model: nn.Module, inputs: Tensor, labels: Tensor, recorder: polyak.Recorder | None
+) -> tuple[float, float]:
+    """Seconds of an epoch with all that is recorded of it, by the clock and of the processors."""
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.001)
+    began = time.perf_counter(), time.process_time()
+    for _ in range(INTERVAL):
+        loss = nn.functional.cross_entropy(model(inputs), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if recorder:
+            recorder.step()
+    if recorder:
+        recorder.epoch()
+    return time.perf_counter() - began[0], time.process_time() - began[1]
+
+
+def memory(turns: int) -> None:
+    """Memory of its own that `Recorder.epoch` takes beyond what a process with the model had."""
+    for turn in range(turns):
+        ours, theirs = multiprocessing.Pipe()
+        child = multiprocessing.get_context("spawn").Process(target=_recorded, args=(theirs,))
+        child.start()
+        size, began, most, seconds = ours.recv()
+        child.join()
+        print(
+            f"turn {turn}: a model of {size / 1e9:.2f} GB, {began / 1e6:,.0f} MB with it; "
+            f"`epoch` took {(most - began) / 1e6:,.0f} MB beyond, and {seconds:.1f} s",
+            flush=True,
+        )
+
+
+def _recorded(pipe: Any) -> None:
+    model = nn.Module()
+    for name, shape in sharded.shapes(16).items():
+        model.register_parameter(name.replace(".", "_"), nn.Parameter(torch.ones(shape)))
+    size = sum(one.nbytes for one in model.parameters())
+    most, done = [0], threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.001):
+            most[0] = max(most[0], sharded.memory()[0])
+
+    thread = threading.Thread(target=watch)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        polyak.Recorder(Path(folder) / "run", model, settings={}) as recorder,
+    ):
+        began, clock = sharded.memory()[0], time.perf_counter()
+        thread.start()
+        recorder.epoch()
+        clock = time.perf_counter() - clock
+    done.set()
+    thread.join()
+    pipe.send((size, began, most[0], clock))
 
 
 def states(epochs: int) -> tuple[Trainer, Iterator[Tensor]]:
@@ -242,14 +346,19 @@ def exactness() -> None:
 
 
 def main() -> None:
-    allocator.keep_freed_memory()
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("what", choices=("cost", "errors"))
-    parser.add_argument("--turns", type=int, default=40)
+    parser.add_argument("what", choices=("cost", "errors", "own", "memory"))
+    parser.add_argument("--turns", type=int, default=None, help="of cost 40, own 9, memory 3")
     parser.add_argument("--epochs", type=int, default=10)
     given = parser.parse_args()
+    if given.what != "memory":
+        allocator.keep_freed_memory()
     if given.what == "cost":
-        cost(given.turns)
+        cost(given.turns or 40)
+    elif given.what == "own":
+        own(given.turns or 9)
+    elif given.what == "memory":
+        memory(given.turns or 3)
     else:
         exactness()
         errors(given.epochs)

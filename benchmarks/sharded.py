@@ -2,12 +2,13 @@
 
     python -m benchmarks.sharded                        10 of 1 GB, each in shards of 250 MB
     python -m benchmarks.sharded --kind dcp --workers 2
+    python -m benchmarks.sharded --count 3 --output dcp
     python -m benchmarks.sharded --block 1000000000     whole tensors at a time
 
 The checkpoints are synthetic, distinct and below --folder (a temporary folder, removed at the end;
-they take --count + 1 GB). Memory is that of the process and its children together, sampled every
-millisecond (Linux): their own, and all that is resident, which has pages of the mapped files that
-the system takes back when it needs them, counted once per process.
+they take --count + 1 GB, and 1 GB more for --output dcp). Memory is that of the process and its
+children together, sampled every millisecond (Linux): their own, and all that is resident, which has
+pages of the mapped files that the system takes back when it needs them, counted once per process.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from pathlib import Path
 import torch
 
 from polyak.averaging import stream
+from polyak.averaging.distributed import average_to_distributed
 from polyak.weights import streamed
 from polyak.weights.layout import Entry
 
@@ -91,10 +93,12 @@ def memory() -> tuple[int, int]:
 
 
 def measure(
-    target: Path, paths: list[Path], workers: int, block: int | None
+    target: Path, paths: list[Path], workers: int, block: int | None, form: str
 ) -> tuple[float, tuple[int, int], tuple[int, int]]:
     """Seconds, memory before, and the most memory of averaging; in a fresh process."""
     stream.BLOCK = block or stream.BLOCK
+    if form == "dcp":
+        import torch.distributed.checkpoint  # noqa: F401, not what is measured
     before, most, done = memory(), [0, 0], threading.Event()
 
     def watch() -> None:
@@ -104,7 +108,10 @@ def measure(
     thread = threading.Thread(target=watch)
     thread.start()
     began = time.perf_counter()
-    stream.average_files(target, paths, max_shard_size=SHARD, workers=workers)
+    if form == "dcp":
+        average_to_distributed(target, paths, workers=workers)
+    else:
+        stream.average_files(target, paths, max_shard_size=SHARD, workers=workers)
     spent = time.perf_counter() - began
     done.set()
     thread.join()
@@ -116,6 +123,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=10)
     parser.add_argument("--layers", type=int, default=16)
     parser.add_argument("--kind", choices=["safetensors", "dcp"], default="safetensors")
+    parser.add_argument("--output", choices=["safetensors", "dcp"], default="safetensors")
     parser.add_argument("--workers", type=int, nargs="+", default=[1])
     parser.add_argument("--block", type=int, default=None, help="values at a time")
     parser.add_argument("--turns", type=int, default=1)
@@ -134,7 +142,8 @@ def main() -> None:
                 context = multiprocessing.get_context("spawn")
                 ours, theirs = context.Pipe()
                 child = context.Process(
-                    target=_measured, args=(theirs, target, paths, workers, given.block)
+                    target=_measured,
+                    args=(theirs, target, paths, workers, given.block, given.output),
                 )
                 child.start()
                 spent, before, most = ours.recv()

@@ -77,11 +77,13 @@ average files of weights, whoever made them
     python -m polyak average OUT.safetensors A B C --scheme exponential --set decay=0.9
     python -m polyak average OUT.safetensors A B --weights 0.25 0.75
     python -m polyak average OUT STEP_1 STEP_2 --max-shard-size 2GB --workers 4
+    python -m polyak average OUT STEP_1 STEP_2 --format dcp
 
 A, B, ... are .safetensors, .safetensors.index.json, .pt, .pth or .bin files, or directories: of
 torch.distributed.checkpoint, or with a model.safetensors.index.json. They are taken in the order
 given, as the checkpoints of epochs 0, 1, ... of one trajectory. No code that is in a file is run.
-Memory holds a block of one tensor at a time. With --max-shard-size, OUT is a directory.
+Memory holds a block of one tensor at a time. With --max-shard-size, OUT is a directory; with
+--format dcp one of torch.distributed.checkpoint, while which is written the disk has it twice.
 """
 
 SCORE = """\
@@ -213,6 +215,12 @@ def _parser() -> argparse.ArgumentParser:
         type=_bytes,
         metavar="SIZE",
         help="of each file in the directory OUT: 500MB, 2GB, 2GiB",
+    )
+    average.add_argument(
+        "--format",
+        choices=["safetensors", "dcp"],
+        default="safetensors",
+        help="of OUT (default: safetensors); dcp: what torch.distributed.checkpoint loads",
     )
     average.add_argument(
         "--workers",

@@ -18,6 +18,7 @@ from tests.adapters.recipes import recipe
 
 pl = pytest.importorskip("lightning.pytorch")
 from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging  # noqa: E402
+from lightning.pytorch.strategies import SingleDeviceStrategy  # noqa: E402
 
 from polyak.adapters.at_end import AtEnd  # noqa: E402
 from polyak.adapters.lightning import RecordEpochs  # noqa: E402
@@ -204,6 +205,14 @@ def test_an_epoch_that_ends_early_is_not_recorded(tmp_path, caplog):
     assert Manifest.open(tmp_path / "run").trained == 1
     assert "epoch 1 ended early" in caplog.text
     assert "epochs from 2 on: there are 1" in caplog.text
+
+
+def test_a_strategy_that_spreads_the_weights_is_refused(tmp_path):
+    # Lightning's own needs a GPU.
+    spreads = type("FSDPStrategy", (SingleDeviceStrategy,), {})("cpu")
+    with pytest.raises(ConfigError, match="FSDPStrategy: spreads the weights over ranks"):
+        fit([RecordEpochs(tmp_path / "run", settings=SETTINGS)], tmp_path, strategy=spreads)
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_recipe_works_as_written(tmp_path, monkeypatch):

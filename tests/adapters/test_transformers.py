@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from polyak.averaging.mean import mean_of_states
+from polyak.errors import ConfigError
 from polyak.store import paths
 from polyak.store.manifest import Manifest
 from polyak.study.averaged import averaged
@@ -148,9 +149,21 @@ def test_the_last_epochs_weights_are_its_own_where_the_best_are_loaded(tmp_path)
 
 def test_an_epoch_that_ends_early_is_not_recorded(tmp_path, caplog):
     recording = RecordEpochs(tmp_path / "run", settings=SETTINGS, means=True)
-    trainer_of(tmp_path, [recording], max_steps=STEPS + 1)
-    assert len(epochs_of(tmp_path / "run")) == 1
-    assert "epoch 1.25 ended early" in caplog.text
+    trainer, _ = trainer_of(tmp_path, [recording], max_steps=STEPS + 1, eval_strategy="epoch")
+    (said,) = epochs_of(tmp_path / "run")
+    losses = [one.get("eval_near_loss") for one in trainer.state.log_history]
+    assert said["metrics"]["validation"]["near_loss"] == next(filter(None, losses))
+    assert "epoch 1 ended early" in caplog.text
+
+
+def test_weights_that_the_trainer_spreads_are_refused(tmp_path):
+    recording = RecordEpochs(tmp_path / "run", settings=SETTINGS)
+    state, control = transformers.TrainerState(), transformers.TrainerControl()
+    arguments = TrainingArguments(str(tmp_path / "trained"), fsdp="full_shard", use_cpu=True)
+    given = {"model": llama(), "train_dataloader": [], "optimizer": None}
+    with pytest.raises(ConfigError, match="fsdp: spreads the weights over ranks; allowed"):
+        recording.on_train_begin(arguments, state, control, **given)
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_average_is_evaluated_and_then_the_model_is_as_before(tmp_path):

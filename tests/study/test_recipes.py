@@ -2,11 +2,14 @@
 
 import re
 
+import pytest
 import torch
-from torch import nn
+from torch import distributed, nn
 
+from polyak.errors import ConfigError
 from polyak.records.summary import Summary
 from polyak.store.manifest import Manifest
+from polyak.study.averaged import averaged
 from polyak.weights import checkpoint
 from tests.small import ROOT
 from tests.study.test_study import INPUTS, LABELS, made
@@ -39,7 +42,23 @@ def test_a_plain_loop_and_existing_checkpoints(tmp_path, monkeypatch, capsys):
     exec(adopted, own)
     assert own["study"].epochs == 3
     assert isinstance(own["model"], nn.Module)
-    for block in blocks("Sharded training"):
-        exec(block, own)
+
+
+def test_a_model_that_is_spread(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    own = {"model": made()}
+    wanted = checkpoint.digest(own["model"].state_dict())
+    meeting = f"file://{tmp_path / 'meeting'}"
+    distributed.init_process_group("gloo", init_method=meeting, rank=0, world_size=1)
+    try:
+        (recorded,) = blocks("Sharded training")
+        exec(recorded, own)
+        with (
+            pytest.raises(ConfigError, match="its weights are spread over ranks; allowed"),
+            averaged(own["model"], "outputs/recorded/sharded", 0),
+        ):
+            pass
+    finally:
+        distributed.destroy_process_group()
     recording = Manifest.open(tmp_path / "outputs" / "recorded" / "sharded")
-    assert recording.weights(2) == checkpoint.digest(own["model"].state_dict())
+    assert recording.weights(2) == wanted

@@ -19,7 +19,8 @@ from polyak.store import maintenance, paths
 from polyak.store.manifest import Manifest
 from polyak.store.recorder import Recorder as Records
 from polyak.study.wrapped import unwrapped
-from polyak.weights import checkpoint
+from polyak.weights import checkpoint, streamed
+from tests import own_memory
 from tests.small import ROOT
 
 STEPS, EPOCHS = 5, 3
@@ -116,6 +117,25 @@ def test_every_epochs_weights_and_what_is_said_of_them_are_kept(tmp_path):
         assert loaded.tied == (("first.weight", "second.weight"),)
         said = found.values["epochs"][epoch]
         assert (said["lr"], said["metrics"]["validation"]["accuracy"]) == (0.1, 0.5)
+
+
+def test_a_dtype_that_is_not_streamed_is_recorded(tmp_path):
+    model = nn.Linear(2, 2)
+    model.register_buffer("phase", torch.ones(2, dtype=torch.complex64))
+    with polyak.Recorder(tmp_path / "run", model, settings={}) as recorder:
+        recorder.epoch()
+    assert same(weights_of(tmp_path / "run", 0), copied(model))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_an_epoch_takes_no_copy_of_the_model(tmp_path):
+    before = """
+import torch, polyak
+model = torch.nn.ModuleList(torch.nn.Linear(1 << 20, 1, bias=False) for _ in range(16))
+recorder = polyak.Recorder(sys.argv[1], model, settings={})
+"""
+    _, used = own_memory.beyond(before, "recorder.epoch()", [tmp_path / "run"])
+    assert used < 12e6  # of 67 MB
 
 
 def test_means_are_those_of_the_weights_after_each_step(tmp_path):
@@ -312,7 +332,7 @@ def test_a_full_disk_costs_no_epoch(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint, "save", full)
+        patch.setattr(streamed, "write", full)
         with pytest.raises(OSError, match="No space left"):
             train(model, optimizer, recorder, epochs=range(1))
     assert Manifest.open(tmp_path / "run").trained == 0

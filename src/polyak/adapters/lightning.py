@@ -6,24 +6,22 @@
 For `lightning`, and for `pytorch_lightning` where that is what was imported before.
 """
 
-import logging
-import math
 import os
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from polyak.adapters.at_end import AtEnd
 from polyak.adapters.metrics import by_split
-from polyak.study.recorder import Recorder
+from polyak.adapters.recording import Recording
 
 if "pytorch_lightning" in sys.modules and "lightning.pytorch" not in sys.modules:
     from pytorch_lightning import Callback, LightningModule, Trainer
 else:
     from lightning.pytorch import Callback, LightningModule, Trainer
 
-log = logging.getLogger(__name__)
+SHARDED = ("FSDPStrategy", "ModelParallelStrategy", "DeepSpeedStrategy")
+"""Strategies that spread the weights over ranks."""
 
 
 class RecordEpochs(Callback):
@@ -34,58 +32,48 @@ class RecordEpochs(Callback):
     def __init__(
         self, directory: str | os.PathLike[str], *, average: AtEnd | None = None, **options: Any
     ) -> None:
-        self.directory, self._average, self._options = Path(directory), average, options
-        self.recorder: Recorder | None = None
-        self.average_metrics: list[Mapping[str, float]] = []
-        self._place: dict[str, Any] = {}
-        self._lr: float | None = None
+        self._recording, self._average = Recording(directory, options), average
+        self.average_metrics, self._place = list[Mapping[str, float]](), dict[str, Any]()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._average:
             self._average.check(pl_module)
-        steps, optimizers = trainer.num_training_batches, trainer.optimizers
-        if not math.isinf(steps):
-            steps = math.ceil(steps / trainer.accumulate_grad_batches)
-        found = {"optimizer": optimizers[0] if len(optimizers) == 1 else None}
-        options = {"steps_per_epoch": steps, **found, **self._options}
-        options["restart"] = options.get("restart", False) and not trainer.ckpt_path
-        within = self._place.get("began")
-        self.recorder = Recorder(self.directory, pl_module, within=within, **options)
-        # Lightning's number of the recording's epoch 0. An epoch whose checkpoint was saved as its
-        # validation ended is ended once more.
-        first = trainer.current_epoch - self.recorder.epochs
-        self._first = self._place.get("first", first) if self.recorder.epochs else first
+        strategy, optimizers = type(trainer.strategy).__name__, trainer.optimizers
+        self._recording.begin(
+            pl_module,
+            epoch=trainer.current_epoch,
+            optimizer=optimizers[0] if len(optimizers) == 1 else None,
+            steps=trainer.num_training_batches / trainer.accumulate_grad_batches,
+            resumed=bool(trainer.ckpt_path),
+            place=self._place,
+            sharded_by=strategy if strategy in SHARDED else None,
+        )
         self._steps = trainer.global_step
 
     def on_before_optimizer_step(self, trainer: Trainer, _: Any, optimizer: Any) -> None:
-        if optimizer is trainer.optimizers[0]:  # before the schedule moves it
-            self._lr = float(optimizer.param_groups[0]["lr"])
+        if optimizer is trainer.optimizers[0]:
+            self._recording.lr = float(optimizer.param_groups[0]["lr"])
 
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
-        if self.recorder and trainer.global_step > self._steps:
+        if trainer.global_step > self._steps:
             self._steps = trainer.global_step
-            self.recorder.step()
+            self._recording.step()
 
     def on_train_epoch_end(self, trainer: Trainer, _: LightningModule) -> None:
-        if not self.recorder or trainer.current_epoch - self._first < self.recorder.epochs:
-            return
-        if trainer.is_last_batch:
-            self.recorder.epoch(by_split(trainer.callback_metrics), lr=self._lr)
-        else:
-            log.warning("epoch %d ended early, and is not recorded", trainer.current_epoch)
+        metrics = by_split(trainer.callback_metrics)
+        self._recording.ended(trainer.current_epoch, metrics, whole=trainer.is_last_batch)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"began": self.recorder.began, "first": self._first} if self.recorder else {}
+        return self._recording.place
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._place = state_dict
 
     def on_train_end(self, *_: Any) -> None:
-        if self.recorder:
-            self.recorder.close()
+        self._recording.close()
 
     on_exception = on_train_end
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self._average and self.recorder:
-            self.average_metrics = self._average.of(trainer, pl_module, self.recorder)
+        if self._average and self._recording.recorder:
+            self.average_metrics = self._average.of(trainer, pl_module, self._recording.recorder)

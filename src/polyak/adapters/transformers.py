@@ -6,19 +6,15 @@ The Trainer evaluates an epoch before or after it calls it ended, by `eval_strat
 recorded as soon as it ends, and gets its metrics when they come.
 """
 
-import logging
 import math
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from polyak.adapters.metrics import by_split
-from polyak.study.recorder import Recorder
-
-log = logging.getLogger(__name__)
+from polyak.adapters.recording import Recording
 
 STATE = "polyak.RecordEpochs"
 """The key in a checkpoint's trainer_state.json: where it stands in the recording."""
@@ -32,62 +28,49 @@ class RecordEpochs(TrainerCallback):
     of which `settings` must be there. Evaluations within epochs are left out."""
 
     def __init__(self, directory: str | os.PathLike[str], **options: Any) -> None:
-        self.directory, self._options = Path(directory), options
-        self.recorder: Recorder | None = None
-        self._lr: float | None = None
+        self._recording = Recording(directory, options)
         self._ended, self._said = -1, (-1, dict[str, float]())
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
         """The weights are those of the checkpoint that the training is resumed from, if any."""
-        self.on_train_end()
+        self._recording.close()
         loader, optimizer = given["train_dataloader"], given["optimizer"]
-        # Accelerate's has an `eval`, as schedule-free ones do that deploy other weights.
-        found: dict[str, Any] = {"optimizer": getattr(optimizer, "optimizer", optimizer)}
-        if hasattr(loader, "__len__"):
-            found["steps_per_epoch"] = math.ceil(len(loader) / args.gradient_accumulation_steps)
-        options = {**found, **self._options}
-        options["restart"] = options.get("restart", False) and not state.global_step
-        place: dict[str, Any] = state.stateful_callbacks.get(STATE, {})
-        self.recorder = Recorder(
-            self.directory, given["model"], within=place.get("began"), **options
+        batches = len(loader) if hasattr(loader, "__len__") else math.inf
+        self._recording.begin(
+            given["model"],
+            epoch=int(state.epoch or 0),
+            # Accelerate's has an `eval`, as schedule-free ones do that deploy other weights.
+            optimizer=getattr(optimizer, "optimizer", optimizer),
+            steps=batches / args.gradient_accumulation_steps,
+            resumed=bool(state.global_step),
+            place=state.stateful_callbacks.get(STATE),
+            sharded_by=(args.fsdp and "fsdp") or (args.deepspeed and "deepspeed"),
         )
-        first = int(state.epoch or 0) - self.recorder.epochs
-        self._first = place.get("first", first) if self.recorder.epochs else first
-        self._keep(state)
+        state.stateful_callbacks[STATE] = self._recording.place
 
     def on_optimizer_step(self, args: Any, state: Any, control: Any, **given: Any) -> None:
-        self._lr = float(given["optimizer"].param_groups[0]["lr"])  # before the schedule moves it
-        if self.recorder:
-            self.recorder.step()
+        self._recording.lr = float(given["optimizer"].param_groups[0]["lr"])
+        self._recording.step()
 
     def on_epoch_end(self, args: Any, state: TrainerState, control: Any, **_: Any) -> None:
-        if not self.recorder:
-            return
-        if state.epoch is None or not float(state.epoch).is_integer():
-            log.warning("epoch %s ended early, and is not recorded", state.epoch)
-            return
-        step, metrics = self._said
-        self.recorder.epoch(by_split(metrics) if step == state.global_step else None, lr=self._lr)
-        self._ended = state.global_step
-        self._keep(state)
+        """The place is in every checkpoint that is saved within the epoch that begins."""
+        done = float(state.epoch or 0)
+        metrics = by_split(self._said[1]) if self._said[0] == state.global_step else {}
+        if self._recording.ended(math.ceil(done) - 1, metrics, whole=done.is_integer()):
+            self._ended = state.global_step
+        state.stateful_callbacks[STATE] = self._recording.place
 
     def on_evaluate(
         self, args: Any, state: TrainerState, control: Any, metrics: Mapping[str, float], **_: Any
     ) -> None:
         kept = {name: one for name, one in metrics.items() if not name.endswith(SPEEDS)}
-        if self.recorder and self._ended == state.global_step:
-            self.recorder.add_metrics(by_split(kept))
+        if self._recording.recorder and self._ended == state.global_step:
+            self._recording.recorder.add_metrics(by_split(kept))
         before = self._said[1] if self._said[0] == state.global_step else {}
         self._said = (state.global_step, {**before, **kept})
 
     def on_train_end(self, *_: Any, **__: Any) -> None:
-        if self.recorder:
-            self.recorder.close()
-            self.recorder = None
-
-    def _keep(self, state: TrainerState) -> None:
-        """In every checkpoint that is saved within the epoch that begins."""
-        assert self.recorder
-        state.stateful_callbacks[STATE] = {"began": self.recorder.began, "first": self._first}
+        self._recording.close()
+        self._recording.recorder = None

@@ -9,12 +9,12 @@ What decides the weights doesn't know of it: it reads them. Sums are in float64,
 weights; where a device has no float64 (MPS), in three float32 parts that lose nothing of it.
 """
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from polyak.averaging.mean import round_once
 from polyak.errors import CheckpointError
@@ -25,11 +25,18 @@ from polyak.weights.layout import Layout, check_averaged
 Array = NDArray[Any]
 
 
+class HasState(Protocol):
+    """A model, or what stands for one."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Its live tensors by name."""
+
+
 class StepMean:
     """The mean of all floating tensors of the model's state dict at each `add`, running statistics
     of norms among them. Integers and booleans are those of the latest step."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: HasState) -> None:
         self._model, self.count = model, 0
         state = model.state_dict()
         self._layout = Layout.of(Checkpoint(dict(state), checkpoint.ties(state)), "the model")

@@ -18,22 +18,30 @@ if TYPE_CHECKING:
 
 def average(given: argparse.Namespace) -> int:
     """The average of any files: a file or a directory of shards, and the weight of each."""
+    from polyak.averaging.distributed import average_to_distributed
     from polyak.averaging.stream import average_files
 
-    sharded = given.max_shard_size is not None
+    distributed = given.format == "dcp"
+    if distributed and given.max_shard_size is not None:
+        raise ConfigError("--max-shard-size: is of safetensors; leave it out with --format dcp")
+    sharded = distributed or given.max_shard_size is not None
     if sharded == (given.output.suffix == ".safetensors"):
         allowed = "a directory's name" if sharded else "a name that ends in .safetensors"
         raise ValueError(f"{given.output}: allowed: {allowed}")
     scheme = _scheme(given)
     weights = list(scheme.weights(range(len(given.files))))
-    stale = average_files(
-        given.output,
-        given.files,
-        weights,
-        {"scheme": scheme.name},
-        max_shard_size=given.max_shard_size,
-        workers=given.workers,
-    )
+    said, workers = {"scheme": scheme.name}, given.workers
+    if distributed:
+        stale = average_to_distributed(given.output, given.files, weights, said, workers=workers)
+    else:
+        stale = average_files(
+            given.output,
+            given.files,
+            weights,
+            said,
+            max_shard_size=given.max_shard_size,
+            workers=workers,
+        )
     total = math.fsum(weights)
     for path, weight in zip(given.files, weights, strict=True):
         print(f"{weight / total:8.4f}  {path}")

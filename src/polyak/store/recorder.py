@@ -9,31 +9,35 @@ Training knows nothing of it: after a step it reads the weights, and leaves ever
 Files are written by a thread, and count once their epoch's weights are known (`commit`).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, TypeAlias
 
-import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from polyak import files
-from polyak.averaging.step_mean import StepMean
-from polyak.errors import ConfigError
 from polyak.records.recording import Entry
 from polyak.store import paths
 from polyak.store.manifest import Manifest
 from polyak.store.record_index import RecordIndex
 from polyak.store.recording import Recording
+from polyak.store.steps import Reads, Steps
 from polyak.store.writer import Writer
-from polyak.training.trainer import set_mode
 from polyak.weights import checkpoint
+
+Save: TypeAlias = Callable[[Path, Mapping[str, Tensor], Mapping[str, Any]], str]
 
 
 class Recorder:
-    """A recording of a trajectory whose epochs have so many `steps`."""
+    """A recording of a trajectory whose epochs have so many `steps`; `save` writes a file of
+    weights, as `saved` does."""
 
-    def __init__(self, manifest: Manifest, recording: Recording, steps: int) -> None:
+    def __init__(
+        self, manifest: Manifest, recording: Recording, steps: int, save: Save | None = None
+    ) -> None:
+        self._save = save or saved
         self.manifest, self.recording, self.steps = manifest, recording, steps
         self.directory = paths.recordings(manifest.directory, recording.name)
         self.index = RecordIndex.read(self.directory)
@@ -41,14 +45,7 @@ class Recorder:
 
     def wanted(self, epoch: int) -> dict[str, range]:
         """The files of an epoch, and the steps of each; its end's is the epoch's checkpoint."""
-        recording, found = self.recording, dict[str, range]()
-        if recording.means:
-            means = recording.intervals(epoch, self.steps)
-            found |= {paths.record("mean", one.stop): one for one in means}
-        if recording.finer:
-            within = recording.checkpoints(epoch, self.steps)[:-1]
-            found |= {paths.record("step", one.stop): one for one in within}
-        return found
+        return wanted(self.recording, epoch, self.steps)
 
     def lacking(self, epoch: int) -> dict[str, range]:
         """Those of `wanted` that are not there, intact."""
@@ -70,17 +67,23 @@ class Recorder:
         Raises ConfigError for means of an optimizer that deploys other weights than it trains at,
         and what writing raises.
         """
-        self._written.clear()
         lacking = self.lacking(epoch)
-        if not lacking:
-            yield lambda: None
-            return
-        self.directory.mkdir(parents=True, exist_ok=True)
+        with self.writing(lacking), Writer() as writer:
+
+            def put(file: str, steps: range, tensors: Mapping[str, Tensor]) -> None:
+                writer.put(lambda: self.write(file, steps, tensors))
+
+            yield Steps(Reads(model, optimizer), epoch * self.steps, lacking, put, writer.check)
+            writer.finish()
+
+    @contextmanager
+    def writing(self, lacking: Collection[str]) -> Iterator[None]:
+        """Inside, files of one epoch are written; after an exception, none of them is left."""
+        self._written.clear()
+        if lacking:
+            self.directory.mkdir(parents=True, exist_ok=True)
         try:
-            with Writer() as writer:
-                first = epoch * self.steps
-                yield _Epoch(model, optimizer, first, lacking, writer, self._write).step
-                writer.finish()
+            yield
         except BaseException:
             for file in list(self._written):
                 (self.directory / file).unlink(missing_ok=True)
@@ -106,84 +109,27 @@ class Recorder:
         }
         self.index.remove(ends - set(self.wanted(epoch)))
 
-    def _write(self, file: str, steps: range, tensors: Mapping[str, Tensor]) -> None:
+    def write(self, file: str, steps: range, tensors: Mapping[str, Tensor]) -> None:
+        """Write one of the epoch's files, which counts after `commit`."""
         path = self.directory / file
-        checkpoint.save(path, tensors, {"steps": [steps.start, steps.stop]})
-        digests = {"sha256": files.sha256(path), "weights_sha256": checkpoint.digest(tensors)}
+        digest = self._save(path, tensors, {"steps": [steps.start, steps.stop]})
+        digests = {"sha256": files.sha256(path), "weights_sha256": digest}
         self._written[file] = {"begin": steps.start, "end": steps.stop, **digests}
 
 
-class _Epoch:
-    """Follows one epoch's steps from step `first` of the training on."""
-
-    def __init__(
-        self,
-        model: nn.Module,
-        optimizer: Optimizer | None,
-        first: int,
-        lacking: Mapping[str, range],
-        writer: Writer,
-        write: Callable[[str, range, Mapping[str, Tensor]], None],
-    ) -> None:
-        self._model, self._optimizer = model, optimizer
-        self._done, self._writer, self._write = first, writer, write
-        self._means = self._by("begin", "mean", lacking)
-        self._ends = self._by("end", "step", lacking)
-        self._mean: tuple[str, range, StepMean] | None = None
-        if self._means and hasattr(optimizer, "eval"):
-            raise ConfigError(
-                f"recording.means = True: {type(optimizer).__name__} deploys a mean over "
-                "steps of its own, and trains at other weights; allowed: recording.means=false"
-            )
-        self._begin()
-
-    @staticmethod
-    def _by(
-        place: Literal["begin", "end"], kind: str, lacking: Mapping[str, range]
-    ) -> dict[int, tuple[str, range]]:
-        return {
-            steps.start if place == "begin" else steps.stop: (file, steps)
-            for file, steps in lacking.items()
-            if file.startswith(kind)
-        }
-
-    def step(self) -> None:
-        """A step is done."""
-        self._writer.check()
-        self._done += 1
-        if self._mean:
-            file, steps, mean = self._mean
-            mean.add()
-            if self._done == steps.stop:
-                self._put(file, steps, mean.result())
-                self._mean = None
-        if self._done in self._ends:
-            self._put(*self._ends[self._done], deployed(self._model, self._optimizer))
-        self._begin()
-
-    def _begin(self) -> None:
-        if self._done in self._means:
-            self._mean = (*self._means[self._done], StepMean(self._model))
-
-    def _put(self, file: str, steps: range, tensors: Mapping[str, Tensor]) -> None:
-        self._writer.put(lambda: self._write(file, steps, tensors))
+def saved(path: Path, weights: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> str:
+    """Write `weights`, and give their SHA-256 (`checkpoint.digest`)."""
+    checkpoint.save(path, weights, metadata)
+    return checkpoint.digest(weights)
 
 
-@torch.no_grad()
-def deployed(model: nn.Module, optimizer: Optimizer | None) -> dict[str, Tensor]:
-    """A copy, on the CPU, of what the model would be deployed as now, within an epoch; the training
-    goes on from the bits that it had."""
-    parameters = list(model.parameters())
-    trained_at = None
-    if optimizer is not None and hasattr(optimizer, "eval"):
-        trained_at = [parameter.clone() for parameter in parameters]
-        set_mode(optimizer, "eval")
-    state = model.state_dict()
-    found = {name: one.detach().to("cpu", copy=True).contiguous() for name, one in state.items()}
-    for group in checkpoint.ties(state):
-        found |= dict.fromkeys(group, found[group[0]])
-    if optimizer is not None and trained_at is not None:
-        set_mode(optimizer, "train")
-        for parameter, before in zip(parameters, trained_at, strict=True):
-            parameter.copy_(before)
+def wanted(recording: Recording, epoch: int, steps: int) -> dict[str, range]:
+    """The files of an epoch of so many steps within it, and the steps of each."""
+    found = dict[str, range]()
+    if recording.means:
+        means = recording.intervals(epoch, steps)
+        found |= {paths.record("mean", one.stop): one for one in means}
+    if recording.finer:
+        within = recording.checkpoints(epoch, steps)[:-1]
+        found |= {paths.record("step", one.stop): one for one in within}
     return found

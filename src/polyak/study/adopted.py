@@ -10,12 +10,10 @@ written to and has the form already.
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
-
-from torch import Tensor
 
 from polyak import files
 from polyak.averaging.stream import average_files
@@ -25,7 +23,7 @@ from polyak.store import paths
 from polyak.study import told
 from polyak.study.directory import BEGAN, Directory, made_of
 from polyak.weights import checkpoint
-from polyak.weights.foreign import Source, open_source
+from polyak.weights.foreign import open_source
 from polyak.weights.layout import common_layout
 
 log = logging.getLogger(__name__)
@@ -68,7 +66,7 @@ def adopt(
             manifest.write()
         rate = _rate(said.get("lr"))
         for epoch, (path, source) in enumerate(zip(given, sources, strict=True)):
-            digest = checkpoint.digest(_Tensors(source))
+            digest = checkpoint.digest_of(source.names, source.tensor)
             if epoch < manifest.trained:
                 if manifest.weights(epoch) != digest:
                     raise StoreError(
@@ -90,22 +88,6 @@ def adopt(
                 "checkpoints are given; allowed: all of them, or another directory"
             )
     return manifest.directory
-
-
-class _Tensors(Mapping[str, Tensor]):
-    """A source's tensors, each read when it is asked for."""
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
-
-    def __getitem__(self, name: str) -> Tensor:
-        return self._source.tensor(name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._source.names)
-
-    def __len__(self) -> int:
-        return len(self._source.names)
 
 
 def _take(path: Path, target: Path) -> None:

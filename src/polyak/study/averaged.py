@@ -17,6 +17,7 @@ from polyak.errors import ConfigError
 from polyak.store import paths
 from polyak.store.manifest import Manifest
 from polyak.study import ranks
+from polyak.study.gathered import is_sharded
 from polyak.study.wrapped import unwrapped
 
 
@@ -44,10 +45,16 @@ def averaged(
     has the weights again that it had.
 
     A model with batch norm needs `batches`, as `polyak.averaging.batch_norm.refresh` takes them.
-    Raises ConfigError without them, or for a window that isn't recorded; StoreError for a directory
+    Raises ConfigError without them, for weights that are spread over ranks, or for a window that
+    isn't recorded; StoreError for a directory
     that is no recording, or a file that was changed; CheckpointError as `mean_of_files` does.
     """
     inner = unwrapped(model)
+    if is_sharded(inner):
+        raise ConfigError(
+            f"{type(inner).__name__}: its weights are spread over ranks; allowed: polyak.open, or "
+            "python -m polyak average, in one process"
+        )
     check_batches(inner, batches is not None)
     state = inner.state_dict()
     before = {name: one.detach().clone() for name, one in state.items()}

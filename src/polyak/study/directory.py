@@ -1,6 +1,6 @@
 """The directory of one training's recording: held by one recorder, and continued where it fits.
 
-held = Directory(path, ingredients(settings, model, weights))
+held = Directory(path, ingredients(settings, model, entries))
 held.begin(checkpoint.digest(weights), restart=False)
 held.manifest.trained       # the epoch that comes next
 held.release()
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from torch import Tensor, nn
+from torch import nn
 
 from polyak import files
 from polyak.errors import ConfigError, StoreError
@@ -23,6 +23,7 @@ from polyak.records.summary import differing
 from polyak.store import paths
 from polyak.store.fingerprint import fingerprint
 from polyak.store.manifest import Manifest
+from polyak.study.wrapped import class_of
 from polyak.weights.layout import Entry
 
 log = logging.getLogger(__name__)
@@ -32,12 +33,12 @@ BEGAN = "initial_weights_sha256"
 
 
 def ingredients(
-    settings: Mapping[str, Any], model: nn.Module, weights: Mapping[str, Tensor]
+    settings: Mapping[str, Any], model: nn.Module, entries: Mapping[str, Entry]
 ) -> dict[str, Any]:
     """What the fingerprint of a recorded training is of: its settings, its model's class, and the
     names, dtypes and shapes of its weights."""
-    entries = {name: Entry(one.dtype, one.shape) for name, one in weights.items()}
-    return made_of(settings, f"{type(model).__module__}.{type(model).__qualname__}", entries)
+    found = class_of(model)
+    return made_of(settings, f"{found.__module__}.{found.__qualname__}", entries)
 
 
 def made_of(

@@ -15,29 +15,103 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 
 from polyak.errors import CheckpointError
+from polyak.study import ranks
 from polyak.study.wrapped import unwrapped
 from polyak.weights import checkpoint, streamed
+from polyak.weights.foreign import open_source
 from polyak.weights.layout import Entry
 
 WITHIN = ("_orig_mod", "_checkpoint_wrapped_module")
 """Parts of names that torch.compile and activation checkpointing put around modules in a model."""
 
 
-def gathered(model: nn.Module) -> Iterator[tuple[str, Tensor | None]]:
-    """Each name of the state dict, without the prefixes of wrappers, and on rank 0 the full tensor,
-    on CPU; None on other ranks. In safetensors' order, which is the same on every rank.
+class Gathered(Mapping[str, Tensor]):
+    """A state dict whose tensors, on rank 0, are full ones on CPU, each gathered when it is asked
+    for. To be made on every rank; the others `help` while rank 0 is at work:
 
-    To be used up by every rank, for each gathers with all others. Buffers that are no DTensors are
-    those of rank 0. Raises CheckpointError for FSDP1, whose parameters have no shapes of their own,
-    and for two tensors of one name.
+        ranks.told(lambda: work(weights), weights.help)
+
+    Names are without the prefixes of wrappers. What is no DTensor is that of rank 0. Raises
+    CheckpointError for FSDP1, whose parameters have no shapes of their own, and for two tensors of
+    one name.
     """
-    state = _state(model)
-    for name in streamed.ordered(_entries(state)):
-        tensor = _full(state[name])
-        yield name, tensor.cpu() if _rank() == 0 else None
+
+    def __init__(self, state: Mapping[str, Tensor]) -> None:
+        self._state = dict(state)
+        self._names = sorted(self._state)
+
+    @classmethod
+    def of(cls, model: nn.Module) -> "Gathered":
+        """The weights that a model has now."""
+        check_no_fsdp1(model)
+        found: dict[str, Tensor] = {}
+        for name, tensor in unwrapped(model).state_dict().items():
+            short = ".".join(part for part in name.split(".") if part not in WITHIN)
+            if short in found:
+                raise CheckpointError(
+                    f"two tensors of the model are named {short!r} without wrappers"
+                )
+            found[short] = tensor.detach()
+        return cls(found)
+
+    def __getitem__(self, name: str) -> Tensor:
+        tensor = self._state[name]
+        if is_spread(tensor):
+            ranks.ask(self._names.index(name))
+            tensor = tensor.full_tensor()  # type: ignore[attr-defined]
+        return tensor.cpu()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._state)
+
+    def __len__(self) -> int:
+        return len(self._state)
+
+    def help(self, number: int) -> None:
+        """Do a rank's part where rank 0 has asked for a tensor."""
+        self._state[self._names[number]].full_tensor()  # type: ignore[attr-defined]
+
+    @property
+    def entries(self) -> dict[str, Entry]:
+        """What the full tensors are. Nothing is gathered."""
+        return {name: Entry(tensor.dtype, tensor.shape) for name, tensor in self._state.items()}
+
+    @property
+    def parts(self) -> dict[str, Tensor]:
+        """What this rank has of them, not copied."""
+        return {name: local(tensor) for name, tensor in self._state.items()}
+
+    def with_parts(self, parts: Mapping[str, Tensor]) -> "Gathered":
+        """The same with other values, of which this rank has these."""
+        return Gathered(
+            {name: _with_part(tensor, parts[name]) for name, tensor in self._state.items()}
+        )
+
+    @property
+    def device(self) -> torch.device:
+        """Where this rank's part is."""
+        return next(iter(self._state.values())).device
+
+    def save(self, path: Path, metadata: Mapping[str, Any] | None = None) -> None:
+        """On rank 0, what `checkpoint.save` does with the full tensors."""
+        entries = self.entries
+        tied = checkpoint.ties(self.parts)
+        tensors = ((name, self[name]) for name in streamed.ordered(entries))
+        streamed.write(path, entries, tensors, tied, metadata)
+
+
+def save(path: Path, weights: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> str:
+    """Write weights as `checkpoint.save` does, of several ranks or of one; their
+    `checkpoint.digest`."""
+    if not isinstance(weights, Gathered):
+        checkpoint.save(path, weights, metadata)
+        return checkpoint.digest(weights)
+    weights.save(path, metadata)
+    with open_source(path) as source:  # each tensor is gathered once
+        return checkpoint.digest_of(source.names, source.tensor)
 
 
 def write_gathered(model: nn.Module, path: Path, metadata: Mapping[str, Any] | None = None) -> None:
@@ -45,75 +119,59 @@ def write_gathered(model: nn.Module, path: Path, metadata: Mapping[str, Any] | N
     `checkpoint.save` does. To be called on every rank, with ranks that all have every name; when
     one returns, the file is there.
 
-    Raises as `gathered` does. Where rank 0 can't write, it raises what `checkpoint.save` would, and
-    other ranks CheckpointError.
+    Raises as `Gathered` does. Where rank 0 can't write, it raises what `checkpoint.save` would, and
+    other ranks StoreError.
     """
-    state = _state(model)
-    tensors, failed = gathered(model), None
-    if _rank() == 0:
-        tied = checkpoint.ties({name: _local(tensor) for name, tensor in state.items()})
-        full = ((name, tensor) for name, tensor in tensors if tensor is not None)
-        try:
-            streamed.write(path, _entries(state), full, tied, metadata)
-        except (OSError, TypeError, ValueError, CheckpointError) as error:
-            failed = error
-    for _ in tensors:  # other ranks' part; and after a failure, rank 0's: else they wait for ever
-        pass
-    if distributed.is_available() and distributed.is_initialized():
-        device = next((_local(one).device for one in state.values()), torch.device("cpu"))
-        told = torch.tensor(int(failed is not None), device=device)
-        distributed.broadcast(told, src=0)
-        if failed is None and told.item():
-            raise CheckpointError(f"{path}: rank 0 could not write it; its error says why")
-    if failed is not None:
-        raise failed
+    weights = Gathered.of(model)
+
+    def work() -> int:
+        weights.save(path, metadata)
+        return 0
+
+    ranks.told(work, weights.help)
 
 
 def is_sharded(model: nn.Module) -> bool:
     """Whether any of its weights are spread over ranks."""
-    return any(_is_spread(tensor) for tensor in model.state_dict(keep_vars=True).values())
+    return any(is_spread(tensor) for tensor in model.state_dict(keep_vars=True).values())
 
 
-def _state(model: nn.Module) -> dict[str, Tensor]:
-    model = unwrapped(model)
+def check_no_fsdp1(model: nn.Module) -> None:
+    """Raise CheckpointError for a model with parts of FullyShardedDataParallel."""
     fsdp1 = sys.modules.get("torch.distributed.fsdp.fully_sharded_data_parallel")
     if fsdp1 and any(isinstance(one, fsdp1.FullyShardedDataParallel) for one in model.modules()):
         raise CheckpointError(
             "the model is of FullyShardedDataParallel; allowed: fully_shard (FSDP2), "
             "DistributedDataParallel, or none"
         )
-    found: dict[str, Tensor] = {}
-    for name, tensor in model.state_dict().items():
-        short = ".".join(part for part in name.split(".") if part not in WITHIN)
-        if short in found:
-            raise CheckpointError(f"two tensors of the model are named {short!r} without wrappers")
-        found[short] = tensor.detach()
-    return found
 
 
-def _entries(state: Mapping[str, Tensor]) -> dict[str, Entry]:
-    return {name: Entry(tensor.dtype, tensor.shape) for name, tensor in state.items()}
-
-
-def _is_spread(tensor: Tensor) -> bool:
+def is_spread(tensor: Tensor) -> bool:
+    """Whether it is a DTensor."""
     module = sys.modules.get("torch.distributed.tensor")  # seconds to import, where nothing has
     return module is not None and isinstance(tensor, module.DTensor)
 
 
-def _full(tensor: Tensor) -> Tensor:
-    if not _is_spread(tensor):
+def local(tensor: Tensor) -> Tensor:
+    """This rank's part of a tensor."""
+    if not is_spread(tensor):
         return tensor
-    full: Tensor = tensor.full_tensor()  # type: ignore[attr-defined]
-    return full
+    part: Tensor = tensor.to_local()  # type: ignore[attr-defined]
+    return part
 
 
-def _local(tensor: Tensor) -> Tensor:
-    if not _is_spread(tensor):
-        return tensor
-    local: Tensor = tensor.to_local()  # type: ignore[attr-defined]
-    return local
+def _with_part(tensor: Tensor, part: Tensor) -> Tensor:
+    if not is_spread(tensor):
+        return part
+    from torch.distributed.tensor import DTensor
 
-
-def _rank() -> int:
-    there = distributed.is_available() and distributed.is_initialized()
-    return int(distributed.get_rank()) if there else 0
+    assert isinstance(tensor, DTensor)
+    found: Tensor = DTensor.from_local(
+        part.to(tensor.to_local().device),
+        tensor.device_mesh,
+        tensor.placements,
+        run_check=False,
+        shape=tensor.shape,
+        stride=tensor.stride(),
+    )
+    return found

@@ -26,11 +26,10 @@ from torch.optim import Optimizer
 from polyak.errors import CheckpointError, ConfigError
 from polyak.store import environment, paths
 from polyak.store.recorder import Recorder as Records
-from polyak.store.recorder import deployed
-from polyak.store.recording import Recording
 from polyak.study import ranks, told
 from polyak.study.directory import Directory, ingredients
-from polyak.study.gathered import is_sharded
+from polyak.study.gathered import save
+from polyak.study.live import Spread, entries_of, live_of
 from polyak.study.wrapped import unwrapped
 from polyak.weights import checkpoint
 
@@ -51,7 +50,8 @@ class Recorder:
     weights that the training began with, `restart` drops all epochs. To go on in the midst of an
     epoch, give as `within` what `began` was there.
 
-    In a distributed training every rank makes one and calls it alike; rank 0 writes.
+    In a distributed training every rank makes one and calls it alike; rank 0 writes. Weights that
+    are spread over ranks (FSDP2, tensor parallelism) it gathers, one full tensor at a time.
 
     Raises ConfigError for settings or options that can't be; StoreError for a directory that isn't
     a recorder's to use, where another one is at work in it, of other settings or another model, or
@@ -72,29 +72,27 @@ class Recorder:
         within: str | None = None,
     ) -> None:
         self._model, self._optimizer = unwrapped(model), optimizer
-        if is_sharded(self._model):
-            raise ConfigError(
-                f"{type(self._model).__name__}: its weights are spread over ranks; allowed: to "
-                "write them by polyak.study.gathered.write_gathered, and polyak.adopt the files"
-            )
+        self._live = live_of(self._model, optimizer)
         self._settings = told.settings(settings)
         recording = told.recording(every, means, steps_per_epoch)
-        self._steps = steps_per_epoch if recording.there else None
+        self._recording, self._steps = recording, steps_per_epoch if recording.there else None
         self._path = Path(directory).absolute()
         self._epoch = ExitStack()
         self._held: Directory | None = None  # of other ranks than the first
-        self._epochs = ranks.told(lambda: self._open(recording, restart, within))
+        self._records: Records | None = None  # of other ranks than the first, too
+        self._epochs = self._live.together(lambda weights: self._open(weights, restart, within))
+        self._others_begin(self._epochs)
 
-    def _open(self, recording: Recording, restart: bool, within: str | None) -> int:
-        weights = self._weights()
-        self._names = list(weights)
-        self._held = Directory(self._path, ingredients(self._settings, self._model, weights))
+    def _open(self, weights: Mapping[str, Tensor], restart: bool, within: str | None) -> int:
+        recording, entries = self._recording, entries_of(weights)
+        self._names = list(entries)
+        self._held = Directory(self._path, ingredients(self._settings, self._model, entries))
         try:
             now = checkpoint.digest(weights)
             self._held.begin(now, restart=restart, within=within, whole=recording.there)
-            self._records = Records(self._held.manifest, recording, self._steps or 1)
+            self._records = Records(self._held.manifest, recording, self._steps or 1, save)
             self._records.index.drop_unlisted()
-            dtypes = sorted({str(one.dtype).removeprefix("torch.") for one in weights.values()})
+            dtypes = sorted({str(one.dtype).removeprefix("torch.") for one in entries.values()})
             device = next(iter(self._model.state_dict().values())).device
             self._environment = environment.describe(device, ", ".join(dtypes))
             self._begin(self._held.manifest.trained)
@@ -128,7 +126,7 @@ class Recorder:
         """To be called after each step of the optimizer, where more than epochs is recorded, and
         harmless elsewhere. Raises what writing raised, and ConfigError for more steps than an epoch
         has."""
-        if self._steps is None or self._held is None:
+        if self._steps is None or not self._live.follows:
             return
         self._done += 1
         if self._done > self._steps:
@@ -151,7 +149,10 @@ class Recorder:
         is full. Then the epoch is not recorded, and can be once more; where what was recorded
         within it could not be written, after its steps.
         """
-        self._epochs = ranks.told(lambda: self._end(metrics or {}, lr))
+        if isinstance(self._live, Spread):
+            self._end_steps()  # every rank knows what of them went wrong
+        self._epochs = self._live.together(lambda weights: self._end(weights, metrics or {}, lr))
+        self._others_begin(self._epochs)
 
     def add_metrics(self, metrics: Mapping[str, told.Scores]) -> None:
         """More of the last epoch, which was evaluated after it was recorded: as of `epoch`, to what
@@ -168,25 +169,19 @@ class Recorder:
                 said[split] = {**said.get(split, {}), **scores}
             self._held.manifest.write()
 
-    def _end(self, metrics: Mapping[str, told.Scores], lr: float | None) -> int:
+    def _end(
+        self, weights: Mapping[str, Tensor], metrics: Mapping[str, told.Scores], lr: float | None
+    ) -> int:
         assert self._held
-        epoch, scores, weights = self.epochs, told.metrics(metrics), self._weights()
+        assert self._records
+        epoch, scores = self.epochs, told.metrics(metrics)
         if differing := sorted({*weights} ^ {*self._names}):
             raise CheckpointError(
                 f"the model's tensors are not those that it began with: {', '.join(differing[:3])}"
             )
-        if self._steps not in (None, self._done):
-            raise ConfigError(
-                f"steps_per_epoch = {self._steps}: epoch {epoch} had {self._done} steps; allowed: "
-                "a call of `step` after each step of the optimizer"
-            )
-        try:
-            self._epoch.close()  # all its records are on disk
-        except BaseException:
-            self._begin(epoch)  # else it would count without them
-            raise
-        path, digest = paths.checkpoint(self.directory, epoch), checkpoint.digest(weights)
-        checkpoint.save(path, weights, {"epoch": epoch})
+        self._end_steps()
+        path = paths.checkpoint(self.directory, epoch)
+        digest = save(path, weights, {"epoch": epoch})
         of_epoch = {
             **{
                 "epoch": epoch,
@@ -202,6 +197,19 @@ class Recorder:
             self._held.manifest.write()
         self._begin(epoch + 1)
         return epoch + 1
+
+    def _end_steps(self) -> None:
+        """All that was recorded of them is on disk."""
+        if self._steps not in (None, self._done):
+            raise ConfigError(
+                f"steps_per_epoch = {self._steps}: epoch {self.epochs} had {self._done} steps; "
+                "allowed: a call of `step` after each step of the optimizer"
+            )
+        try:
+            self._epoch.close()
+        except BaseException:
+            self._begin(self.epochs)  # else it would count without them
+            raise
 
     def close(self) -> None:
         """Let go of the directory. What is there of an epoch that has not ended is dropped."""
@@ -220,8 +228,9 @@ class Recorder:
     def _begin(self, epoch: int) -> None:
         """Follow the steps of an epoch."""
         self._done, self._began = 0, time.perf_counter()
-        following = self._records.epoch(self._model, self._optimizer, epoch)
+        following = self._live.following(self._records, self._recording, self._steps or 1, epoch)
         self._record: Callable[[], None] = self._epoch.enter_context(following)
 
-    def _weights(self) -> dict[str, Tensor]:
-        return deployed(self._model, self._optimizer)
+    def _others_begin(self, epoch: int) -> None:
+        if self._live.follows and not ranks.first():
+            self._begin(epoch)

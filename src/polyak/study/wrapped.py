@@ -17,3 +17,12 @@ def unwrapped(model: nn.Module) -> nn.Module:
         if not isinstance(inner, nn.Module):
             return model
         model = inner
+
+
+def class_of(model: nn.Module) -> type[nn.Module]:
+    """The class that a model has without FSDP2, which gives it one of its own."""
+    module = sys.modules.get("torch.distributed.fsdp")
+    found = type(model)
+    if module and isinstance(model, module.FSDPModule):
+        return next(one for one in found.__bases__ if one is not module.FSDPModule)
+    return found

@@ -12,7 +12,7 @@ safetensors writes several keys in random order, which would change the file's b
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -155,14 +155,14 @@ class OpenFile:
         made = torch.empty_like(rows(tensor, start, stop))
         if made.numel():
             row = tensor.nbytes // (len(tensor) if tensor.dim() else 1)
-            self._file.seek(self._begin(name) + (start * row if tensor.dim() else 0))
+            self._file.seek(self.begin(name) + (start * row if tensor.dim() else 0))
             found = self._file.readinto(made.view(-1).view(torch.uint8).numpy())  # type: ignore[attr-defined]
             if found != made.nbytes:
                 raise CheckpointError(f"{self._path}: is shorter than it was; copy the file again")
         return made
 
-    def _begin(self, name: str) -> int:
-        """Where its bytes begin. safetensors has checked the header."""
+    def begin(self, name: str) -> int:
+        """Where its bytes begin in the file. safetensors has checked the header."""
         if self._header is None:
             self._file.seek(0)
             length = int.from_bytes(self._file.read(8), "little")
@@ -208,11 +208,16 @@ def digest(state: Mapping[str, Tensor]) -> str:
 
     Equal weights have equal digests, whatever file, device or memory format they are in.
     """
+    return digest_of(state, state.__getitem__)
+
+
+def digest_of(names: Iterable[str], tensor: Callable[[str], Tensor]) -> str:
+    """The same of tensors that are read when they are asked for, each once."""
     total = hashlib.sha256()
-    for name in sorted(state):
-        tensor = state[name].detach().cpu()
-        total.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
-        total.update(as_bytes(tensor).numpy().data)
+    for name in sorted(names):
+        found = tensor(name).detach().cpu()
+        total.update(json.dumps([name, str(found.dtype), list(found.shape)]).encode())
+        total.update(as_bytes(found).numpy().data)
     return total.hexdigest()
 
 
