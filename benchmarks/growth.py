@@ -27,7 +27,7 @@ from polyak.evaluation.scores import Scores
 from polyak.records import summary
 from polyak.records import trajectory as records
 from polyak.records.recording import Entry
-from polyak.runs.metrics import write_metrics
+from polyak.runs.metrics import add_metrics, write_metrics
 from polyak.runs.windows import complete, windows
 from polyak.store import maintenance, paths
 from polyak.store.format import READABLE
@@ -71,6 +71,8 @@ class Written:
             values["epochs"].append({**vars(self.epochs[-1].training), "weights_sha256": weights})
             values["files"] |= dict.fromkeys(map(self._name, self._files(epoch)[:2]), weights)
         values["environments"].append({"from_epoch": 0, "environment": {}})
+        self.manifest.write()
+        write_metrics(self.metrics, self.epochs)
         self.add()
 
     def add(self) -> None:
@@ -79,8 +81,8 @@ class Written:
         self.manifest.add(self.epochs[-1].training, f"{len(self.epochs):064x}", checkpoint, {})
         self.manifest.set_logits(logits)
         self.manifest.set_state(state)
-        self.manifest.write()
-        write_metrics(self.metrics, self.epochs)
+        self.manifest.append()
+        add_metrics(self.metrics, self.epochs[-1])
 
     def read(self) -> None:
         """trajectory.json, as every process that uses it does once."""

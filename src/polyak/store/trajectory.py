@@ -98,6 +98,8 @@ class Trajectory:
                 record = work.epoch(epoch)
                 self._stored.add(record.stored)
                 yield record
+            if writable:
+                manifest.fold()
 
     @contextmanager
     def _locked(self) -> Iterator[bool]:

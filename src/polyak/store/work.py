@@ -178,7 +178,7 @@ class Work:
         manifest.add(result, checkpoint.digest(weights), path, ran_in)
         self._save_state(trainer, epoch)
         self.recorder.commit(epoch, manifest.weights(epoch))
-        manifest.write()
+        manifest.append()
         manifest.drop_older_states()
 
     def _save_state(self, trainer: Trainer, epoch: int) -> None:
@@ -199,7 +199,7 @@ class Work:
             self._must_write(f"epoch {epoch} is not evaluated on this {split} split")
             self._evaluate(self._model_of(epoch), split, path)
             self.manifest.relink(path, epoch)
-            self.manifest.write()
+            self.manifest.append()
         return scoring.of_logits(
             path, self.manifest.sha256(path), self.dataset.evaluated[split].labels
         )

@@ -163,10 +163,8 @@ class Recorder:
         if not self._epochs:
             raise ConfigError(f"{self._path}: has no epoch that metrics could be of")
         if self._held:
-            said = self._held.manifest.values["epochs"][-1].setdefault("metrics", {})
-            for split, scores in found.items():
-                said[split] = {**said.get(split, {}), **scores}
-            self._held.manifest.write()
+            self._held.manifest.add_metrics(found)
+            self._held.manifest.append()
 
     def _end(self, metrics: Mapping[str, told.Scores], lr: float | None) -> int:
         assert self._held
@@ -199,7 +197,7 @@ class Recorder:
         with self._held.manifest.at_once():
             self._held.manifest.add(of_epoch, digest, path, self._environment)
             self._records.commit(epoch, digest)
-            self._held.manifest.write()
+            self._held.manifest.append()
         self._begin(epoch + 1)
         return epoch + 1
 
