@@ -145,7 +145,10 @@ def test_a_coarse_trajectory_is_recorded_again_and_its_files_stay(tmp_path, data
     trajectory, _ = train(tmp_path, data)
     before = {path: path.stat() for path in trajectory.directory.rglob("*") if path.is_file()}
     again, _ = train(tmp_path, data, recording=THIRDS)
-    assert "recording every_3_steps is missing of epochs 0 to 2; training again" in caplog.text
+    assert (
+        "recording every_3_steps is missing of epochs 0 to 2; training epochs 0 to 2 again"
+        in caplog.text
+    )
     assert "(checkpoints and means within epochs " in caplog.text
     whole, _ = train(tmp_path / "whole", data, recording=THIRDS)
     assert contents(again) == contents(whole)

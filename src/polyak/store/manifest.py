@@ -221,6 +221,22 @@ class Manifest:
             self._added.files[name] = None
         self._record(path)
 
+    @property
+    def state(self) -> int:
+        """The epoch whose optimizer's state is there, intact; -1 where there is none."""
+        found = self._state()
+        return -1 if found is None or not self.intact(found) else int(found.stem[len("epoch_") :])
+
+    @property
+    def state_damaged(self) -> bool:
+        """Whether one was recorded, and is not intact."""
+        found = self._state()
+        return found is not None and not self.intact(found)
+
+    def _state(self) -> Path | None:
+        recorded = [name for name in self.values["files"] if name.startswith("state/")]
+        return self.directory / max(recorded, key=lambda one: (len(one), one)) if recorded else None
+
     def set_logits(self, path: Path) -> None:
         """Record an evaluation's file, of logits or of metrics."""
         self._record(path)
@@ -282,7 +298,7 @@ class Manifest:
 
     def drop_older_states(self) -> None:
         """Remove the states that are not recorded: a killed process may have left several."""
-        for path in (self.directory / "state").iterdir():
+        for path in (self.directory / "state").glob("*"):
             known = self._name(path) in self.values["files"]
             if not known and re.fullmatch(paths.EPOCH, path.name):
                 path.unlink()

@@ -95,7 +95,7 @@ class Trajectory:
             work.repair(count)
             self._stored = set()
             for epoch in range(count):
-                record = work.epoch(epoch)
+                record = work.epoch(epoch, last=epoch == count - 1)
                 self._stored.add(record.stored)
                 yield record
             if writable:
