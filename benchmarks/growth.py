@@ -119,7 +119,7 @@ def listed(folder: Path, epochs: int) -> Recorder:
 
 
 def entries(recorder: Recorder, epoch: int) -> Iterator[Entry]:
-    hashes = dict.fromkeys(("sha256", "weights_sha256", "epoch_weights_sha256"), "1" * 64)
+    hashes = dict.fromkeys(("sha256", "epoch_weights_sha256"), "1" * 64)
     for file, steps in recorder.wanted(epoch).items():
         yield Entry(file=file, begin=steps.start, end=steps.stop, **hashes)
 

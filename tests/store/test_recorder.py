@@ -253,7 +253,7 @@ def test_lines_of_another_training_do_not_count(tmp_path, data):
     whole = contents(trajectory)
     directory = paths.recordings(trajectory.directory, THIRDS.name)
     index = RecordIndex.read(directory)
-    hashes = {"sha256": "1" * 64, "weights_sha256": "2" * 64, "epoch_weights_sha256": "3" * 64}
+    hashes = {"sha256": "1" * 64, "epoch_weights_sha256": "3" * 64}
     index.add([Entry(file="mean_00000003.safetensors", begin=0, end=3, **hashes)])
     (entry,) = maintenance.entries(tmp_path)
     assert maintenance.problems(entry) == []

@@ -20,14 +20,13 @@ Steps = Annotated[int, Field(ge=0, le=2**40)]
 
 
 class Entry(Part):
-    """A file of the steps [begin, end): its SHA-256 ("" of one that was removed), that of its
-    tensors (`checkpoint.digest`), and that of the weights at its epoch's end."""
+    """A file of the steps [begin, end): its SHA-256 ("" of one that was removed), and that of the
+    weights at its epoch's end (`checkpoint.digest`)."""
 
     file: Annotated[str, Field(pattern=r"^(step|mean)_[0-9]{8,13}\.safetensors$")]
     begin: Steps
     end: Steps
     sha256: Annotated[str, Field(pattern="^([0-9a-f]{64})?$")]
-    weights_sha256: Sha256
     epoch_weights_sha256: Sha256
 
     @model_validator(mode="after")

@@ -17,12 +17,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from polyak import files
 from polyak.averaging.step_mean import StepMean
 from polyak.errors import ConfigError
 from polyak.records.recording import Entry
 from polyak.store import paths
-from polyak.store.manifest import Manifest
+from polyak.store.manifest import Manifest, sha256_of
 from polyak.store.record_index import RecordIndex
 from polyak.store.recording import Recording
 from polyak.store.writer import Writer
@@ -109,8 +108,8 @@ class Recorder:
     def _write(self, file: str, steps: range, tensors: Mapping[str, Tensor]) -> None:
         path = self.directory / file
         checkpoint.save(path, tensors, {"steps": [steps.start, steps.stop]})
-        digests = {"sha256": files.sha256(path), "weights_sha256": checkpoint.digest(tensors)}
-        self._written[file] = {"begin": steps.start, "end": steps.stop, **digests}
+        written = {"begin": steps.start, "end": steps.stop, "sha256": sha256_of(path)}
+        self._written[file] = written
 
 
 class _Epoch:
