@@ -114,6 +114,30 @@ def names_later(directory: Path | None) -> Iterator[None]:
         _names_later.reset(token)
 
 
+def append(path: Path, content: bytes, *, at: int) -> int:
+    """Write `content` into a file from byte `at` on, in the place of all that follows, and have it
+    on disk; the file's new size. The bytes before stay, also after a kill or an exception.
+
+    Raises OSError, naming the file, where it is a link, or the disk is full.
+    """
+    new = not path.exists()
+    flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+    try:
+        with open(os.open(path, flags, 0o666), "wb") as file:
+            file.truncate(at)
+            file.seek(at)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if new:
+            _flush(path.parent)
+    except OSError as error:
+        if error.filename is None:
+            raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+        raise
+    return at + len(content)
+
+
 @contextmanager
 def atomic_directory(path: Path) -> Iterator[Path]:
     """Yield a new directory beside `path`; on success its files are flushed and it is renamed to

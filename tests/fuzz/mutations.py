@@ -7,6 +7,7 @@ file it is given; where it can't (the text is no JSON any more), the bytes are r
 """
 
 import csv
+import hashlib
 import io
 import json
 import re
@@ -214,6 +215,25 @@ def _often(edits: Strategy, values: list[str]) -> Strategy:
 
 def json_files() -> Strategy:
     return _often(json_edits(), JSON)
+
+
+@dataclass(frozen=True)
+class Forged:
+    """The last of a file's lines with checksums (`polyak.records.summed`) changed, with the right
+    checksum."""
+
+    edit: Mutation
+
+    def __call__(self, content: bytes) -> bytes:
+        *before, line, _ = content.rsplit(b"\n", 2)
+        text, _, _ = line.rpartition(b', "line": "')
+        changed = self.edit(text + b"}").replace(b"\n", b" ")
+        check = hashlib.sha256(changed).hexdigest()[:16].encode()
+        return b"\n".join([*before, changed[:-1] + b', "line": "' + check + b'"}', b""])
+
+
+def lines_with_checksums() -> Strategy:
+    return st.one_of(bytes_changed(), st.builds(Forged, json_edits()))
 
 
 def yaml_files() -> Strategy:

@@ -17,7 +17,7 @@ from polyak.store.trajectory import Trajectory
 from tests.fuzz.commands import polyak
 from tests.fuzz.explore import UnforeseenError, explore, limited
 from tests.fuzz.hostile import safetensors_files
-from tests.fuzz.mutations import bytes_changed, json_files
+from tests.fuzz.mutations import bytes_changed, json_files, lines_with_checksums
 from tests.fuzz.specimens import Specimen
 from tests.small import make_recipe
 
@@ -28,6 +28,9 @@ FILES = {
     "checkpoints/epoch_001.safetensors": safetensors_files(),
     "state/epoch_001.safetensors": safetensors_files(),
 }
+LINES = {**FILES, "trajectory.jsonl": lines_with_checksums()}
+"""Of a trajectory whose training was killed."""
+
 ACTIONS = ("list", "verify", "remove")
 """Without --yes, remove removes nothing."""
 
@@ -77,15 +80,19 @@ def continued(tmp_path_factory, images):
     made.cwd.mkdir(parents=True)
     keys = {name: evaluation_key(one, Inference()) for name, one in images.evaluated.items()}
 
-    def run(count: int, store: Path = made.store) -> list[str]:
+    def run(count: int, store: Path = made.store, *, whole: bool = True) -> list[str]:
         trajectory = Trajectory(store, make_recipe(), images)
         cpu = torch.device("cpu")
-        for record in trajectory.epochs(count=count, device=cpu, keys=keys, run=made.root / "run"):
-            assert record.scores["test"].accuracy >= 0
+        found = trajectory.epochs(count=count, device=cpu, keys=keys, run=made.root / "run")
+        for _ in range(count):
+            assert next(found).scores["test"].accuracy >= 0
+        if whole:
+            assert next(found, None) is None
+        found.close()  # type: ignore[attr-defined]
         files_of = (paths.checkpoint(trajectory.directory, epoch) for epoch in range(count))
         return [files.sha256(path) for path in files_of]
 
-    run(2)
+    run(2, whole=False)
     made.remember()
     whole = run(3, made.root.parent / "whole")
 
@@ -103,4 +110,4 @@ def test_a_broken_trajectory_is_continued_or_refused(continued, profile, record_
         with made.broken(place(made.store, name), mutation, written=Below(made.store)):
             return limited((PolyakError,), resume)
 
-    explore(FILES, attempt, profile, 1.2, record_property, "trajectory continued")
+    explore(LINES, attempt, profile, 1.2, record_property, "trajectory continued")

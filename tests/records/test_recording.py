@@ -12,7 +12,7 @@ from polyak.records import reading, recording
 from polyak.records.recording import Entry
 from polyak.store.record_index import RecordIndex
 
-HASHES = {"sha256": "1" * 64, "weights_sha256": "2" * 64, "epoch_weights_sha256": "3" * 64}
+HASHES = {"sha256": "1" * 64, "epoch_weights_sha256": "3" * 64}
 VALUES = {"file": "mean_00000058.safetensors", "begin": 0, "end": 58, **HASHES}
 
 
@@ -47,7 +47,7 @@ def test_a_line_comes_back():
         {"end": 10**400},
         {"sha256": None},
         {"sha256": "1" * 63},
-        {"weights_sha256": ""},
+        {"epoch_weights_sha256": ""},
         {"epoch_weights_sha256": {"a": 1}},
     ],
 )

@@ -38,6 +38,7 @@ def test_a_finished_run_is_known_by_its_config_wherever_it_ran(tmp_path):
         assert not run.finished(CONFIG)
         run.finish(summary(config=CONFIG), message="done")
     elsewhere = {**CONFIG, "paths": {"outputs": "there"}, "training": {"epochs": 4, "threads": 1}}
+    elsewhere["recording"] = {"state_every": 5}
     with claimed(tmp_path) as run:
         assert run.finished(elsewhere)
     with pytest.raises(PolyakError, match=r"another training\.epochs"), claimed(tmp_path) as run:

@@ -336,7 +336,7 @@ def test_a_full_disk_costs_no_epoch(tmp_path, monkeypatch):
         with pytest.raises(OSError, match="No space left"):
             train(model, optimizer, recorder, epochs=range(1))
     assert Manifest.open(tmp_path / "run").trained == 0
-    for failing, name in ((Manifest, "write"), (Records, "commit")):
+    for failing, name in ((Manifest, "append"), (Records, "commit")):
         with monkeypatch.context() as patch:
             patch.setattr(failing, name, full)
             with pytest.raises(OSError, match="No space left"):

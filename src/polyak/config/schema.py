@@ -77,6 +77,7 @@ class Recording(BaseModel):
     every: Annotated[int | float | None, PlainValidator(_every)]
     means: bool
     keep: Annotated[int | Literal["all", "epochs"], PlainValidator(_keep)]
+    state_every: Count = 1
 
 
 class Averaging(BaseModel):

@@ -73,6 +73,12 @@ def plain_json(path: Path) -> Any:
         return _plain(json.loads(_text(path), object_pairs_hook=_each_once))
 
 
+def plain_line(path: Path, text: str) -> Any:
+    """The content of a line of JSON, of the file `path`. Raises PolyakError."""
+    with _explained(path):
+        return _plain(json.loads(text, object_pairs_hook=_each_once))
+
+
 def yaml_of(path: Path, schema: type[Schema]) -> Schema:
     """A YAML file's content, as `schema` has it. Raises as `json_of` does."""
     return fit(path, plain_yaml(path), schema)

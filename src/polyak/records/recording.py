@@ -6,14 +6,12 @@
 A line that is cut, changed, or doesn't fit is as if it weren't there.
 """
 
-import hashlib
-import json
 from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from polyak.records import reading
+from polyak.records import reading, summed
 from polyak.records.part import Part, Sha256
 
 NAME = "index.jsonl"
@@ -22,14 +20,13 @@ Steps = Annotated[int, Field(ge=0, le=2**40)]
 
 
 class Entry(Part):
-    """A file of the steps [begin, end): its SHA-256 ("" of one that was removed), that of its
-    tensors (`checkpoint.digest`), and that of the weights at its epoch's end."""
+    """A file of the steps [begin, end): its SHA-256 ("" of one that was removed), and that of the
+    weights at its epoch's end (`checkpoint.digest`)."""
 
     file: Annotated[str, Field(pattern=r"^(step|mean)_[0-9]{8,13}\.safetensors$")]
     begin: Steps
     end: Steps
     sha256: Annotated[str, Field(pattern="^([0-9a-f]{64})?$")]
-    weights_sha256: Sha256
     epoch_weights_sha256: Sha256
 
     @model_validator(mode="after")
@@ -41,26 +38,16 @@ class Entry(Part):
     @property
     def line(self) -> str:
         """Its line, without the end."""
-        text = json.dumps(self.model_dump(), sort_keys=True)
-        return f"{text[:-1]}, {_CHECK}{_digest(text)}{_END}"
+        return summed.line(self.model_dump())
 
     @classmethod
     def of(cls, line: str) -> Self | None:
         """That of a line; None where it is not as `line` gave it."""
-        text, _, check = line.rpartition(f", {_CHECK}")
-        if not text or check != f"{_digest(text + '}')}{_END}":
-            return None
+        text = summed.content(line)
         try:
-            return cls.model_validate_json(text + "}")
+            return None if text is None else cls.model_validate_json(text)
         except ValidationError:
             return None
-
-
-_CHECK, _END = '"line": "', '"}'
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def read(directory: Path) -> tuple[list[Entry], bool]:

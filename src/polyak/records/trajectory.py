@@ -1,10 +1,11 @@
 """trajectory.json and runs.txt: what a trajectory has, and who has links to it; store.json.
 
-values = trajectory.read(directory)
+values, journal = trajectory.read(directory, formats)
 trajectory.write(directory, values)
 
 The file has a checksum of its own content: a changed digit would be a wrong record that nothing
-else notices. Format 3, of before, has none.
+else notices. Format 3, of before, has none. What was added since it was written whole is in
+trajectory.jsonl (`records.journal`), and read with it.
 """
 
 import hashlib
@@ -17,7 +18,8 @@ from pydantic import Field, model_validator
 
 from polyak import files
 from polyak.errors import PolyakError
-from polyak.records import reading
+from polyak.records import journal, reading
+from polyak.records.journal import Journal
 from polyak.records.part import (
     Environment,
     Epoch,
@@ -111,9 +113,10 @@ def format_of(store: Path) -> int:
     return reading.json_of(store / STORE, StoreRecord).format
 
 
-def read(directory: Path, formats: Sequence[int]) -> dict[str, Any]:
-    """The content of a trajectory.json of one of the `formats`, checked, as it stands there: keys
-    that this version doesn't know are written again.
+def read(directory: Path, formats: Sequence[int]) -> tuple[dict[str, Any], Journal]:
+    """The content of a trajectory.json of one of the `formats`, with what was added since, checked,
+    as it stands there: keys that this version doesn't know are written again. And where the next
+    change is to be added.
 
     Raises PolyakError, or FileNotFoundError where there is none.
     """
@@ -130,12 +133,24 @@ def read(directory: Path, formats: Sequence[int]) -> dict[str, Any]:
         raise PolyakError(
             f"{path}: corrupted, or changed by hand: its {CHECKSUM} is not that of its content"
         )
-    return dict(values)
+    added = journal.read(directory, values.get(CHECKSUM, ""))
+    for change in added.changes:
+        journal.apply(change, values, directory / journal.NAME)
+    if added.changes:
+        reading.fit(directory / journal.NAME, values, TrajectoryRecord)
+    return dict(values), added
 
 
-def write(directory: Path, values: Mapping[str, Any]) -> None:
-    """Write a trajectory.json, atomically, with its checksum."""
-    files.write_json(directory / NAME, {**values, CHECKSUM: checksum(values)})
+def write(directory: Path, values: Mapping[str, Any]) -> Journal:
+    """Write a trajectory.json, atomically, with its checksum; what was added to the one before is
+    in it. Where the next change is to be added."""
+    base = checksum(values)
+    lines = directory / journal.NAME
+    if values.get(CHECKSUM) == base and (directory / NAME).exists():
+        lines.unlink(missing_ok=True)  # first: they follow what is to be written
+    files.write_json(directory / NAME, {**values, CHECKSUM: base})
+    lines.unlink(missing_ok=True)
+    return Journal([], base, 0)
 
 
 def checksum(values: Mapping[str, Any]) -> str:

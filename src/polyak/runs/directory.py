@@ -35,8 +35,12 @@ log = logging.getLogger(__name__)
 WRITTEN_BY_HYDRA = (".hydra", "train.log")
 """What Hydra puts into a directory before the run begins."""
 
-ELSEWHERE = ("paths.", "name", "training.threads", "training.device", "dataset.datasets")
-"""Keys of where a run had its files and what it ran on: not what it computed."""
+ELSEWHERE = (
+    *("paths.", "name", "training.threads", "training.device", "dataset.datasets"),
+    "recording.state_every",
+)
+"""Keys of where a run had its files, what it ran on and what a kill would cost it: not what it
+computed."""
 
 
 def check_usable(directory: Path, by_hydra: Collection[str] | None = None) -> None:

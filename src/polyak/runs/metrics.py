@@ -45,6 +45,13 @@ def write_metrics(
         writer.writerows(rows.values())
 
 
+def add_metrics(path: Path, record: EpochRecord) -> None:
+    """Add an epoch's row to a metrics.csv that `write_metrics` has written with the same columns: a
+    kill may leave the last line cut, which readers leave out."""
+    with path.open("a", newline="") as file:
+        csv.DictWriter(file, COLUMNS, lineterminator="\n").writerow(row_of(record))
+
+
 def row_of(record: EpochRecord) -> dict[str, float]:
     """What is known of an epoch, by column."""
     trained = record.training

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from polyak.runs.metrics import row_of, write_metrics
+from polyak.runs.metrics import add_metrics, row_of, write_metrics
 from polyak.runs.progress import progress
 from polyak.runs.recorded import RecordedWindow
 from polyak.runs.records import link_epoch
@@ -43,13 +43,18 @@ def train(
             *(recording.description, what, found),
         )
     records: list[EpochRecord] = []
+    written = 0
     with progress(trajectory, epochs, device) as bar:
         for record in trajectory.epochs(
             count=epochs, device=device, keys=keys, run=run, on_step=bar.step, recording=recording
         ):
             records.append(record)
-            if not record.stored or len(records) == epochs:
+            if 0 < written == len(records) - 1:  # else its cost would grow with the epochs
+                add_metrics(run / "metrics.csv", record)
+                written += 1
+            elif not record.stored or len(records) == epochs:
                 write_metrics(run / "metrics.csv", records)
+                written = len(records)
             link_epoch(run, trajectory.directory, keys, record.training.epoch)
             if recorded:
                 recorded.link(trajectory.directory, run, record.training.epoch)

@@ -46,8 +46,8 @@ class Entry:
     @property
     def age(self) -> float:
         """Seconds since it last changed."""
-        path = self.directory / "trajectory.json"
-        return time.time() - (path if path.exists() else self.directory).stat().st_mtime
+        there = [path for path in self.directory.glob("trajectory.json*") if path.is_file()]
+        return time.time() - max(path.stat().st_mtime for path in there or [self.directory])
 
     def runs(self) -> list[Path]:
         """The noted run directories that have its files."""

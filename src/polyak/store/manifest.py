@@ -4,22 +4,23 @@
     manifest.trained                # epochs 0 .. trained - 1 are there
     manifest.intact(path)           # the file is there and has the recorded SHA-256
 
-A change counts from `write` on, which replaces the file atomically. The directory's runs.txt lists
-the run directories that have had links to its files, one absolute path per line.
+A change counts from `write` on, which replaces the file atomically; epochs and files that are added
+also from `append` on, which adds a line to trajectory.jsonl. The directory's runs.txt lists the run
+directories that have had links to its files, one absolute path per line.
 """
 
-import copy
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Self
 
 from polyak import files
 from polyak.errors import PolyakError, StoreError
-from polyak.records import summary, trajectory
+from polyak.records import journal, summary, trajectory
 from polyak.records.claim import Claim
+from polyak.records.journal import Change, Journal
 from polyak.records.summary import Summary
 from polyak.store import paths
 from polyak.store.format import FORMAT, READABLE
@@ -33,9 +34,13 @@ _verified: dict[Path, tuple[tuple[int, ...], str]] = {}
 class Manifest:
     """A trajectory's trajectory.json, and what follows from it."""
 
-    def __init__(self, directory: Path, values: dict[str, Any]) -> None:
+    def __init__(
+        self, directory: Path, values: dict[str, Any], lines: Journal | None = None
+    ) -> None:
         self.directory = directory
         self.values = values
+        self._lines = lines  # None: `append` has nothing that it could add to
+        self._added = Change()
 
     @classmethod
     def read(cls, directory: Path, fingerprint: str, ingredients: Mapping[str, Any]) -> Self:
@@ -65,25 +70,44 @@ class Manifest:
     def open(cls, directory: Path) -> Self:
         """The manifest of an existing trajectory. Raises StoreError as `read` does."""
         try:
-            return cls(directory, trajectory.read(directory, READABLE))
+            values, lines = trajectory.read(directory, READABLE)
         except (FileNotFoundError, PolyakError) as error:
             raise StoreError(
                 f"{error}; move {directory} away, or use another paths.trajectories"
             ) from error
+        return cls(directory, values, lines if values["format"] == FORMAT else None)
 
     def write(self) -> None:
         """Make all changes since the last `write` count."""
         self.values["format"] = FORMAT
-        trajectory.write(self.directory, self.values)
+        self._lines = trajectory.write(self.directory, self.values)
+        self.values[trajectory.CHECKSUM] = self._lines.last
+        self._added = Change()
+
+    def append(self) -> None:
+        """Make the epochs and files that were added count; what else has changed waits for `write`.
+        The cost doesn't grow with the trajectory."""
+        if self._lines is None:
+            self.write()
+            return
+        self._lines = journal.append(self.directory, self._lines, self._added)
+        self._added = Change()
+
+    def fold(self) -> None:
+        """Write trajectory.json whole where lines were added to it. Where it can't be, they stay,
+        and count."""
+        if self._lines is not None and self._lines.size:
+            with suppress(OSError):
+                self.write()
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """After an exception inside, which also calls `write`, none of its changes are left."""
-        before = copy.deepcopy(self.values)
+        """After an exception inside, which also calls `append`, none of its changes are left."""
+        values, lines, added = _copied(self.values), self._lines, _copied(dict(self._added))
         try:
             yield
         except BaseException:
-            self.values = before
+            self.values, self._lines, self._added = values, lines, Change(**added)
             raise
 
     @property
@@ -160,8 +184,18 @@ class Manifest:
         of_epoch = asdict(said) if isinstance(said, EpochResult) else said
         if not ran or ran[-1]["environment"] != environment:
             ran.append({"from_epoch": self.trained, "environment": environment})
+            self._added.environments.append(ran[-1])
         self.values["epochs"].append({**of_epoch, "weights_sha256": weights})
+        self._added.epochs.append(self.values["epochs"][-1])
         self._record(file)
+
+    def add_metrics(self, metrics: Mapping[str, Mapping[str, float | None]]) -> None:
+        """Add to what is said of the last epoch."""
+        epochs = self.values["epochs"]
+        before = epochs[-1].get("metrics", {})
+        said = {split: {**before.get(split, {}), **scores} for split, scores in metrics.items()}
+        epochs[-1] = {**epochs[-1], "metrics": {**before, **said}}
+        self._added.epochs.append(epochs[-1])
 
     def keep(self, count: int) -> None:
         """Drop the epochs from `count` on: another training goes on from there. Their files go when
@@ -184,7 +218,24 @@ class Manifest:
         recorded = self.values["files"]
         for name in [name for name in recorded if name.startswith("state/")]:
             del recorded[name]
+            self._added.files[name] = None
         self._record(path)
+
+    @property
+    def state(self) -> int:
+        """The epoch whose optimizer's state is there, intact; -1 where there is none."""
+        found = self._state()
+        return -1 if found is None or not self.intact(found) else int(found.stem[len("epoch_") :])
+
+    @property
+    def state_damaged(self) -> bool:
+        """Whether one was recorded, and is not intact."""
+        found = self._state()
+        return found is not None and not self.intact(found)
+
+    def _state(self) -> Path | None:
+        recorded = [name for name in self.values["files"] if name.startswith("state/")]
+        return self.directory / max(recorded, key=lambda one: (len(one), one)) if recorded else None
 
     def set_logits(self, path: Path) -> None:
         """Record an evaluation's file, of logits or of metrics."""
@@ -247,16 +298,23 @@ class Manifest:
 
     def drop_older_states(self) -> None:
         """Remove the states that are not recorded: a killed process may have left several."""
-        for path in (self.directory / "state").iterdir():
+        for path in (self.directory / "state").glob("*"):
             known = self._name(path) in self.values["files"]
             if not known and re.fullmatch(paths.EPOCH, path.name):
                 path.unlink()
 
     def _record(self, path: Path) -> None:
-        self.values["files"][self._name(path)] = sha256_of(path)
+        name = self._name(path)
+        self.values["files"][name] = self._added.files[name] = sha256_of(path)
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.directory).as_posix()
+
+
+def _copied(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy whose lists and mappings can be added to; what is in them is never changed."""
+    kinds = (list, dict)
+    return {key: one.copy() if isinstance(one, kinds) else one for key, one in values.items()}
 
 
 def sha256_of(path: Path) -> str:

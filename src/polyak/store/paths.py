@@ -20,7 +20,7 @@ RECORD = rf"recordings/[\w.]+/{RECORD_NAME}"
 """Of its path."""
 
 TRAJECTORY = (
-    *(r"trajectory\.json", r"runs\.txt", rf"checkpoints/{EPOCH}", rf"state/{EPOCH}"),
+    *(r"trajectory\.jsonl?", r"runs\.txt", rf"checkpoints/{EPOCH}", rf"state/{EPOCH}"),
     *(rf"evaluations/[0-9a-f]{{16}}/{EPOCH}", RECORD, r"recordings/[\w.]+/index\.jsonl"),
     *(r"evaluations/[0-9a-f]{16}/scores\.json", r"evaluation\.json"),
 )

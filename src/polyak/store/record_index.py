@@ -10,7 +10,7 @@ the hash of its epoch's weights, so that it counts only in the training that has
 
 import os
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Sequence, Set
 from pathlib import Path
 from typing import Self
 
@@ -79,16 +79,15 @@ class RecordIndex:
             if not (path := self.directory / file).is_file() or files.sha256(path) != one.sha256
         ]
 
-    def removable(self, unwanted: Collection[str]) -> list[Entry]:
+    def removable(self, unwanted: Set[str]) -> list[Entry]:
         """Those of the `unwanted` files that are there, and have no other link."""
         return [
-            one
-            for one in self.entries.values()
-            if one.file in unwanted and (self.directory / one.file).is_file()
-            if (self.directory / one.file).stat().st_nlink == 1
+            self.entries[file]
+            for file in sorted(unwanted & self.entries.keys())
+            if (self.directory / file).is_file() and (self.directory / file).stat().st_nlink == 1
         ]
 
-    def remove(self, unwanted: Collection[str]) -> None:
+    def remove(self, unwanted: Set[str]) -> None:
         """Remove the `removable`, and list them as removed."""
         gone = [one.model_copy(update={"sha256": ""}) for one in self.removable(unwanted)]
         self.add(gone)

@@ -17,27 +17,26 @@ from typing import Any, TypeAlias
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from polyak import files
 from polyak.records.recording import Entry
 from polyak.store import paths
-from polyak.store.manifest import Manifest
+from polyak.store.manifest import Manifest, sha256_of
 from polyak.store.record_index import RecordIndex
 from polyak.store.recording import Recording
 from polyak.store.steps import Reads, Steps
 from polyak.store.writer import Writer
 from polyak.weights import checkpoint
 
-Save: TypeAlias = Callable[[Path, Mapping[str, Tensor], Mapping[str, Any]], str]
+Save: TypeAlias = Callable[[Path, Mapping[str, Tensor], Mapping[str, Any]], object]
 
 
 class Recorder:
     """A recording of a trajectory whose epochs have so many `steps`; `save` writes a file of
-    weights, as `saved` does."""
+    weights, as `checkpoint.save` does."""
 
     def __init__(
         self, manifest: Manifest, recording: Recording, steps: int, save: Save | None = None
     ) -> None:
-        self._save = save or saved
+        self._save = save or checkpoint.save
         self.manifest, self.recording, self.steps = manifest, recording, steps
         self.directory = paths.recordings(manifest.directory, recording.name)
         self.index = RecordIndex.read(self.directory)
@@ -112,15 +111,9 @@ class Recorder:
     def write(self, file: str, steps: range, tensors: Mapping[str, Tensor]) -> None:
         """Write one of the epoch's files, which counts after `commit`."""
         path = self.directory / file
-        digest = self._save(path, tensors, {"steps": [steps.start, steps.stop]})
-        digests = {"sha256": files.sha256(path), "weights_sha256": digest}
-        self._written[file] = {"begin": steps.start, "end": steps.stop, **digests}
-
-
-def saved(path: Path, weights: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> str:
-    """Write `weights`, and give their SHA-256 (`checkpoint.digest`)."""
-    checkpoint.save(path, weights, metadata)
-    return checkpoint.digest(weights)
+        self._save(path, tensors, {"steps": [steps.start, steps.stop]})
+        written = {"begin": steps.start, "end": steps.stop, "sha256": sha256_of(path)}
+        self._written[file] = written
 
 
 def wanted(recording: Recording, epoch: int, steps: int) -> dict[str, range]:

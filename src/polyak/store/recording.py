@@ -23,11 +23,13 @@ from polyak.errors import ConfigError
 class Recording:
     """`every` so many steps (an int), or at every such fraction of an epoch (a float in (0, 1]);
     None: at every epoch's end, as every trajectory is. `keep`: which checkpoints within an epoch:
-    all, none but the epoch's own, or every so many-th, counted from its beginning."""
+    all, none but the epoch's own, or every so many-th, counted from its beginning. The optimizer's
+    state is written every `state_every` epochs, and after the last one."""
 
     every: int | float | None = None
     means: bool = False
     keep: int | Literal["all", "epochs"] = "all"
+    state_every: int = 1
 
     @property
     def there(self) -> bool:

@@ -95,9 +95,11 @@ class Trajectory:
             work.repair(count)
             self._stored = set()
             for epoch in range(count):
-                record = work.epoch(epoch)
+                record = work.epoch(epoch, last=epoch == count - 1)
                 self._stored.add(record.stored)
                 yield record
+            if writable:
+                manifest.fold()
 
     @contextmanager
     def _locked(self) -> Iterator[bool]:

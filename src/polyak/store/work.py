@@ -52,11 +52,12 @@ class Work:
         self.trainer: Trainer | None = None
         self.next_epoch = -1  # the one that the trainer is ready for
 
-    def epoch(self, epoch: int) -> EpochRecord:
-        """The record of an epoch, from the store or trained now."""
+    def epoch(self, epoch: int, *, last: bool = True) -> EpochRecord:
+        """The record of an epoch, from the store or trained now; after the `last` one, training can
+        be continued at once."""
         stored = epoch < self.manifest.trained
         if not stored:
-            self._train_next(epoch)
+            self._train_next(epoch, last=last)
         result = self.manifest.result(epoch)
         found = {split: self._scores(split, key, epoch) for split, key in self.keys.items()}
         for split, score in found.items():
@@ -65,37 +66,29 @@ class Work:
 
     def repair(self, count: int) -> None:
         """Retrain what the first `count` epochs, or continuing after them, need and what is missing
-        or corrupted on disk, or was not recorded. Every epoch's weights must be those recorded."""
+        or corrupted on disk, or was not recorded: from the optimizer's state on where there is an
+        earlier one, else from the beginning. Every epoch's weights must be those recorded."""
         manifest, corrupted = self.manifest, self.manifest.corrupted(count)
         trained = range(min(count, manifest.trained))
         unrecorded = [epoch for epoch in trained if self.recorder.lacking(epoch)]
-        last = max([*corrupted, *unrecorded], default=-1)
         continues = 0 < manifest.trained < count and not manifest.diverged
-        if continues and not manifest.intact(paths.state(self.directory, manifest.trained - 1)):
-            last = manifest.trained - 1
+        lacking, state = [*corrupted, *unrecorded], -1
+        if lacking or continues:
+            state = manifest.state
+            lacking += range(state + 1, manifest.trained) if continues else ()
         self._check_space(count, len(corrupted))
-        if last < 0:
+        if not lacking:
             for epoch in trained if self.writable else ():
                 self.recorder.prune(epoch)
             return
-        if unrecorded and not corrupted:
-            name = self.recorder.recording.name
-            first, latest = unrecorded[0], unrecorded[-1]
-            self._must_write(f"recording {name} is missing of epochs {first} to {latest}")
-            log.info(
-                "trajectory %s: recording %s is missing of epochs %d to %d; training again from "
-                "epoch 0, which gives the weights that are there (this is checked)",
-                *(self.directory.name, name, first, latest),
-            )
-        else:
-            self._must_write(f"epochs {corrupted or [last]} are missing or corrupted")
-            log.warning(
-                "trajectory %s: missing or corrupted files of epochs %s; training again from "
-                "epoch 0",
-                *(self.directory.name, corrupted or [last]),
-            )
-        trainer = self._begin(0)
-        for epoch in range(last + 1):
+        first = state + 1 if state < min(lacking) else 0
+        epochs = range(first, max(lacking) + 1)
+        self._say_why(corrupted, unrecorded, epochs)
+        if continues:
+            ran_in = manifest.environment(manifest.trained - 1)
+            environment.check_same(self.device, ran_in, str(self.directory))
+        trainer = self._begin(first)
+        for epoch in epochs:
             self._train(trainer, epoch)
             self._compare(trainer, epoch)
             self.recorder.commit(epoch, manifest.weights(epoch))
@@ -103,9 +96,35 @@ class Work:
                 path = paths.checkpoint(self.directory, epoch)
                 checkpoint.save(path, trainer.model.state_dict(), {"epoch": epoch})
                 manifest.relink(path, epoch)
-        if last == manifest.trained - 1:
-            self._save_state(trainer, last)
+        if epochs[-1] == manifest.trained - 1:
+            self._save_state(trainer, epochs[-1])
         manifest.write()
+        manifest.drop_older_states()
+
+    def _say_why(self, corrupted: list[int], unrecorded: list[int], epochs: range) -> None:
+        """Log why these epochs are trained again. Raises StoreError for a read-only store."""
+        name, again = self.directory.name, f"training epochs {epochs[0]} to {epochs[-1]} again"
+        checked = "which gives the weights that are there (this is checked)"
+        if corrupted or self.manifest.state_damaged:
+            which = corrupted or [self.manifest.trained - 1]
+            self._must_write(f"epochs {which} are missing or corrupted")
+            log.warning(
+                "trajectory %s: missing or corrupted files of epochs %s; %s", name, which, again
+            )
+        elif unrecorded:
+            recording = self.recorder.recording.name
+            first, last = unrecorded[0], unrecorded[-1]
+            self._must_write(f"recording {recording} is missing of epochs {first} to {last}")
+            log.info(
+                "trajectory %s: recording %s is missing of epochs %d to %d; %s, %s",
+                *(name, recording, first, last, again, checked),
+            )
+        else:
+            self._must_write(f"epoch {self.manifest.trained} is not in it")
+            log.info(
+                "trajectory %s: the optimizer's state was kept before epoch %d; %s, %s",
+                *(name, epochs[0], again, checked),
+            )
 
     def _check_space(self, count: int, again: int) -> None:
         """Before anything is trained: whether there is room for what `count` epochs lack, of whose
@@ -153,7 +172,7 @@ class Work:
         self.next_epoch = epoch + 1
         return result
 
-    def _train_next(self, epoch: int) -> None:
+    def _train_next(self, epoch: int, *, last: bool) -> None:
         """Train the epoch after the last one of the store, and put it there."""
         manifest, directory = self.manifest, self.directory
         if manifest.diverged:
@@ -176,10 +195,13 @@ class Work:
             self._evaluate(trainer.model, split, paths.logits(directory, key, epoch))
         ran_in = environment.describe(self.device, self.recipe.precision)
         manifest.add(result, checkpoint.digest(weights), path, ran_in)
-        self._save_state(trainer, epoch)
+        keeps = last or (epoch + 1) % self.recorder.recording.state_every == 0
+        if keeps:
+            self._save_state(trainer, epoch)
         self.recorder.commit(epoch, manifest.weights(epoch))
-        manifest.write()
-        manifest.drop_older_states()
+        manifest.append()
+        if keeps:
+            manifest.drop_older_states()
 
     def _save_state(self, trainer: Trainer, epoch: int) -> None:
         path = paths.state(self.directory, epoch)
@@ -199,7 +221,7 @@ class Work:
             self._must_write(f"epoch {epoch} is not evaluated on this {split} split")
             self._evaluate(self._model_of(epoch), split, path)
             self.manifest.relink(path, epoch)
-            self.manifest.write()
+            self.manifest.append()
         return scoring.of_logits(
             path, self.manifest.sha256(path), self.dataset.evaluated[split].labels
         )

@@ -81,7 +81,7 @@ def adopt(
                 **{"seconds": 0.0, "metrics": {}},
             }
             manifest.add(of_epoch, digest, target, {})
-            manifest.write()
+            manifest.append()
         if manifest.trained > len(given):
             raise StoreError(
                 f"{manifest.directory}: has {manifest.trained} epochs, and {len(given)} "

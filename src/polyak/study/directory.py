@@ -77,7 +77,7 @@ class Directory:
         try:
             self.manifest = _opened(path, made_of)
         except BaseException:
-            self.release()
+            self._lock.release()
             raise
 
     @property
@@ -130,7 +130,9 @@ class Directory:
 
     def release(self) -> None:
         """Let others have it."""
-        self._lock.release()
+        if self._lock.is_locked:
+            self.manifest.fold()
+            self._lock.release()
 
     def _inside(self, weights: str, within: str | None) -> bool:
         manifest = self.manifest

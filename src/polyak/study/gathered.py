@@ -103,13 +103,19 @@ class Gathered(Mapping[str, Tensor]):
         streamed.write(path, entries, tensors, tied, metadata)
 
 
-def save(path: Path, weights: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> str:
-    """Write weights as `checkpoint.save` does, of several ranks or of one; their
-    `checkpoint.digest`."""
-    if not isinstance(weights, Gathered):
+def write(path: Path, weights: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
+    """Write weights as `checkpoint.save` does, of several ranks or of one."""
+    if isinstance(weights, Gathered):
+        weights.save(path, metadata)
+    else:
         checkpoint.save(path, weights, metadata)
+
+
+def save(path: Path, weights: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> str:
+    """Write weights, and give their `checkpoint.digest`."""
+    write(path, weights, metadata)
+    if not isinstance(weights, Gathered):
         return checkpoint.digest(weights)
-    weights.save(path, metadata)
     with open_source(path) as source:  # each tensor is gathered once
         return checkpoint.digest_of(source.names, source.tensor)
 

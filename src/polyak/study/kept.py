@@ -125,7 +125,7 @@ class Kept:
             kept = evaluations.Kept(evaluate=self._evaluation.name[:300], epochs=[*rest, scored])
             kept.write(folder)
             manifest.set_logits(folder / evaluations.SCORES)
-        manifest.write()
+        manifest.append()
 
     def _result(self, epoch: int) -> EpochResult:
         """What was said of an epoch's training: NaN where nothing was."""

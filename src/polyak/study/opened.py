@@ -91,6 +91,7 @@ class Opened:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
+        self.manifest.fold()
         self._lock.release()
 
     @property

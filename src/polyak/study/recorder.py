@@ -28,7 +28,7 @@ from polyak.store import environment, paths
 from polyak.store.recorder import Recorder as Records
 from polyak.study import ranks, told
 from polyak.study.directory import Directory, ingredients
-from polyak.study.gathered import save
+from polyak.study.gathered import save, write
 from polyak.study.live import Spread, entries_of, live_of
 from polyak.study.wrapped import unwrapped
 from polyak.weights import checkpoint
@@ -90,7 +90,7 @@ class Recorder:
         try:
             now = checkpoint.digest(weights)
             self._held.begin(now, restart=restart, within=within, whole=recording.there)
-            self._records = Records(self._held.manifest, recording, self._steps or 1, save)
+            self._records = Records(self._held.manifest, recording, self._steps or 1, write)
             self._records.index.drop_unlisted()
             dtypes = sorted({str(one.dtype).removeprefix("torch.") for one in entries.values()})
             device = next(iter(self._model.state_dict().values())).device
@@ -164,10 +164,8 @@ class Recorder:
         if not self._epochs:
             raise ConfigError(f"{self._path}: has no epoch that metrics could be of")
         if self._held:
-            said = self._held.manifest.values["epochs"][-1].setdefault("metrics", {})
-            for split, scores in found.items():
-                said[split] = {**said.get(split, {}), **scores}
-            self._held.manifest.write()
+            self._held.manifest.add_metrics(found)
+            self._held.manifest.append()
 
     def _end(
         self, weights: Mapping[str, Tensor], metrics: Mapping[str, told.Scores], lr: float | None
@@ -194,7 +192,7 @@ class Recorder:
         with self._held.manifest.at_once():
             self._held.manifest.add(of_epoch, digest, path, self._environment)
             self._records.commit(epoch, digest)
-            self._held.manifest.write()
+            self._held.manifest.append()
         self._begin(epoch + 1)
         return epoch + 1
 
