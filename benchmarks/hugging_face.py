@@ -54,7 +54,8 @@ def rows(images: Tensor, labels: Tensor) -> list[dict[str, Tensor]]:
 
 def train(seed: int, data: Mapping[str, tuple[Tensor, Tensor]], directory: Path) -> None:
     settings = {"lr": RATE, "seed": seed, "batch_size": BATCH, "optimizer": "adamw"}
-    settings |= {"model": "vit_3_64", "dataset": "Fashion-MNIST", "train_images": SIZES["train"]}
+    settings |= {"model": "vit_3_64", "schedule": "constant", "dataset": "Fashion-MNIST"}
+    settings |= {"train_images": SIZES["train"]}
     torch.manual_seed(seed)
     arguments = TrainingArguments(
         str(directory.with_name(f"{directory.name}_trained")),
