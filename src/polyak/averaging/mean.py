@@ -3,9 +3,9 @@
     average = mean_of_files([run / f"checkpoints/epoch_{e:03d}.safetensors" for e in range(10, 20)])
     model.load_state_dict(average.tensors)
 
-Memory holds one float64 sum and one checkpoint, however many there are. Integer and boolean
-entries are never averaged: they come from the last checkpoint. Tied tensors are averaged once and
-stay tied. The mean of iterates: Polyak and Juditsky 1992; of networks: Izmailov et al. 2018
+Memory holds one float64 sum and one result, three times a float32 checkpoint, however many there
+are; of files, one at a time is mapped besides. Integer and boolean entries are never averaged: they
+come from the last checkpoint. Tied tensors are averaged once and stay tied. The mean of iterates: Polyak and Juditsky 1992; of networks: Izmailov et al. 2018
 (https://arxiv.org/abs/1803.05407).
 """
 
