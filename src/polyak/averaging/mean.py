@@ -5,8 +5,8 @@
 
 Memory holds one float64 sum and one result, three times a float32 checkpoint, however many there
 are; of files, one at a time is mapped besides. Integer and boolean entries are never averaged: they
-come from the last checkpoint. Tied tensors are averaged once and stay tied. The mean of iterates: Polyak and Juditsky 1992; of networks: Izmailov et al. 2018
-(https://arxiv.org/abs/1803.05407).
+come from the last checkpoint. Tied tensors are averaged once and stay tied. The mean of iterates:
+Polyak and Juditsky 1992; of networks: Izmailov et al. 2018 (https://arxiv.org/abs/1803.05407).
 """
 
 import math
