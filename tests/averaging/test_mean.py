@@ -1,4 +1,5 @@
 import math
+import sys
 from fractions import Fraction
 
 import pytest
@@ -6,10 +7,11 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from polyak.averaging.mean import Mean, mean_of_files, prefix_means, round_once
+from polyak.averaging.mean import PIECE, Mean, mean_of_files, prefix_means, round_once
 from polyak.errors import CheckpointError
 from polyak.weights import checkpoint
 from polyak.weights.checkpoint import Checkpoint
+from tests import own_memory
 
 
 def states(count, *, dtype=torch.float32, seed=0, scale=1.0):
@@ -47,6 +49,76 @@ def test_equals_the_plain_float64_loop_bit_for_bit(count):
         for state in checkpoints:
             total += state.tensors[name].double()
         assert torch.equal(ours, (total / count).float())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("weights", [[1, 1, 1], [1, 0, 3], [0.3, 0.5, 0.2]])
+def test_large_tensors_have_the_bits_of_whole_sums_and_stay_as_they_are(dtype, weights):
+    generator = torch.Generator().manual_seed(0)
+    given = [torch.randn(2, PIECE + 5, generator=generator).to(dtype) for _ in weights]
+    for one in given:
+        one[0, :3] = torch.tensor([0.0, -0.0, 1e-7])
+    before = [one.clone() for one in given]
+    ours, total = mean([Checkpoint({"w": one}) for one in given], weights)["w"], None
+    for one, weight in zip(before, weights, strict=True):
+        term = one.double() * weight
+        total = term if total is None else total + term
+    assert same_bits(ours, round_once(total / sum(weights), dtype))
+    assert all(same_bits(one, was) for one, was in zip(given, before, strict=True))
+
+
+def same_bits(one, other):
+    return torch.equal(checkpoint.as_bytes(one), checkpoint.as_bytes(other))
+
+
+def test_the_memory_format_of_weights_does_not_matter():
+    given = torch.randn(4, 6, 5, 3)
+    last = Checkpoint({"w": given.to(memory_format=torch.channels_last)})
+    assert torch.equal(mean([last, Checkpoint({"w": given})])["w"], given)
+
+
+def test_a_result_goes_into_an_earlier_ones_memory_with_the_same_bits():
+    total, plain, into = Mean(), Mean(), None
+    for state in states(4):
+        total.add(state)
+        plain.add(state)
+        earlier, into = into, total.result(into)
+        wanted = plain.result().tensors
+        for name, tensor in into.tensors.items():
+            assert torch.equal(tensor, wanted[name])
+            assert earlier is None or tensor is earlier.tensors[name]
+
+
+BEFORE = """
+import torch
+from polyak.averaging.mean import Mean
+from polyak.weights.checkpoint import Checkpoint
+
+mean, state = Mean(), Checkpoint({"w": torch.ones(1 << 23)})
+mean.add(state)
+found = mean.result()
+"""
+
+WATCHED = """
+mean.add(state, 0.5)
+found = mean.result(into=found)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for the memory")
+def test_a_window_more_takes_no_memory_of_the_weights_size():
+    """Weights of 32 MB."""
+    _, used = own_memory.beyond(BEFORE, WATCHED, [])
+    assert used < 6 << 20
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
+def test_a_value_that_is_not_finite_is_found_anywhere(value, dtype):
+    given = torch.randn(3, 1001).to(dtype)
+    given[2, 997] = value
+    with pytest.raises(CheckpointError, match=r"'w' has values that are not finite"):
+        mean([Checkpoint({"w": given})])
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])

@@ -2,6 +2,7 @@
 
 import io
 import os
+import sys
 import zipfile
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 
 from polyak.data import arrays
 from polyak.errors import DataError
+from tests import own_memory
 
 random = np.random.default_rng(0)
 
@@ -66,6 +68,31 @@ def test_images_become_channels_first(files, channels, save):
         assert split.images.dtype == torch.uint8
         assert split.images.is_contiguous()
         assert split.ids.tolist() == list(range(len(split)))
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_images_are_the_same_however_many_are_read_at_a_time(files, save, monkeypatch):
+    images = pictures(12, 4, 5, 3)
+    save(files.train, **contents(12, images=images))
+    for part in (1, 300, 1 << 20):  # one image, five, all
+        monkeypatch.setattr(arrays, "PART", part)
+        found = files.load().train.images
+        assert np.array_equal(found.permute(0, 2, 3, 1).numpy(), images)
+        assert found.is_contiguous()
+
+
+WATCHED = """
+found = arrays.load(*sys.argv[1:])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for the memory")
+def test_memory_is_a_tenth_more_than_the_images(tmp_path):
+    paths = [tmp_path / "train.npz", tmp_path / "test.npz"]
+    for path, count in zip(paths, (16_384, 4_096), strict=True):
+        np.savez(path, **contents(count, images=np.ones((count, 32, 32, 3), np.uint8)))
+    _, used = own_memory.beyond("import torch; from polyak.data import arrays", WATCHED, paths)
+    assert used < 1.1 * 20_480 * 3072  # 60 MB
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int64, np.uint64, ">i4"])

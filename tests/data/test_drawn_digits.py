@@ -43,6 +43,20 @@ def test_a_smaller_count_is_a_prefix(train: tuple[Tensor, Tensor], count: int) -
     assert images.untyped_storage().nbytes() == count * 3 * 32 * 32  # no hidden whole chunk
 
 
+def test_images_are_those_of_the_chunks(train: tuple[Tensor, Tensor]) -> None:
+    """And blurred all at once they are the same."""
+    atlas = house_numbers._draw_atlas()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(house_numbers, "PART", CHUNK)
+        chunks = [
+            house_numbers._draw_chunk(atlas, house_numbers._Random("train", 0, chunk))
+            for chunk in (0, 3)
+        ]
+    for (images, labels), start, count in zip(chunks, (0, 3 * CHUNK), (CHUNK, 500), strict=True):
+        assert torch.equal(images[:count], train[0][start : start + count])
+        assert torch.equal(labels[:count], train[1][start : start + count])
+
+
 def test_threads_do_not_change_the_images(test: tuple[Tensor, Tensor]) -> None:
     before = torch.get_num_threads()
     try:

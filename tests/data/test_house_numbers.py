@@ -1,6 +1,7 @@
 """house_numbers as a source: drawn once, then read from disk."""
 
 import shutil
+import sys
 import threading
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 
 from polyak.data import drawn_digits as house_numbers
 from polyak.data import house_numbers as synthetic
+from tests import own_memory
 
 
 @pytest.fixture
@@ -176,3 +178,32 @@ def test_the_cache_can_be_moved(tmp_path, drawn):
     shutil.move(tmp_path / "here", tmp_path / "there")
     synthetic.load(str(tmp_path / "there"))
     assert drawn == BOTH
+
+
+BEFORE = """
+import torch
+from polyak.data import drawn_digits, house_numbers
+
+drawn_digits._draw_atlas = lambda: None
+chunk = torch.ones(1000, 3, 32, 32, dtype=torch.uint8), torch.ones(1000, dtype=torch.int64)
+drawn_digits._draw_chunk = lambda atlas, random: chunk
+"""
+
+WATCHED = """
+found = house_numbers.load(sys.argv[1], limit_train=20_000, limit_test=5_000)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for the memory")
+def test_memory_is_the_images_and_one_chunks(tmp_path):
+    """Drawing a chunk is left out here: it takes the same, however many images there are."""
+    _, used = own_memory.beyond(BEFORE, WATCHED, [tmp_path])
+    assert used < 1.1 * 25_000 * 3072  # 77 MB
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for the memory")
+def test_drawing_a_chunk_takes_half_of_svhns_size():
+    """Some 60 to 100 MB, where the training images are 225 MB."""
+    before = "from polyak.data import drawn_digits; drawn_digits._draw_atlas()"
+    _, used = own_memory.beyond(before, 'drawn_digits.generate("train", 1000)', [])
+    assert used < 130 << 20

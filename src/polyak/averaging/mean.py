@@ -3,10 +3,10 @@
     average = mean_of_files([run / f"checkpoints/epoch_{e:03d}.safetensors" for e in range(10, 20)])
     model.load_state_dict(average.tensors)
 
-Memory holds one float64 sum and one checkpoint, however many there are. Integer and boolean
-entries are never averaged: they come from the last checkpoint. Tied tensors are averaged once and
-stay tied. The mean of iterates: Polyak and Juditsky 1992; of networks: Izmailov et al. 2018
-(https://arxiv.org/abs/1803.05407).
+Memory holds one float64 sum and one result, three times a float32 checkpoint, however many there
+are; of files, one at a time is mapped besides. Integer and boolean entries are never averaged: they
+come from the last checkpoint. Tied tensors are averaged once and stay tied. The mean of iterates:
+Polyak and Juditsky 1992; of networks: Izmailov et al. 2018 (https://arxiv.org/abs/1803.05407).
 """
 
 import math
@@ -20,6 +20,10 @@ from polyak.errors import CheckpointError
 from polyak.weights import checkpoint
 from polyak.weights.checkpoint import Checkpoint
 from polyak.weights.layout import Layout, check_averaged, check_same
+
+PIECE = 1 << 15
+"""Values that are summed or divided at a time: 256 KB in float64. Of more, torch makes shares for
+its threads, which would wait for each other at every piece."""
 
 
 class Mean:
@@ -51,29 +55,36 @@ class Mean:
         self._layout = first
         # Every copy is fresh: neither the sums nor the mean alias the (perhaps live) weights.
         for name in layout.averaged:
-            term = state.tensors[name].detach().to("cpu", torch.float64, copy=True).mul_(weight)
-            self._sums[name] = self._sums[name].add_(term) if self.count else term
+            term = state.tensors[name].detach().to("cpu").contiguous()
+            if self.count:
+                for total, piece in _pieces(self._sums[name], term):
+                    total.add_(piece.to(torch.float64, copy=True).mul_(weight))
+            else:
+                self._sums[name] = term.to(torch.float64, copy=True).mul_(weight)
         for name, tensor in state.tensors.items():
             if not tensor.is_floating_point():
                 self._kept[name] = tensor.detach().to("cpu", copy=True)
         self._total += weight
         self.count += 1
 
-    def result(self) -> Checkpoint:
-        """The mean on CPU, each tensor new and in its own dtype and shape.
+    def result(self, into: Checkpoint | None = None) -> Checkpoint:
+        """The mean on CPU, each floating tensor in its own dtype and shape: a new one, or that of
+        `into`, an earlier result of this mean that is no longer wanted.
 
         Raises ValueError where no weight is above 0, CheckpointError where a mean overflows its
         dtype.
         """
         if self._layout is None or not self._total > 0:
             raise ValueError("a mean needs at least one checkpoint with a weight above 0")
-        means = {
-            name: round_once(total / self._total, self._layout.entries[name].dtype)
-            for name, total in self._sums.items()
-        }
-        for name, mean in means.items():
-            if not bool(torch.isfinite(mean).all()):
-                raise CheckpointError(f"the mean of tensor {name!r} overflows {mean.dtype}")
+        means = {}
+        for name, total in self._sums.items():
+            dtype, shape = self._layout.entries[name]
+            mean = torch.empty(shape, dtype=dtype) if into is None else into.tensors[name]
+            for piece, added in _pieces(mean, total):
+                piece.copy_(round_once(added / self._total, dtype))
+            if not _finite(mean):
+                raise CheckpointError(f"the mean of tensor {name!r} overflows {dtype}")
+            means[name] = mean
         means |= {name: kept.clone() for name, kept in self._kept.items()}
         copies = self._layout.copies
         tensors = {name: means[copies.get(name, name)] for name in self._layout.entries}
@@ -82,11 +93,22 @@ class Mean:
 
 def _check_finite(state: Checkpoint, source: str) -> None:
     for name, tensor in state.tensors.items():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+        if tensor.is_floating_point() and not _finite(tensor):
             raise CheckpointError(
                 f"{source}: tensor {name!r} has values that are not finite; "
                 "leave this checkpoint out of the window"
             )
+
+
+def _finite(tensor: Tensor) -> bool:
+    """Whether all values are. A NaN is both extremes: nothing as large as the tensor is made."""
+    return not tensor.numel() or bool(torch.stack(tensor.detach().aminmax()).isfinite().all())
+
+
+def _pieces(first: Tensor, second: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Views of the same few values of both, contiguous ones: what is computed of them stays in the
+    processor's cache, and memory for a whole tensor is not asked of the system each time."""
+    return zip(first.view(-1).split(PIECE), second.view(-1).split(PIECE), strict=True)
 
 
 def round_once(values: Tensor, dtype: torch.dtype) -> Tensor:

@@ -7,7 +7,9 @@ file may hold an array that says which images belong together. Nothing is unpick
 """
 
 import math
+from collections.abc import Callable
 from pathlib import Path
+from typing import IO, Any
 from zipfile import ZipFile
 
 import numpy as np
@@ -22,6 +24,8 @@ from polyak.parameters import Count, File
 
 DEFLATE = 1032
 """How many times smaller it makes a file at most."""
+PART = 1 << 20
+"""Bytes of images that are decompressed at a time."""
 DEFAULT_GROUPS = "source_image"
 
 Array = npt.NDArray[np.generic]
@@ -83,7 +87,7 @@ def _read(path: Path, groups: str | None) -> tuple[Tensor, Tensor, Tensor | None
     if not isinstance(file, NpzFile):
         raise DataError(f"{path}: one .npy array; allowed: a .npz file of images and labels")
     with file:
-        images, labels = _array(file, "images", path), _array(file, "labels", path)
+        images, labels = _array(file, "images", path, _images), _array(file, "labels", path)
         if groups == "auto":
             groups = DEFAULT_GROUPS if DEFAULT_GROUPS in file.files else None
         together = None if groups is None else _array(file, groups, path)
@@ -117,14 +121,19 @@ def _read(path: Path, groups: str | None) -> tuple[Tensor, Tensor, Tensor | None
     )
 
 
-def _array(file: NpzFile, name: str | None, path: Path) -> Array:
+def _array(
+    file: NpzFile,
+    name: str | None,
+    path: Path,
+    read: Callable[[NpzFile, str], Array] = NpzFile.__getitem__,
+) -> Array:
     if name not in file.files:
         raise DataError(f"{path}: there is no array {name!r}, only {sorted(file.files)}")
     try:
         archive = file.zip
         if archive is not None and f"{name}.npy" in archive.namelist():
             _check_size(archive, f"{name}.npy")
-        array = file[name]
+        array = read(file, name)
     except Exception as error:  # as above; and an array of objects, which are pickles
         raise DataError(f"{path}: {name} can't be read as a plain array ({error})") from error
     if not isinstance(array, np.ndarray):  # bytes, where the member is no .npy file
@@ -132,18 +141,43 @@ def _array(file: NpzFile, name: str | None, path: Path) -> Array:
     return array
 
 
+def _images(file: NpzFile, name: str) -> Array:
+    """Those [N, H, W, C], read a part at a time into memory that has the channels first; whatever
+    else is there, as numpy reads it."""
+    archive, member = file.zip, f"{name}.npy"
+    if archive is None or member not in archive.namelist():
+        return file[name]
+    with archive.open(member) as stream:
+        shape, fortran, dtype = _header(stream)
+        if dtype != np.uint8 or fortran or len(shape) != 4 or 0 in shape:
+            return file[name]
+        count, height, width, channels = shape
+        images = np.empty((count, channels, height, width), np.uint8).transpose(0, 2, 3, 1)
+        each = max(1, PART // images[0].size)
+        for first in range(0, count, each):
+            part = images[first : first + each]
+            part[...] = np.frombuffer(stream.read(part.size), np.uint8).reshape(part.shape)
+        stream.read(1)  # at the end, the checksum is looked at
+    return images
+
+
 def _check_size(archive: ZipFile, name: str) -> None:
     """Raise ValueError where a .npy file is not as long as its header says, or longer than it can
     have been before it was compressed: numpy would allocate that first."""
     member = archive.getinfo(name)
     with archive.open(member) as stream:
-        version = np.lib.format.read_magic(stream)
-        read = np.lib.format.read_array_header_1_0
-        if version != (1, 0):
-            read = np.lib.format.read_array_header_2_0
-        shape, _, dtype = read(stream)
+        shape, _, dtype = _header(stream)
         needed = stream.tell() + math.prod(shape) * dtype.itemsize
     if dtype.hasobject:  # which numpy refuses
         return
     if member.file_size != needed or needed > DEFLATE * (member.compress_size + 1):
         raise ValueError(f"{member.file_size:,} bytes for {dtype} {list(shape)}")
+
+
+def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether in Fortran's order, and dtype."""
+    version = np.lib.format.read_magic(stream)
+    read = np.lib.format.read_array_header_1_0
+    if version != (1, 0):
+        read = np.lib.format.read_array_header_2_0
+    return read(stream)

@@ -8,8 +8,7 @@ The labels are always right; what is hard is only the picture.
 """
 
 import hashlib
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -25,6 +24,7 @@ TRAIN_SIZE = 73_257  # the sizes of SVHN's own splits
 TEST_SIZE = 26_032
 SIDE = 32
 CHUNK = 1_000  # images drawn from one random stream
+PART = 100  # of them, blurred at a time: it decides memory and speed alone
 
 # Digits 0..9 in SVHN's training split: house numbers begin with small digits (Benford).
 CLASS_COUNTS = (4948, 13861, 10585, 8497, 7458, 6882, 5727, 5595, 5045, 4659)
@@ -84,9 +84,13 @@ def generate(split: Literal["train", "test"], count: int, seed: int = 0) -> tupl
     if seed < 0:
         raise ValueError(f"seed is {seed}: use 0 or more")
     atlas = _draw_atlas()
-    chunks = [_draw_chunk(atlas, _Random(split, seed, i)) for i in range(math.ceil(count / CHUNK))]
-    images, labels = (torch.cat(parts)[:count] for parts in zip(*chunks, strict=True))
-    return images.clone(), labels.clone()
+    images = torch.empty(count, 3, SIDE, SIDE, dtype=torch.uint8)
+    labels = torch.empty(count, dtype=torch.int64)
+    for chunk, part in enumerate(images.split(CHUNK)):
+        drawn, digits = _draw_chunk(atlas, _Random(split, seed, chunk))
+        part.copy_(drawn[: len(part)])
+        labels[chunk * CHUNK :][: len(part)] = digits[: len(part)]
+    return images, labels
 
 
 @cache  # the fonts, not the images: it costs as much as drawing 1,000 of them
@@ -152,17 +156,21 @@ def _draw_chunk(atlas: tuple[Tensor, Tensor], random: _Random) -> tuple[Tensor, 
     position = (torch.rand(CHUNK, generator=random.stream) * length).long()
     shown = torch.stack((position > 0, position >= 0, position < length - 1), 1)
     face = torch.randint(len(atlas[0]), (CHUNK,), generator=random.stream)
-    glyphs = atlas[0][face[:, None], digits] * shown[:, :, None, None, None]
     widths = atlas[1][face[:, None], digits] * shown
+
+    def glyphs(slot: int) -> Tensor:  # [CHUNK, 1, CELL, CELL]: of all slots they would be 32 MB
+        return atlas[0][face, digits[:, slot]].mul_(shown[:, slot, None, None, None])
 
     x, y, u, v = _place(random)
     ink, beyond = _set_digits(random, u, v, glyphs, widths)
+    del u, v
     image = _paint(random, ink, beyond)
     light = 1 + 2 * GRADIENT * (random.normal() * x + random.normal() * y)
-    image = _blur(image * light[:, None], random.uniform(*BLUR))
-    noise = 0.8 * random.normal(1, SIDE, SIDE) + 0.6 * random.normal(3, SIDE, SIDE)
-    image = image + random.lognormal(*NOISE)[:, None] * noise
-    return (image.clamp(0, 1) * 255).round().to(torch.uint8), digits[:, 1]
+    _blur(image.mul_(light[:, None]), random.uniform(*BLUR))
+    grey = 0.8 * random.normal(1, SIDE, SIDE)
+    noise = random.normal(3, SIDE, SIDE).mul_(0.6).add_(grey)
+    image.add_(noise.mul_(random.lognormal(*NOISE)[:, None]))
+    return image.clamp_(0, 1).mul_(255).round_().to(torch.uint8), digits[:, 1]
 
 
 def _place(random: _Random) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -179,7 +187,7 @@ def _place(random: _Random) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 
 def _set_digits(
-    random: _Random, u: Tensor, v: Tensor, glyphs: Tensor, widths: Tensor
+    random: _Random, u: Tensor, v: Tensor, glyphs: Callable[[int], Tensor], widths: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Ink of the three digits, 0..1, and how far each pixel is outside of the number's box."""
     gap = SPACING * random.normal().abs()
@@ -188,7 +196,7 @@ def _set_digits(
     before, after = (left + middle) / 2 + gap, (middle + right) / 2 + gap
     for slot, centre in enumerate((-before, torch.zeros_like(gap), after)):
         grid = torch.stack((u - centre, v), -1) * (2 * GLYPH / CELL)
-        ink = torch.maximum(ink, F.grid_sample(glyphs[:, slot], grid, align_corners=False)[:, 0])
+        ink = torch.maximum(ink, F.grid_sample(glyphs(slot), grid, align_corners=False)[:, 0])
     ends = torch.maximum(-before - left / 2 - u, u - after - right / 2)
     return ink, torch.maximum(v.abs() - 0.5, ends)
 
@@ -209,26 +217,28 @@ def _paint(random: _Random, ink: Tensor, beyond: Tensor) -> Tensor:
     frame = (1.5 - (outside + 1).abs()).clamp(0, 1) * (plate & random.happens(FRAME_SHARE))
     ink = torch.maximum(ink, frame)
     wall_colour = random.colour(random.uniform(*LUMINANCE))
-    image = torch.lerp(ground_colour + texture[:, None], wall_colour, wall_share[:, None])
+    image = (ground_colour + texture[:, None]).lerp_(wall_colour, wall_share[:, None])
     # The shadow lies one pixel below and to one side.
     padded = F.pad(ink, (1, 1, 1, 0))[:, :SIDE]
     shadow = torch.where(random.happens(0.5), padded[:, :, 2:], padded[:, :, :SIDE])
     shadow = shadow * random.happens(SHADOW_SHARE) * random.uniform(0.1, 0.6)
-    return torch.lerp(image * (1 - shadow)[:, None], paint_colour, ink[:, None])
+    return image.mul_((1 - shadow)[:, None]).lerp_(paint_colour, ink[:, None])
 
 
-def _blur(image: Tensor, sigma: Tensor) -> Tensor:
-    """Gaussian blur [n, 3, h, w] with each image's own sigma [n, 1, 1].
+def _blur(images: Tensor, sigma: Tensor) -> None:
+    """Gaussian blur of [n, 3, h, w], in place, with each image's own sigma [n, 1, 1].
 
     It adds shifted copies, so that the result does not depend on the number of threads.
     """
     taps = torch.arange(-BLUR_REACH, BLUR_REACH + 1)
-    kernel = torch.exp(-0.5 * (taps / sigma) ** 2)
-    kernel = (kernel / kernel.sum(-1, keepdim=True)).unsqueeze(-1)
-    for _ in range(2):  # along the width, then transposed: along the height
-        padded = F.pad(image, (BLUR_REACH, BLUR_REACH, 0, 0), mode="replicate")
-        image = torch.zeros_like(image)
-        for i in range(len(taps)):
-            image.addcmul_(padded[..., i : i + SIDE], kernel[:, :, i : i + 1])
-        image = image.transpose(-1, -2).contiguous()
-    return image
+    kernels = torch.exp(-0.5 * (taps / sigma) ** 2)
+    kernels = (kernels / kernels.sum(-1, keepdim=True)).unsqueeze(-1)
+    for part, kernel in zip(images.split(PART), kernels.split(PART), strict=True):
+        image = part
+        for _ in range(2):  # along the width, then transposed: along the height
+            padded = F.pad(image, (BLUR_REACH, BLUR_REACH, 0, 0), mode="replicate")
+            image = torch.zeros_like(image)
+            for i in range(len(taps)):
+                image.addcmul_(padded[..., i : i + SIDE], kernel[:, :, i : i + 1])
+            image = image.transpose(-1, -2).contiguous()
+        part.copy_(image)

@@ -15,7 +15,8 @@ from polyak.data import drawn_digits
 from polyak.data.dataset import Source, make_split
 from polyak.errors import CheckpointError
 from polyak.parameters import Count, Directory, Seed
-from polyak.weights import checkpoint
+from polyak.weights import checkpoint, streamed
+from polyak.weights.layout import Entry
 
 log = logging.getLogger(__name__)
 
@@ -55,5 +56,10 @@ def _cached(
         except CheckpointError:  # not there, or corrupted
             log.info("drawing %s digits into %s, once", f"{count:,}", path)
             images, labels = drawn_digits.generate(split, count, seed)
-            checkpoint.save(path, {"images": images, "labels": labels})
+            found = {"images": images, "labels": labels}
+            entries = {name: Entry(one.dtype, one.shape) for name, one in found.items()}
+            # Not by checkpoint.save, which copies them.
+            streamed.write(
+                path, entries, ((name, found[name]) for name in streamed.ordered(entries))
+            )
             return images, labels

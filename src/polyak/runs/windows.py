@@ -86,14 +86,14 @@ def evaluate(
     `metric` is the primary one."""
     spent = spent or Spent()
     for start, group in groupby(wanted, key=lambda window: window[0]):
-        running, reached = Mean(), start
+        running, reached, mean = Mean(), start, None
         for _, end in group:
             began = time.perf_counter()
             for epoch in range(reached, end):
                 path = checkpoint_of(epoch)
                 running.add(checkpoint.load(path), source=str(path))
             reached = end
-            mean = running.result()
+            mean = running.result(into=mean)
             averaged = time.perf_counter()
             last = checkpoint_of(end - 1)
             try:

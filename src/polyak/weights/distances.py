@@ -59,7 +59,8 @@ def between(checkpoints: Mapping[int, Path], average: Path, *, entries: int = EN
     integer and boolean ones don't. Sums are in float64. Distances are sums of squared differences,
     never differences of squared norms, so near-identical files lose no digits. Two to three times
     `entries` float64 values are in memory at once, whatever the size and number of tensors and
-    files.
+    files, besides what the matrix products keep. Safetensors files are mapped: as much as all of
+    them becomes resident, which the system takes back where it needs memory.
 
     Raises CheckpointError, naming file and tensor, where a file is missing or corrupted, names,
     shapes, dtypes or ties differ, or a value is not finite.
