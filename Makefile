@@ -45,10 +45,10 @@ check: $(installed_dev) ## format, lint, types, and who imports whom
 	$(python) -m mypy
 	$(VENV)/bin/lint-imports
 
-bench: $(installed) ## measure speed and write docs/performance.md
+bench: $(installed_dev) ## measure what it costs, beside others; write docs/performance.md
 	$(python) -m benchmarks
 
-bench-quick: $(installed) ## the same in minutes
+bench-quick: $(installed_dev) ## the same in minutes
 	$(python) -m benchmarks --quick
 
 clean: ## remove .venv and what the tools leave
@@ -60,5 +60,5 @@ $(installed): pyproject.toml $(CONSTRAINTS)
 	touch $@
 
 $(installed_dev): $(installed)
-	$(pip_install) '.[dev,launchers,schedulefree,timm,lightning,transformers]'
+	$(pip_install) '.[dev,launchers,schedulefree,timm,lightning,transformers,tensorboard,wandb,mlflow]'
 	touch $@

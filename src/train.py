@@ -28,6 +28,7 @@ from polyak.config.parse import parse, plain
 from polyak.config.schema import Config
 from polyak.errors import PolyakError
 from polyak.runs.directory import WRITTEN_BY_HYDRA, Run, claimed
+from polyak.tracking.live import Tracking, live
 
 failures: list[str] = []
 """What stopped this process's run; its log says more."""
@@ -67,12 +68,22 @@ def run(
     with claimed(directory, by_hydra) as this:
         with this.stage("config"):
             config = parse(plain(cfg), caller=caller)
-        if not this.finished(config.resolved):
-            complete(this, config, overrides, in_sweep=in_sweep, threads=threads)
+            config.tracker.check()
+        finished = this.finished(config.resolved)
+        with live(config.tracker, directory, config.resolved) as tracking:
+            if not finished:
+                complete(this, config, overrides, tracking, in_sweep=in_sweep, threads=threads)
+            tracking.finish()
 
 
 def complete(
-    this: Run, config: Config, overrides: Sequence[str], *, in_sweep: bool, threads: int | None
+    this: Run,
+    config: Config,
+    overrides: Sequence[str],
+    tracking: Tracking,
+    *,
+    in_sweep: bool,
+    threads: int | None,
 ) -> None:
     """The run of a checked configuration, step by step."""
     # Imported here, since --help and wrong values need not wait for torch.
@@ -91,6 +102,7 @@ def complete(
             *(run, job.trajectory, job.keys, config.training.epochs, job.device),
             recording=config.recorded,
             recorded=job.recorded,
+            on_epoch=tracking.epoch,
         )
 
     with this.stage("averaging"):

@@ -58,6 +58,18 @@ Writes distances.csv into the run's directory: Euclidean distance and cosine of 
 two epochs, and of each epoch and the average. Needs the run's files alone, no images.
 """
 
+TRACK = """\
+show finished runs in TensorBoard, Weights & Biases or MLflow
+
+    python -m polyak track outputs/runs/NAME --to tensorboard
+    python -m polyak track outputs/sweeps/NAME --to mlflow --set experiment=my_sweep
+    python -m polyak track outputs/runs/NAME --to wandb --set mode=online
+
+From the files of each run in or below DIR: metrics, the average's scores and gains, figures,
+configuration. A run that is tracked again is there once. As train.py does it while a run trains,
+with tracking=tensorboard and tracking.KEY=VALUE. Needs the tool: pip install -e '.[tensorboard]'.
+"""
+
 AVERAGE = """\
 average files of weights, whoever made them
 
@@ -178,6 +190,15 @@ def _parser() -> argparse.ArgumentParser:
 
     distances = command("distances", DISTANCES)
     distances.add_argument("run", type=Path, metavar="RUN", help="a finished run's directory")
+
+    track = command("track", TRACK)
+    track.add_argument(
+        "directories", type=Path, nargs="+", metavar="DIR", help="of a run, a sweep or of several"
+    )
+    track.add_argument("--to", required=True, metavar="TOOL", help="tensorboard, wandb or mlflow")
+    track.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="of conf/tracking/TOOL.yaml"
+    )
 
     average = command("average", AVERAGE)
     average.add_argument("output", type=Path, metavar="OUT", help="OUT.safetensors")

@@ -17,7 +17,16 @@ from pydantic import ValidationInfo as Info
 
 __all__ = [
     *("Byte", "Count", "CountOrShare", "Decay", "Directory", "Dropout", "Epoch", "Exponent"),
-    *("File", "Interpolation", "LearningRate", "Mean", "NotNegative", "Positive", "PositiveShare"),
+    *(
+        "File",
+        "Interpolation",
+        "Label",
+        "LearningRate",
+        "Mean",
+        "NotNegative",
+        "Positive",
+        "PositiveShare",
+    ),
     *("Power", "Seed", "Share", "StandardDeviation", "Steps", "Weights"),
 ]
 
@@ -39,6 +48,7 @@ Dropout = Annotated[float, Field(ge=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 PositiveShare = Annotated[float, Field(gt=0, le=1)]
 Exponent = Annotated[float, Field(ge=0, le=100)]
+Label = Annotated[str, Field(pattern=r"^[\w .=,+-]{1,128}$")]
 
 
 def _absolute(path: str, info: Info) -> str:

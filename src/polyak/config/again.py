@@ -3,7 +3,8 @@
     python src/train.py --again outputs/runs/NAME averaging.start=5
 
 The run's directory may be a stranger's: of what it was started with, only keys of our own config
-are inherited, never Hydra's, which can name code to call, and never options.
+are inherited, never Hydra's, which can name code to call, never options, and no tracking, which
+can send the run elsewhere.
 """
 
 import re
@@ -17,7 +18,7 @@ from polyak.records.summary import NAME, Summary, flat
 OPTION = "--again"
 MULTIRUN = ("-m", "--multirun")
 
-_GROUPS = "|".join(sorted({keys[0] for keys in CHOICES} | {"recording"}))
+_GROUPS = "|".join(sorted({keys[0] for keys in CHOICES} - {"tracking"} | {"recording"}))
 _OURS = re.compile(
     r"(\+\+?|~)?"
     rf"((experiment|{_GROUPS})(=[\w,]+(/[\w,]+)*)?"  # a choice in conf/

@@ -78,6 +78,7 @@ GROUPS: Mapping[str, Group] = {
         beside={"per": Parameter(Literal["epoch", "step"], "epoch")},
     ),
     "scheme": Group("polyak.averaging.schemes"),
+    "tracking": Group("polyak.tracking.backends"),
 }
 
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
-from pydantic import BaseModel, ValidationError, create_model
+from pydantic import BaseModel, Field, ValidationError, create_model
 
 from polyak import files
 from polyak.averaging.scheme import Intervals
@@ -34,11 +34,14 @@ def parse(values: Any, *, caller: Path) -> Config:
     wrong = impossible(values)
     if wrong:
         raise ConfigError("\n".join(wrong))
+    if isinstance(values, Mapping):  # what is recorded of a run has none
+        values = {"tracking": {"_target_": choices.listed("tracking")["none"]}, **values}
     chosen = {keys: _choice(keys, group, values, wrong) for keys, group in CHOICES.items()}
     fields: dict[str, Any] = {
         keys[0]: (kind, ...) for keys, kind in chosen.items() if keys[1:] == ()
     }
     scheme: Any = (chosen["averaging", "scheme"], ...)
+    fields["tracking"] = (fields["tracking"][0], Field(exclude=True))
     fields["averaging"] = (create_model("Averaging", __base__=Averaging, scheme=scheme), ...)
     made: type[Config] = create_model("Config", __base__=Config, **fields)
     config = _validated(made, values, caller, wrong)

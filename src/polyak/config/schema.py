@@ -20,6 +20,7 @@ from polyak.config.choices import STRICT, Choice
 from polyak.errors import ConfigError
 from polyak.parameters import Count, Directory, File, Positive, Seed, Share
 from polyak.store import recording as store_recording
+from polyak.tracking.backend import Backend
 from polyak.training.schedule import Schedule
 
 
@@ -135,6 +136,7 @@ class Config(BaseModel):
     seed: Seed
     name: Annotated[str, AfterValidator(file_name)] | None
     paths: Paths
+    tracking: Annotated[Choice, Field(exclude=True)]
 
     @property
     def window(self) -> range:
@@ -190,8 +192,16 @@ class Config(BaseModel):
         return made
 
     @property
+    def tracker(self) -> Backend:
+        """The tool that shows the run."""
+        values = self.tracking.model_dump(by_alias=True, mode="json")
+        made: Backend = choices.make("tracking", values)
+        return made
+
+    @property
     def resolved(self) -> dict[str, Any]:
-        """The configuration as plain values, with the keys of the YAML files."""
+        """The configuration as plain values, with the keys of the YAML files, but for `tracking`:
+        it is nothing of the run's, and not recorded with it."""
         values: dict[str, Any] = self.model_dump(by_alias=True, mode="json", serialize_as_any=True)
         return values
 
@@ -203,5 +213,6 @@ CHOICES: Mapping[tuple[str, ...], str] = {
     ("optimizer",): "optimizer",
     ("schedule",): "schedule",
     ("averaging", "scheme"): "scheme",
+    ("tracking",): "tracking",
 }
 """Keys whose values are a choice, and of which group."""

@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 WRITTEN_BY_HYDRA = (".hydra", "train.log")
 """What Hydra puts into a directory before the run begins."""
 
-_ELSEWHERE = (
+ELSEWHERE = (
     *("paths.", "name", "training.threads", "training.device", "dataset.datasets"),
     "recording.state_every",
 )
@@ -80,7 +80,7 @@ def check_same(directory: Path, config: Mapping[str, Any]) -> None:
     if not (directory / summary.NAME).exists():
         return
     keys = summary.differing(Summary.read(directory).config, config)
-    if differing := [key for key in keys if not key.startswith(_ELSEWHERE)]:
+    if differing := [key for key in keys if not key.startswith(ELSEWHERE)]:
         raise PolyakError(
             f"{directory}: a run with another {', '.join(differing)} was finished here; give "
             "another name"

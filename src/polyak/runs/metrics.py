@@ -32,7 +32,7 @@ def write_metrics(
 ) -> None:
     """Write metrics.csv, atomically: one row per epoch, with the averages in their epochs' rows.
     What isn't known is left empty; metrics of a run's own are further columns."""
-    rows = {record.training.epoch: _row(record) for record in records}
+    rows = {record.training.epoch: row_of(record) for record in records}
     for average in averages:
         rows[average.epoch] |= {
             "average_count": average.count,
@@ -49,10 +49,11 @@ def add_metrics(path: Path, record: EpochRecord) -> None:
     """Add an epoch's row to a metrics.csv that `write_metrics` has written with the same columns: a
     kill may leave the last line cut, which readers leave out."""
     with path.open("a", newline="") as file:
-        csv.DictWriter(file, COLUMNS, lineterminator="\n").writerow(_row(record))
+        csv.DictWriter(file, COLUMNS, lineterminator="\n").writerow(row_of(record))
 
 
-def _row(record: EpochRecord) -> dict[str, float]:
+def row_of(record: EpochRecord) -> dict[str, float]:
+    """What is known of an epoch, by column."""
     trained = record.training
     said = {
         "epoch": trained.epoch,

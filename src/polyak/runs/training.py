@@ -4,12 +4,12 @@ records = train(run, trajectory, keys, epochs=20, device=device)
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
 
-from polyak.runs.metrics import add_metrics, write_metrics
+from polyak.runs.metrics import add_metrics, row_of, write_metrics
 from polyak.runs.progress import progress
 from polyak.runs.recorded import RecordedWindow
 from polyak.runs.records import link_epoch
@@ -28,8 +28,11 @@ def train(
     device: torch.device,
     recording: Recording = Recording(),  # noqa: B008  frozen
     recorded: RecordedWindow | None = None,
+    on_epoch: Callable[[Mapping[str, float]], object] = lambda _: None,
 ) -> list[EpochRecord]:
-    """The records of all epochs; with what the run averages of the `recording` linked into it.
+    """The records of all epochs, `on_epoch` having been given each one's row; with what the run
+    averages of the `recording` linked into it.
+
     Raises what `Trajectory.epochs` does; then the run's directory has the epochs before."""
     if recording.there:
         steps = trajectory.recipe.steps(len(trajectory.dataset.train))
@@ -55,5 +58,6 @@ def train(
             link_epoch(run, trajectory.directory, keys, record.training.epoch)
             if recorded:
                 recorded.link(trajectory.directory, run, record.training.epoch)
+            on_epoch(row_of(record))
             bar.epoch(record)
     return records

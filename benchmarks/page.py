@@ -1,0 +1,111 @@
+"""docs/performance.md: what was measured, by machine, and the page that is made of it.
+
+results = Results.of([Section("Training", ["training", "seconds"], [["ours", "53.5"]], note="")])
+results.save(folder)          # docs/performance/<machine>.json
+page(folder)                  # the page's text, all machines' tables one after the other
+"""
+
+import json
+import platform
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Self
+
+import torch
+
+from polyak import files
+from polyak.store import environment
+
+
+@dataclass(frozen=True)
+class Section:
+    """A table with its title, and what is to be said of this machine's numbers."""
+
+    title: str
+    head: list[str]
+    rows: list[list[str]]
+    note: str = ""
+
+    @property
+    def text(self) -> str:
+        """Note and table in Markdown."""
+        lines = [self.head, ["---"] * len(self.head), *self.rows]
+        table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+        return f"{self.note}\n\n{table}".strip()
+
+
+@dataclass(frozen=True)
+class Results:
+    """All sections that were measured on one machine."""
+
+    machine: str
+    software: str
+    measured: str
+    sections: list[Section] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, sections: Sequence[Section]) -> Self:
+        """Measured here, now."""
+        device = torch.device("cpu")
+        described = environment.describe(device, "fp32")
+        bf16 = "with" if environment.fast_bf16(device) else "without"
+        return cls(
+            f"{processor()}, {torch.get_num_threads()} threads, {bf16} bfloat16, "
+            f"{platform.system()} {platform.machine()}",
+            f"Python {platform.python_version()}, torch {torch.__version__}, "
+            f"code {str(described['commit'])[:12]}",
+            f"{date.today()}",
+            list(sections),
+        )
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Those of a file that `save` wrote."""
+        values = json.loads(path.read_text())
+        return cls(**values | {"sections": [Section(**one) for one in values["sections"]]})
+
+    def save(self, folder: Path) -> Path:
+        """Into the machine's file; sections that it has and that were not measured now stay."""
+        path = folder / (re.sub("[^a-z0-9]+", "-", self.machine.lower()).strip("-") + ".json")
+        folder.mkdir(exist_ok=True)
+        measured = {one.title: one for one in self.sections}
+        before = {one.title: one for one in Results.read(path).sections} if path.exists() else {}
+        values = asdict(self) | {"sections": [asdict(one) for one in (before | measured).values()]}
+        files.write_json(path, values)
+        return path
+
+
+def page(folder: Path) -> str:
+    """A heading for each title, below it each machine's table."""
+    machines = [Results.read(path) for path in sorted(folder.glob("*.json"))]
+    titles = list(dict.fromkeys(one.title for machine in machines for one in machine.sections))
+    parts = [
+        "# Speed\n\nWritten by `make bench`; don't edit. Medians (smallest to largest) of cases "
+        "that take turns; ratios are within a turn.\n\nMachines:\n"
+        + "".join(
+            f"\n- **{letter}**: {one.machine}; {one.software}; {one.measured}."
+            for letter, one in zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", machines, strict=False)
+        )
+    ]
+    for title in titles:
+        parts.append(f"## {title}")
+        parts += [
+            f"**{letter}.** {one.text}"
+            for letter, machine in zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", machines, strict=False)
+            for one in machine.sections
+            if one.title == title
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
+def processor() -> str:
+    """The processor's name, as far as the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        names = {line.partition(":")[2].strip() for line in lines if line.startswith("model name")}
+    except OSError:
+        names = set()
+    return ", ".join(sorted(names)) or platform.processor() or platform.machine()

@@ -1,0 +1,167 @@
+"""Commands on finished runs, and on recordings.
+
+of_runs.windows(arguments.parse(["windows", "outputs/runs/NAME"]))
+"""
+
+import argparse
+import sys
+from functools import partial
+
+from polyak.errors import PolyakError
+from polyak.store import paths
+
+
+def windows(given: argparse.Namespace) -> int:
+    """Every window of a run, or of a recording: windows.csv, the map and a table."""
+    if given.evaluate:
+        from polyak.study import command
+
+        return command.windows(given)
+
+    from tqdm import tqdm
+
+    from polyak.config.finished import FinishedRun
+    from polyak.records.windows import TABLE
+    from polyak.runs import window_report, windows
+
+    run = FinishedRun(given.run)
+    epochs, path, spent = run.summary.epochs, given.run / TABLE.name, windows.Spent()
+    if not (given.starts and given.ends):
+        paths.check_there(given.run, epochs)
+    starts = windows.epochs_of("--starts", given.starts or f"0:{epochs}", epochs - 1)
+    ends = windows.epochs_of("--ends", given.ends or f"1:{epochs + 1}", epochs)
+    wanted = windows.windows(starts, ends)
+    data, evaluator = run.job.data, run.job.evaluator(given.splits)
+    missing = windows.missing(TABLE.read(path), wanted, evaluator.splits)
+    with tqdm(total=len(missing), unit="window", disable=not sys.stderr.isatty()) as bar:
+        rows = windows.complete(
+            path,
+            partial(paths.checkpoint, given.run),
+            evaluator,
+            run.job.batch_norm,
+            wanted,
+            spent=spent,
+            on_window=bar.update,
+        )
+    target = given.run / "figures" / "windows.png"
+    title = f"{data.title}, {len(data.train):,} training images, seed {run.config.seed}"
+    if run.job.batch_norm.there:
+        title += f"\nbatch norm of every window, single checkpoints too: {run.job.batch_norm.words}"
+    window = run.summary.window.epochs
+    window_report.draw(target, title=title, rows=rows, configured=window)
+    print(f"{window_report.report(rows, spent, window)}\n{target}\n{path}")
+    return 0
+
+
+def widths(given: argparse.Namespace) -> int:
+    """Averages of every width of a run, or of a recording: widths.csv, the figure and a table."""
+    if given.evaluate:
+        from polyak.study import command
+
+        return command.widths(given)
+
+    from tqdm import tqdm
+
+    from polyak.config.finished import FinishedRun
+    from polyak.records.widths import TABLE
+    from polyak.runs import width_report
+    from polyak.runs.widths import SHARES, Widths, missing
+
+    run, table = FinishedRun(given.run), given.run / TABLE.name
+    job = run.job
+    steps = job.recipe.steps(len(job.data.train)) * run.summary.epochs
+    found = Widths.of(job.recorded, steps)
+    evaluator, wanted = job.evaluator(given.splits), found.wanted(given.shares or SHARES)
+    lacking = missing(TABLE.read(table), wanted, evaluator.splits)
+    with tqdm(total=len(lacking), unit="width", disable=not sys.stderr.isatty()) as bar:
+        rows = found.complete(
+            table, given.run, evaluator, job.batch_norm, wanted, on_width=bar.update
+        )
+    target = given.run / "figures" / "widths.png"
+    result = run.summary.results.get("last")
+    of_last = {split: score.accuracy for split, score in (result.splits if result else {}).items()}
+    last = {split: accuracy for split, accuracy in of_last.items() if accuracy is not None}
+    title = f"{job.data.title}, {len(job.data.train):,} training images, seed {run.config.seed}"
+    width_report.draw(target, title=title, rows=rows, last=last)
+    print(f"{width_report.report(rows)}\n{target}\n{table}")
+    return 0
+
+
+def path(given: argparse.Namespace) -> int:
+    """The line and the plane through a run's weights: path.csv, the figure and a table."""
+    from tqdm import tqdm
+
+    from polyak.config.finished import FinishedRun
+    from polyak.runs import path_report, path_table
+    from polyak.runs.path import Landscape
+    from polyak.runs.windows import Spent
+
+    run, table, spent = FinishedRun(given.run), given.run / "path.csv", Spent()
+    window, job = run.summary.window.epochs, run.job
+    landscape = Landscape.of(given.run, window)
+    points = landscape.line(given.points, given.margin)
+    if not given.line_only:
+        points += landscape.grid(given.grid, given.margin)
+    evaluator = job.evaluator(list(dict.fromkeys(given.splits)))
+    missing = path_table.missing(path_table.read(table, landscape), points, evaluator.splits)
+    with tqdm(total=len(missing), unit="point", disable=not sys.stderr.isatty()) as bar:
+        rows = path_table.complete(
+            table,
+            landscape,
+            points,
+            evaluator,
+            job.batch_norm,
+            spent=spent,
+            on_point=bar.update,
+        )
+    target = given.run / "figures" / "path.png"
+    title = f"{job.data.title}, {len(job.data.train):,} training images, seed {run.config.seed}"
+    path_report.draw(target, title=title, rows=rows, epochs=landscape.epochs)
+    print(f"{path_report.report(rows, spent, landscape)}\n{target}\n{table}")
+    return 0
+
+
+def distances(given: argparse.Namespace) -> int:
+    """Distances between a run's checkpoints: distances.csv and a table."""
+    from polyak.records.summary import Summary
+
+    summary, target = Summary.read(given.run), given.run / "distances.csv"
+    paths.check_run(given.run)
+    paths.check_there(given.run, summary.epochs)
+
+    import torch
+
+    from polyak.weights import distance_report, distances
+
+    files = {epoch: paths.checkpoint(given.run, epoch) for epoch in range(summary.epochs)}
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # each call does little: on a busy machine, threads would only wait
+    try:
+        rows = distances.between(files, paths.average(given.run))
+    finally:
+        torch.set_num_threads(threads)
+    distances.write(target, rows)
+    print(f"{distance_report.report(rows, summary.window.epochs)}\n{target}")
+    return 0
+
+
+def track(given: argparse.Namespace) -> int:
+    """Finished runs shown by a tool; 1 where one can't be."""
+    from polyak.config.compose import configured
+    from polyak.tracking import find, live
+
+    options = [f"tracking.{one}" for one in given.set]
+    backend = configured([f"tracking={given.to}", *options]).tracker
+    backend.check()
+    found = [find.finished(directory) for directory in given.directories]
+    failed = 0
+    for run in dict.fromkeys(run for one in found for run in one.runs):
+        try:
+            live.track(run, backend)
+            print(f"{run}: tracked by {backend.name}")
+        except (PolyakError, OSError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            failed += 1
+    if unfinished := [run for one in found for run in one.unfinished]:
+        print(f"left out, since they are not finished: {', '.join(map(str, unfinished))}")
+    return int(failed > 0)

@@ -1,0 +1,1 @@
+"""Finished and growing runs, shown by the tools that people watch trainings with."""

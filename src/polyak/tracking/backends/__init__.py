@@ -1,0 +1,1 @@
+"""One file per tool, and each tool's library imported in its own file alone."""

@@ -1,0 +1,123 @@
+"""A run is tracked while it trains, and any finished run after the fact.
+
+    with live(backend, run, config) as tracking:
+        tracking.epoch({"epoch": 0, "test_accuracy": 0.8, ...})
+        tracking.finish()           # summary.json is there
+    track(run, backend)
+
+What goes wrong with a tool while a run trains is a warning: the run goes on, and its files have
+all.
+"""
+
+import logging
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from polyak.errors import PolyakError
+from polyak.records.summary import Summary
+from polyak.tracking import tracked
+from polyak.tracking.backend import Backend, Sink
+
+log = logging.getLogger(__name__)
+
+
+class Tracking:
+    """One run's, which stops at its first error."""
+
+    def __init__(self, run: Path, backend: Backend) -> None:
+        self._run, self._backend = run, backend
+        self._sink: Sink | None = None
+        self._epochs = 0
+
+    def open(self, config: Mapping[str, Any]) -> None:
+        """Begin. Raises PolyakError where the backend refuses the run."""
+        try:
+            self._sink = self._backend.open(tracked.origin_of(self._run, config))
+        except PolyakError:
+            raise
+        except Exception as error:
+            self._stop(error)
+
+    def epoch(self, row: Mapping[str, float]) -> None:
+        """A row of metrics.csv, as the epoch ends."""
+        self._guarded(lambda sink: sink.log(tracked.epoch(row)))
+        self._epochs += 1
+
+    def finish(self) -> None:
+        """All else that the finished run's files have."""
+
+        def rest(sink: Sink) -> None:
+            for point in islice(tracked.points(self._run), self._epochs, None):
+                sink.log(point)
+            sink.finish(tracked.outcome(self._run))
+
+        self._guarded(rest)
+        self.close(complete=True)
+
+    def close(self, *, complete: bool) -> None:
+        """Once, whatever happened."""
+        self._guarded(lambda sink: sink.close(complete))
+        self._sink = None
+
+    def _guarded(self, action: Callable[[Sink], None]) -> None:
+        if self._sink is None:
+            return
+        try:
+            action(self._sink)
+        except Exception as error:
+            self._stop(error)
+
+    def _stop(self, error: Exception) -> None:
+        self._sink = None
+        log.warning(
+            "%s failed (%s); the run goes on, untracked. When it is finished: "
+            "python -m polyak track %s --to %s",
+            *(self._backend.name, _said(error), shlex.quote(str(self._run)), self._options()),
+        )
+
+    def _options(self) -> str:
+        """The backend's name, and how it was set up."""
+        given = {key: one for key, one in vars(self._backend).items() if one is not None}
+        sets = [f"--set {shlex.quote(f'{key}={one}')}" for key, one in given.items()]
+        return " ".join([self._backend.name, *sets])
+
+
+@contextmanager
+def live(backend: Backend, run: Path, config: Mapping[str, Any]) -> Iterator[Tracking]:
+    """The tracking of a run with that configuration, closed as failed unless it is finished."""
+    tracking = Tracking(run, backend)
+    tracking.open(config)
+    try:
+        yield tracking
+    finally:
+        tracking.close(complete=False)
+
+
+def track(run: Path, backend: Backend) -> None:
+    """A finished run, from its files. Raises PolyakError."""
+    outcome, config = tracked.outcome(run), Summary.read(run).config
+    points = list(tracked.points(run))
+    complete = False
+    try:
+        sink = backend.open(tracked.origin_of(run, config))
+        if sink is None:
+            return
+        try:
+            for point in points:
+                sink.log(point)
+            sink.finish(outcome)
+            complete = True
+        finally:
+            sink.close(complete)
+    except (PolyakError, OSError):
+        raise
+    except Exception as error:
+        raise PolyakError(f"{run}: {backend.name} failed ({_said(error)})") from error
+
+
+def _said(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[0][:300] or type(error).__name__
