@@ -1,7 +1,7 @@
 import pandas as pd
 
 from polyak.records.metrics import COLUMNS
-from polyak.runs.metrics import AverageUpTo, write_metrics
+from polyak.runs.metrics import AverageUpTo, add_metrics, write_metrics
 from tests.runs.records import VALIDATED, record, scores
 
 
@@ -27,3 +27,14 @@ def test_validation_columns_are_empty_without_validation(tmp_path):
     frame = pd.read_csv(tmp_path / "metrics.csv")
     assert frame[["val_loss", "val_accuracy"]].isna().all(axis=None)
     assert frame["test_accuracy"].item() == 1 / 3  # every digit is kept
+
+
+def test_rows_that_are_added_are_those_that_are_written_at_once(tmp_path):
+    added, whole = tmp_path / "added.csv", tmp_path / "metrics.csv"
+    write_metrics(added, VALIDATED[:1])
+    before = added.stat().st_ino
+    for epoch in VALIDATED[1:]:
+        add_metrics(added, epoch)
+    write_metrics(whole, VALIDATED)
+    assert added.read_bytes() == whole.read_bytes()
+    assert added.stat().st_ino == before  # not written again

@@ -1,12 +1,14 @@
 import pytest
+import torch
 
 from polyak import files
 from polyak.__main__ import main
 from polyak.data import arrays as arrays_module
 from polyak.data.splitting import split
 from polyak.store import paths
+from polyak.store.trajectory import Trajectory
 from tests.store.damage import flip
-from tests.store.trajectories import make_recipe, train
+from tests.store.trajectories import keys_of, make_recipe, train
 
 
 @pytest.fixture(scope="module")
@@ -151,3 +153,22 @@ def test_an_older_store_is_refused_and_left_as_it_is(tmp_path, unused, action, c
     assert command(tmp_path, *action) == 1
     assert "format 2 or older, and this version reads 3 and 4. Move it" in capsys.readouterr().err
     assert everything(tmp_path / "store") == before
+
+
+def test_a_trajectory_whose_training_was_killed_is_listed_verified_and_removed(
+    tmp_path, data, capsys
+):
+    trajectory = Trajectory(tmp_path / "store", make_recipe(seed=2), data)
+    cpu = torch.device("cpu")
+    training = trajectory.epochs(count=9, device=cpu, keys=keys_of(data))
+    for _ in range(3):
+        next(training)
+    training.close()
+    assert (trajectory.directory / "trajectory.jsonl").exists()
+    assert command(tmp_path, "list") == 0
+    assert capsys.readouterr().out.splitlines()[-1].split()[1] == "3"
+    assert command(tmp_path, "verify") == 0
+    flip(paths.checkpoint(trajectory.directory, 2))
+    assert command(tmp_path, "verify") == 1
+    assert command(tmp_path, "remove", "--yes") == 0
+    assert not trajectory.directory.exists()
