@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from benchmarks import beside_lightning, parallel, speed
+from benchmarks import beside_lightning, growth, memory, parallel, points, speed
 from benchmarks.page import Results, Section, page
 from polyak import allocator
 
@@ -27,6 +27,9 @@ def parts(quick: bool) -> dict[str, Callable[[], list[Section]]]:
     return {
         "speed": partial(speed.sections, few, images),
         "lightning": partial(beside_lightning.sections, few, 640 if quick else 3840),
+        "points": partial(points.sections, few),
+        "memory": partial(memory.sections, 1 if quick else 3),
+        "growth": growth.sections,
         "parallel": partial(parallel.sections, 1 if quick else 3, 2 if quick else 10),
     }
 

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from benchmarks.article import ArticleCNN
 from benchmarks.cases import BATCH_SIZE, pixels, small_cnn
-from benchmarks.page import Section
+from benchmarks.page import Section, spread
 from polyak.averaging.mean import Mean
 from polyak.data.dataset import Dataset, Split
 from polyak.data.inputs import Scaling, scale
@@ -127,8 +127,8 @@ def sections(turns: int, images: int) -> list[Section]:
         rows.append(
             [
                 name,
-                f"{statistics.median(some):.2f} ({min(some):.2f} to {max(some):.2f})",
-                f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})",
+                spread(some, 2),
+                spread(ratios, 2),
             ]
         )
     note = (

@@ -1,11 +1,11 @@
-"""How the costs of records, maps and lists grow: a Markdown table with their exponents.
+"""How the costs of records, maps and lists grow: a table with their exponents.
 
-    python -m benchmarks.growth [FOLDER]
+    python -m benchmarks --only growth
 
 Nothing is trained but one run of seconds, whose files the other measurements use. An exponent is
 the slope of log(time) over log(size): 0 is a constant cost, 1 a proportional one. What is "per
 epoch" is paid at every epoch, so a total grows with one more than its exponent. Each cell is the
-median of n = 5 measurements (windows: 1, distances: 3). A folder that is given is where files go.
+median of n = 5 measurements (windows: 1, distances: 3).
 """
 
 import json
@@ -17,11 +17,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 from analysis.read.load import load
+from benchmarks.page import Section
 from polyak.config.finished import FinishedRun
 from polyak.evaluation.scores import Scores
 from polyak.records import summary
@@ -212,28 +213,23 @@ def exponent(found: dict[int, float]) -> float:
     ).slope
 
 
-def table(rows: dict[str, dict[int, float]]) -> str:
-    lines = ["| what | size: milliseconds | exponent |", "| --- | --- | --- |"]
-    for name, found in rows.items():
-        cells = ", ".join(f"{size:,}: {1e3 * taken:.3g}" for size, taken in found.items())
-        lines.append(f"| {name} | {cells} | {exponent(found):.2f} |")
-    return "\n".join(lines)
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    began = time.perf_counter()
-    with tempfile.TemporaryDirectory(dir=arguments[0] if arguments else None) as temporary:
+def sections() -> list[Section]:
+    """The table."""
+    with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         run = trained(folder / "outputs", 24)
-        rows = of_epochs(folder)
-        rows["map of windows, by windows"] = of_windows(run)
-        rows["distances, by checkpoints"] = of_distances(run)
+        found = of_epochs(folder)
+        found["map of windows, by windows"] = of_windows(run)
+        found["distances, by checkpoints"] = of_distances(run)
         lists = of_lists(folder / "outputs", run)
-        rows["store list, by trajectories"] = lists["store list"]
-        rows["reading of the analysis, by runs"] = lists["analysis, reading"]
-    print(table(rows))
-    print(f"\n{time.perf_counter() - began:.0f} s")
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
+        found["store list, by trajectories"] = lists["store list"]
+        found["reading of the analysis, by runs"] = lists["analysis, reading"]
+    rows = []
+    for name, taken in found.items():
+        cells = ", ".join(f"{size:,}: {1e3 * one:.3g}" for size, one in taken.items())
+        rows.append([name, cells, f"{exponent(taken):.2f}"])
+    note = (
+        "Exponent: the slope of log(time) over log(size); of what is paid at every epoch, a total "
+        "grows with one more. Medians of n = 5 (distances: 3; windows: 1)."
+    )
+    return [Section("Growth", ["what", "size: milliseconds", "exponent"], rows, note)]

@@ -1,6 +1,6 @@
 """Page faults and time of what is done over and over, and the memory of what is done once.
 
-    python -m benchmarks.memory            # both tables, in Markdown; some two minutes per turn
+    python -m benchmarks --only memory     # both tables; some two minutes per turn
     python -m benchmarks.memory window     # one measurement, in this process, as JSON
 
 Each measurement is a process of its own, and the two allocators take turns: the system's, and
@@ -13,7 +13,6 @@ import argparse
 import json
 import os
 import resource
-import statistics
 import tempfile
 import threading
 import time
@@ -29,8 +28,9 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from benchmarks.__main__ import child, table
 from benchmarks.cases import BATCH_SIZE, pixels, small_cnn
+from benchmarks.page import Section, spread
+from benchmarks.speed import child
 from polyak import allocator
 from polyak.averaging.mean import mean_of_files
 from polyak.averaging.stream import average_files
@@ -242,15 +242,8 @@ def in_turns(
     return found
 
 
-def cell(values: Sequence[float], digits: int) -> str:
-    """Median (smallest to largest)."""
-    shown = [f"{one:,.{digits}f}" for one in (statistics.median(values), min(values), max(values))]
-    return "{} ({} to {})".format(*shown)
-
-
-def tables(turns: int) -> Iterator[str]:
-    """That of page faults and time, and that of memory."""
-    yield f"n = {turns} turns, {torch.get_num_threads()} threads; medians (smallest to largest)\n"
+def sections(turns: int) -> list[Section]:
+    """Page faults and time, and memory."""
     both = ("system", "kept")
     found = in_turns(list(REPEATED), both, turns)
     head = ["per", *(f"{what}, {one}" for one in both for what in ("page faults", "ms"))]
@@ -259,29 +252,34 @@ def tables(turns: int) -> Iterator[str]:
         row = [name]
         for one in both:
             faults, milliseconds = zip(*found[f"{name}/{one}"], strict=True)
-            row += [cell(faults, 0), cell(milliseconds, 1)]
+            row += [spread(faults, 0), spread(milliseconds, 1)]
         rows.append(row)
-    yield table(head, rows) + "\n"
+    note = (
+        f"n = {turns}, of the article's network: per training step of 128 images, batch "
+        "of an evaluation of 250, window of a map on 50 images, batch of 128 with a square cut out; "
+        "under the system's allocator, and with `polyak.allocator`'s settings (kept)."
+    )
+    repeatedly = Section("Page faults", head, rows, note)
     found = in_turns(list(ONCE), both[:1], turns)
     rows = []
     for name in ONCE:
         own, resident, given = zip(*found[f"{name}/system"], strict=True)
         shares = [one / of for one, of in zip(own, given, strict=True)]
         megabytes = ([one / 2**20 for one in kind] for kind in (own, resident))
-        rows.append([name, cell(shares, 2), *(cell(one, 0) for one in megabytes)])
-    yield table(["", "own, times the images or one file", "own, MB", "resident, MB"], rows)
+        rows.append([name, spread(shares, 2), *(spread(one, 0) for one in megabytes)])
+    note = (
+        f"n = {turns}. The most beyond what the process had before: its own, and with the pages of "
+        "mapped files, which the system may take back."
+    )
+    head = ["of", "own, times the images or one file", "own, MB", "resident, MB"]
+    return [repeatedly, Section("Memory", head, rows, note)]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("case", nargs="?", choices=(*REPEATED, *ONCE))
-    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("case", choices=(*REPEATED, *ONCE))
     given = parser.parse_args()
     allocator.keep_freed_memory()
-    if given.case is None:
-        for part in tables(given.turns):
-            print(part, flush=True)
-        return
     with tempfile.TemporaryDirectory() as folder:
         print(json.dumps((REPEATED | ONCE)[given.case](Path(folder))))
 

@@ -8,6 +8,7 @@ page(folder)                  # the page's text, all machines' tables one after 
 import json
 import platform
 import re
+import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
@@ -99,6 +100,12 @@ def page(folder: Path) -> str:
             if one.title == title
         ]
     return "\n\n".join(parts) + "\n"
+
+
+def spread(values: Sequence[float], digits: int = 2) -> str:
+    """Median (smallest to largest)."""
+    shown = [f"{one:,.{digits}f}" for one in (statistics.median(values), min(values), max(values))]
+    return "{} ({} to {})".format(*shown)
 
 
 def processor() -> str:

@@ -9,14 +9,13 @@ opposite order of the one before; ratios are within a turn.
 
 import os
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.page import Section
+from benchmarks.page import Section, spread
 
 ROOT = Path(__file__).resolve().parents[1]
 SWEEP = [
@@ -61,10 +60,7 @@ def sections(turns: int, epochs: int) -> list[Section]:
     for case, both in found.items():
         walls, cpus = ([pair[place] for pair in both] for place in (0, 1))
         ratios = [one / other for one, other in zip(reference, walls, strict=True)]
-        cells = [
-            f"{statistics.median(one):.{digits}f} ({min(one):.{digits}f} to {max(one):.{digits}f})"
-            for one, digits in ((walls, 1), (cpus, 1), (ratios, 2))
-        ]
+        cells = [spread(walls, 1), spread(cpus, 1), spread(ratios)]
         rows.append([case, *cells])
     note = (
         f"n = {turns} turns of `experiment=start_by_lr_demo` with {epochs} epochs, 2 start epochs "

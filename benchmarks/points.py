@@ -1,16 +1,13 @@
 """What a point of a sweep costs that trains nothing, and what a run costs until its first step.
 
-    python -m benchmarks.points              five turns, minutes
-    python -m benchmarks.points --turns 1
+    python -m benchmarks --only points
 
 Each measurement is a process of its own, and they take turns. The data are a few hundred small
 images, so that what is measured is all but training and evaluation. CPU seconds are beside those
 that went by: they hardly change where other work shares the machine.
 """
 
-import argparse
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -18,6 +15,8 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from benchmarks.page import Section, spread
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZES = (5, 10, 20)
@@ -98,33 +97,26 @@ def first_step(folder: Path, turns: int) -> Turns:
     return found
 
 
-def table(what: str, turns: Turns) -> str:
-    """A Markdown table: medians, with the smallest and largest."""
-    lines = [f"| {what} | seconds | CPU seconds | n |", "| --- | --- | --- | --- |"]
-    for name, all_of_it in turns.items():
-        walls, cpus = [one.wall for one in all_of_it], [one.cpu for one in all_of_it]
-        lines.append(f"| {name} | {_spread(walls)} | {_spread(cpus)} | {len(all_of_it)} |")
-    return "\n".join(lines)
+def _section(title: str, what: str, turns: Turns, note: str) -> Section:
+    rows = []
+    for name, each in turns.items():
+        walls, cpus = [one.wall for one in each], [one.cpu for one in each]
+        unknown = any(one != one for one in cpus)  # of a part of a process
+        rows.append([name, spread(walls), "" if unknown else spread(cpus)])
+    return Section(title, [what, "seconds", "seconds of processors"], rows, note)
 
 
-def _spread(values: Sequence[float]) -> str:
-    if any(value != value for value in values):
-        return ""  # not known of a part of a process
-    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.points", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--turns", type=int, default=5)
-    turns: int = parser.parse_args().turns
+def sections(turns: int) -> list[Section]:
+    """Both tables."""
     with tempfile.TemporaryDirectory() as folder:
         points = reused_points(Path(folder), turns)
         first = first_step(Path(folder), turns)
-    print(table("a reused point, in a sweep of so many", points))
-    print()
-    print(table("from the command", first))
-
-
-if __name__ == "__main__":
-    main()
+    reused = (
+        f"n = {turns} turns of sweeps over `averaging.start` of `experiment=smoke` (600 images) in "
+        "one process, beyond one point."
+    )
+    begun = f"n = {turns} turns of a new run of one step on 600 images."
+    return [
+        _section("A reused point of a sweep", "of so many", points, reused),
+        _section("From the command to the first checkpoint", "from the command", first, begun),
+    ]

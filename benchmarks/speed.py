@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from benchmarks import cases
-from benchmarks.page import Section
+from benchmarks.page import Section, spread
 from polyak import allocator
 from polyak.store import environment
 
@@ -65,7 +65,7 @@ def measure(names: list[str], turns: int, images: int) -> Turns:
 def ratio(turns: Turns, slow: str, fast: str) -> str:
     """Median, and range, of the turns' ratios."""
     ratios = [one / other for one, other in zip(turns[slow], turns[fast], strict=True)]
-    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+    return spread(ratios, 2)
 
 
 def start(turns: int) -> dict[str, float]:
@@ -162,7 +162,7 @@ def speed(turns: Turns, images: int, kind: str, operations: float, passes: int) 
         rows.append(
             [
                 name,
-                f"{statistics.median(seconds):.1f} ({min(seconds):.1f} to {max(seconds):.1f})",
+                spread(seconds, 1),
                 f"{EPOCH / statistics.median(seconds):,.0f}",
                 ratio(turns, reference, name),
                 ratio(turns, reference + ALONE, name),
