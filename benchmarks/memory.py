@@ -256,7 +256,7 @@ def sections(turns: int) -> list[Section]:
         rows.append(row)
     note = (
         f"n = {turns}, of the article's network: per training step of 128 images, batch "
-        "of an evaluation of 250, window of a map on 50 images, batch of 128 with a square cut out; "
+        "of an evaluation of 250, window of a map on 50 images, batch of 128 that is augmented; "
         "under the system's allocator, and with `polyak.allocator`'s settings (kept)."
     )
     repeatedly = Section("Page faults", head, rows, note)

@@ -10,11 +10,12 @@ import os
 import sys
 from collections.abc import Sequence
 
-from polyak import arguments
+from polyak import allocator, arguments
 from polyak.commands.of_files import average, score, store
 from polyak.commands.of_runs import distances, path, track, widths, windows
 from polyak.errors import PolyakError
 
+EVALUATING = ("windows", "widths", "path", "score")
 COMMANDS = (windows, widths, path, distances, track, average, score, store)
 
 
@@ -25,7 +26,10 @@ def main(given: Sequence[str] | None = None) -> int:
     """
     try:
         try:
-            return _run(arguments.parse(given))
+            parsed = arguments.parse(given)
+            if given is None and parsed.command in EVALUATING:
+                allocator.keep_freed_memory()  # of this process, which ends with the command
+            return _run(parsed)
         finally:
             sys.stdout.flush()
     except OSError as error:  # what is printed can't be written; Python would try again at its end
