@@ -76,6 +76,25 @@ def test_what_it_raises_is_named_and_its_cause_is_there():
     assert isinstance(caught.value.__cause__, KeyError)
 
 
+def test_what_it_raises_when_it_is_called_again_is_named_too():
+    calls = []
+
+    def broken(state):
+        torch.rand(1)
+        calls.append(state)
+        if len(calls) == 2:
+            raise KeyError("layer")
+        return {"test": (LOGITS, LABELS)}
+
+    with pytest.raises(EvaluationError, match="broken raised KeyError: 'layer'"):
+        Evaluation(broken).logits(STATE)
+
+
+def test_sparse_logits_are_refused():
+    with pytest.raises(EvaluationError, match="returned logits"):
+        answers({"test": (LOGITS.detach().to_sparse(), LABELS)})
+
+
 def test_weights_that_it_changes_are_a_copy_and_refused():
     def changes(state):
         state["weight"].mul_(2)
