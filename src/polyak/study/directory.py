@@ -127,6 +127,11 @@ class Directory:
             manifest.values[BEGAN] = weights
             manifest.write()
 
+    @property
+    def held(self) -> bool:
+        """Whether nobody else can have it now."""
+        return bool(self._lock.is_locked)
+
     def release(self) -> None:
         """Let others have it."""
         self._lock.release()

@@ -23,7 +23,7 @@ from typing import Any, Self
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from polyak.errors import CheckpointError, ConfigError
+from polyak.errors import CheckpointError, ConfigError, StoreError
 from polyak.store import environment, paths
 from polyak.store.recorder import Recorder as Records
 from polyak.store.recorder import deployed
@@ -33,6 +33,7 @@ from polyak.study.directory import Directory, ingredients
 from polyak.study.gathered import is_sharded
 from polyak.study.wrapped import unwrapped
 from polyak.weights import checkpoint
+from polyak.weights.layout import Entry
 
 
 class Recorder:
@@ -87,7 +88,7 @@ class Recorder:
 
     def _open(self, recording: Recording, restart: bool, within: str | None) -> int:
         weights = self._weights()
-        self._names = list(weights)
+        self._layout = {name: Entry(one.dtype, one.shape) for name, one in weights.items()}
         self._held = Directory(self._path, ingredients(self._settings, self._model, weights))
         try:
             now = checkpoint.digest(weights)
@@ -163,6 +164,7 @@ class Recorder:
         if not self._epochs:
             raise ConfigError(f"{self._path}: has no epoch that metrics could be of")
         if self._held:
+            self._check_held()
             said = self._held.manifest.values["epochs"][-1].setdefault("metrics", {})
             for split, scores in found.items():
                 said[split] = {**said.get(split, {}), **scores}
@@ -171,7 +173,9 @@ class Recorder:
     def _end(self, metrics: Mapping[str, told.Scores], lr: float | None) -> int:
         assert self._held
         epoch, scores, weights = self.epochs, told.metrics(metrics), self._weights()
-        if differing := sorted({*weights} ^ {*self._names}):
+        self._check_held()
+        layout = {(name, Entry(one.dtype, one.shape)) for name, one in weights.items()}
+        if differing := sorted({name for name, _ in layout ^ {*self._layout.items()}}):
             raise CheckpointError(
                 f"the model's tensors are not those that it began with: {', '.join(differing[:3])}"
             )
@@ -223,5 +227,10 @@ class Recorder:
         following = self._records.epoch(self._model, self._optimizer, epoch)
         self._record: Callable[[], None] = self._epoch.enter_context(following)
 
+    def _check_held(self) -> None:
+        if self._held and not self._held.held:
+            raise StoreError(f"{self._path}: this recorder is closed; allowed: to make another")
+
     def _weights(self) -> dict[str, Tensor]:
+        told.check_weights(self._model)
         return deployed(self._model, self._optimizer)
