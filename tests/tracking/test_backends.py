@@ -107,7 +107,7 @@ def test_tensorboard_goes_on_after_a_kill_or_a_full_disk_at_its_mark(run, monkey
     (run / "tensorboard").mkdir()
     with monkeypatch.context() as patch:
         patch.setattr(tensorboard.files, "write_json", full)
-        with pytest.raises(PolyakError, match="one: tensorboard failed .*No space left"):
+        with pytest.raises(PolyakError, match=r"one: tensorboard failed .*No space left"):
             track(run, TensorBoard())
     (run / "tensorboard" / ".polyak.123.tmp.json").write_text("")
     track(run, TensorBoard())
