@@ -131,3 +131,16 @@ def test_a_read_only_file_is_checked_as_others_are(states, tmp_path):
 def test_one_name_is_no_list_of_files(tmp_path):
     with pytest.raises(ConfigError, match="checkpoints = 'abc': allowed: one or more files"):
         polyak.adopt("abc", tmp_path / "run", settings=SETTINGS)
+
+
+def test_what_a_killed_call_left_is_no_strangers(states, tmp_path):
+    """Killed before its first trajectory.json was there, or while a study wrote."""
+    safetensors.torch.save_file(states[0], tmp_path / "0.safetensors")
+    half = tmp_path / "run" / ".trajectory.123.tmp.json"
+    half.parent.mkdir()
+    half.write_text("{")
+    directory = polyak.adopt([tmp_path / "0.safetensors"], tmp_path / "run", settings=SETTINGS)
+    assert not half.exists()
+    half.write_text("{")
+    polyak.open(directory, evaluate)
+    assert not half.exists()

@@ -3,6 +3,7 @@
 import functools
 import logging
 import random
+import sys
 
 import numpy as np
 import pytest
@@ -88,6 +89,11 @@ def test_what_it_raises_when_it_is_called_again_is_named_too():
 
     with pytest.raises(EvaluationError, match="broken raised KeyError: 'layer'"):
         Evaluation(broken).logits(STATE)
+
+
+def test_one_that_exits_has_not_evaluated():
+    with pytest.raises(EvaluationError, match="raised SystemExit: 0"):
+        Evaluation(lambda state: sys.exit(0)).logits(STATE)
 
 
 def test_sparse_logits_are_refused():

@@ -97,7 +97,7 @@ class Evaluation:
     def _called(self, given: dict[str, Tensor]) -> Any:
         try:
             return self._function(given)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # else a command would end as if all were done
             raise EvaluationError(
                 f"{self.name} raised {type(error).__name__}: {files.shown(str(error), 300)[1:-1]}"
             ) from error
