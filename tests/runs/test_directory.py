@@ -214,3 +214,9 @@ def test_a_log_alone_is_somebodys(tmp_path):
     (tmp_path / "train.log").write_text("mine")
     with pytest.raises(PolyakError, match=r"holds train\.log"):
         check_usable(tmp_path)
+
+
+def test_a_file_is_no_directory_of_a_run(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(PolyakError, match="file: is a file; allowed"), claimed(tmp_path / "file"):
+        pass

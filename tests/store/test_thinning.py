@@ -1,5 +1,10 @@
 """`store thin`: of what is recorded between epochs' ends, only what the best windows need stays."""
 
+import json
+import signal
+import subprocess
+import sys
+
 import pytest
 
 from polyak import files
@@ -8,6 +13,7 @@ from polyak.data import arrays as arrays_module
 from polyak.data.splitting import split
 from polyak.store import paths
 from polyak.store.recording import Recording
+from tests.runs.records import SUMMARY
 from tests.store.trajectories import contents, train
 
 EVERY_3 = Recording(every=3, means=True)
@@ -106,6 +112,45 @@ def test_windows_that_cannot_be_read_are_said_and_all_stays(tmp_path, stored, ca
     assert thin(tmp_path, "--best", "1", "--yes") == 1
     assert "windows.csv" in capsys.readouterr().out
     assert recorded(trajectory) == of_epochs(0, 1, 2, 3)
+
+
+def test_the_windows_of_a_run_of_another_trajectory_do_not_count(tmp_path, stored, capsys):
+    trajectory, run = stored
+    (run / "summary.json").write_text(json.dumps({**SUMMARY, "fingerprint": "0" * 16}))
+    assert thin(tmp_path, "--best", "1", "--yes") == 0
+    assert "none of its runs has windows" in capsys.readouterr().out
+    assert recorded(trajectory) == of_epochs(0, 1, 2, 3)
+
+
+def test_windows_of_epochs_that_are_not_there_are_said_and_all_stays(tmp_path, stored, capsys):
+    trajectory, run = stored
+    (run / "windows.csv").write_text(HEADER + "10,20,10,validation,0.5,0.5\n")
+    assert thin(tmp_path, "--best", "1", "--yes") == 1
+    assert "has a window up to epoch 19, and there are 4 epochs" in capsys.readouterr().out
+    assert recorded(trajectory) == of_epochs(0, 1, 2, 3)
+
+
+def test_what_a_killed_thinning_has_left_goes_with_the_next(tmp_path, stored):
+    trajectory, _ = stored
+    code = f"""
+import os, pathlib
+from polyak.__main__ import main
+count, unlink = 0, pathlib.Path.unlink
+def killed(path, *given, **named):
+    global count
+    count += path.name.startswith(("mean", "step"))
+    if count == 4:
+        os.kill(os.getpid(), 9)
+    unlink(path, *given, **named)
+pathlib.Path.unlink = killed
+main(["store", "thin", "--best", "1", "--yes", "--store", {str(tmp_path / "store")!r}])
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert len(recorded(trajectory)) == 17
+    assert main(["store", "verify", "--store", str(tmp_path / "store")]) == 0
+    assert thin(tmp_path, "--best", "1", "--yes") == 0
+    assert recorded(trajectory) == of_epochs(2, 3)
 
 
 def test_a_folder_that_leads_elsewhere_is_refused(tmp_path, stored, capsys):

@@ -103,3 +103,44 @@ def test_checkpoints_of_two_models_and_of_none(states, tmp_path):
         polyak.adopt([tmp_path / "nothing.pt"], tmp_path / "none", settings={})
     with pytest.raises(ConfigError, match="allowed: one or more files"):
         polyak.adopt([], tmp_path / "none", settings={})
+
+
+def test_a_file_of_the_recordings_own_is_not_written_over(states, tmp_path):
+    """It would be removed to make room for its own copy."""
+    files = [tmp_path / f"{epoch}.safetensors" for epoch in range(2)]
+    for path, state in zip(files, states, strict=False):
+        safetensors.torch.save_file(state, path)
+    directory = polyak.adopt(files, tmp_path / "run", settings=SETTINGS)
+    mine = paths.checkpoint(directory, 2)
+    safetensors.torch.save_file(states[2], mine)
+    (tmp_path / "link.safetensors").symlink_to(mine)
+    for path in (mine, tmp_path / "link.safetensors"):
+        with pytest.raises(StoreError, match=r"safetensors: is in .*run, where"):
+            polyak.adopt([*files, path], directory, settings=SETTINGS)
+    assert mine.is_file()
+    assert Manifest.open(directory).trained == 2
+
+
+def test_a_read_only_file_is_checked_as_others_are(states, tmp_path):
+    states[0]["0.weight"][0, 0] = float("nan")
+    checkpoint.save(tmp_path / "0.safetensors", states[0])
+    with pytest.raises(CheckpointError, match=r"0\.safetensors: tensor '0\.weight' has values"):
+        polyak.adopt([tmp_path / "0.safetensors"], tmp_path / "run", settings=SETTINGS)
+
+
+def test_one_name_is_no_list_of_files(tmp_path):
+    with pytest.raises(ConfigError, match="checkpoints = 'abc': allowed: one or more files"):
+        polyak.adopt("abc", tmp_path / "run", settings=SETTINGS)
+
+
+def test_what_a_killed_call_left_is_no_strangers(states, tmp_path):
+    """Killed before its first trajectory.json was there, or while a study wrote."""
+    safetensors.torch.save_file(states[0], tmp_path / "0.safetensors")
+    half = tmp_path / "run" / ".trajectory.123.tmp.json"
+    half.parent.mkdir()
+    half.write_text("{")
+    directory = polyak.adopt([tmp_path / "0.safetensors"], tmp_path / "run", settings=SETTINGS)
+    assert not half.exists()
+    half.write_text("{")
+    polyak.open(directory, evaluate)
+    assert not half.exists()

@@ -81,3 +81,11 @@ def test_files_and_names_that_are_not_there(folder, capsys, monkeypatch, evaluat
     (folder / "file.py").write_text("")
     assert main(["windows", "run", "--evaluate", evaluate]) == 1
     assert said in capsys.readouterr().err
+
+
+def test_a_file_that_ends_the_process_is_no_success(folder, capsys):
+    directory = record(folder / "run")
+    (folder / "script_file.py").write_text("import sys\nevaluate = print\nsys.exit(0)\n")
+    evaluate = f"{folder / 'script_file.py'}:evaluate"
+    assert main(["windows", str(directory), "--evaluate", evaluate]) == 1
+    assert "script_file.py exits when it is run; allowed" in capsys.readouterr().err

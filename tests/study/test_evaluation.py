@@ -3,6 +3,7 @@
 import functools
 import logging
 import random
+import sys
 
 import numpy as np
 import pytest
@@ -74,6 +75,30 @@ def test_what_it_raises_is_named_and_its_cause_is_there():
     with pytest.raises(EvaluationError, match="broken raised KeyError: 'layer'") as caught:
         Evaluation(broken).logits(STATE)
     assert isinstance(caught.value.__cause__, KeyError)
+
+
+def test_what_it_raises_when_it_is_called_again_is_named_too():
+    calls = []
+
+    def broken(state):
+        torch.rand(1)
+        calls.append(state)
+        if len(calls) == 2:
+            raise KeyError("layer")
+        return {"test": (LOGITS, LABELS)}
+
+    with pytest.raises(EvaluationError, match="broken raised KeyError: 'layer'"):
+        Evaluation(broken).logits(STATE)
+
+
+def test_one_that_exits_has_not_evaluated():
+    with pytest.raises(EvaluationError, match="raised SystemExit: 0"):
+        Evaluation(lambda state: sys.exit(0)).logits(STATE)
+
+
+def test_sparse_logits_are_refused():
+    with pytest.raises(EvaluationError, match="returned logits"):
+        answers({"test": (LOGITS.detach().to_sparse(), LABELS)})
 
 
 def test_weights_that_it_changes_are_a_copy_and_refused():

@@ -1,5 +1,6 @@
 """A loop of somebody's own, with the recorder's lines in it."""
 
+import json
 import os
 import random
 import signal
@@ -121,7 +122,7 @@ def test_every_epochs_weights_and_what_is_said_of_them_are_kept(tmp_path):
 
 def test_a_dtype_that_is_not_streamed_is_recorded(tmp_path):
     model = nn.Linear(2, 2)
-    model.register_buffer("phase", torch.ones(2, dtype=torch.complex64))
+    model.register_buffer("phase", torch.ones(2, dtype=torch.uint16))
     with polyak.Recorder(tmp_path / "run", model, settings={}) as recorder:
         recorder.epoch()
     assert same(weights_of(tmp_path / "run", 0), copied(model))
@@ -192,6 +193,23 @@ def test_a_schedule_free_optimizers_checkpoints_are_what_it_deploys(tmp_path):
     optimizer.eval()
     assert same(weights_of(tmp_path / "run", 0), copied(model))
     assert not same(trained_at, copied(model))
+
+
+def test_a_schedule_free_optimizer_in_evaluation_mode_stays_in_it(tmp_path):
+    def trained(folder, *, recorded):
+        model, optimizer = made(optimizer=schedulefree.SGDScheduleFree)
+        recorder = polyak.Recorder(folder, model, settings={}, optimizer=optimizer)
+        for epoch in range(2):
+            optimizer.train()
+            train(model, optimizer, epochs=[epoch])
+            optimizer.eval()  # as its authors say to before an evaluation
+            if recorded:
+                recorder.epoch()
+        return copied(model)
+
+    untouched = trained(tmp_path / "unused", recorded=False)
+    assert same(trained(tmp_path / "run", recorded=True), untouched)
+    assert same(weights_of(tmp_path / "run", 1), untouched)
 
 
 def test_it_goes_on_from_the_weights_that_the_model_has(tmp_path, caplog):
@@ -321,7 +339,55 @@ def test_a_model_whose_names_change_and_steps_that_do_not_fit(tmp_path):
         model.extra = nn.Linear(2, 2)
         with pytest.raises(CheckpointError, match=r"began with: extra\.bias, extra\.weight"):
             recorder.epoch()
+        del model.extra
+        model.last = nn.Linear(4, 5)
+        with pytest.raises(CheckpointError, match=r"began with: last\.bias, last\.weight"):
+            recorder.epoch()
     assert Manifest.open(tmp_path / "run").trained == 1
+
+
+def test_a_closed_recorder_writes_nothing_where_another_one_may_be_at_work(tmp_path):
+    model, _ = made()
+    with polyak.Recorder(tmp_path / "run", model, settings={}) as recorder:
+        recorder.epoch()
+    for call in (recorder.epoch, lambda: recorder.add_metrics({"test": {"accuracy": 0.5}})):
+        with pytest.raises(StoreError, match="this recorder is closed"):
+            call()
+    assert Manifest.open(tmp_path / "run").trained == 1
+
+
+class Extra(nn.Linear):
+    def get_extra_state(self):
+        return {"scale": 1}
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (nn.Sequential(), "Sequential: has no tensors"),
+        (Extra(2, 2), "the model's '_extra_state' is dict; allowed"),
+        (nn.Linear(2, 2, device="meta"), "'weight' is torch.float32, torch.strided, meta"),
+        (nn.Linear(2, 2, dtype=torch.complex64), "'weight' is torch.complex64"),
+        (nn.ParameterList([torch.eye(2).to_sparse()]), "'0' is torch.float32, torch.sparse_coo"),
+    ],
+)
+def test_models_that_have_no_average(tmp_path, model, said):
+    with pytest.raises(CheckpointError, match=said):
+        polyak.Recorder(tmp_path / "run", model, settings={})
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("lr", "kept"),
+    [(torch.tensor(0.5), 0.5), (float("nan"), None), (float("inf"), None), (-1.0, None)],
+)
+def test_a_learning_rate_that_can_not_be_is_unknown(tmp_path, lr, kept):
+    with polyak.Recorder(tmp_path / "run", made()[0], settings={"lr": -1}) as recorder:
+        recorder.epoch(lr=lr)
+        with pytest.raises(ConfigError, match="lr = 'fast': allowed: a number"):
+            recorder.epoch(lr="fast")
+        recorder.epoch()
+    assert [one["lr"] for one in Manifest.open(tmp_path / "run").values["epochs"]] == [kept, None]
 
 
 def test_a_full_disk_costs_no_epoch(tmp_path, monkeypatch):
@@ -380,6 +446,7 @@ def test_an_epoch_never_counts_without_what_was_recorded_within_it(tmp_path, mon
         ({"test": {"Top 1": 0.5}}, "metric 'Top 1' of test: allowed: lower-case"),
         ({"test": {"accuracy": torch.ones(2)}}, "metric accuracy of test = .*: allowed: a number"),
         ({"test": 0.5}, "by split and name"),
+        ({"test": {"accuracy": 10**400}}, "metric accuracy of test = 1000.*: allowed: a number"),
     ],
 )
 def test_metrics_that_can_not_be(tmp_path, metrics, said):
@@ -396,6 +463,8 @@ def test_metrics_that_can_not_be(tmp_path, metrics, said):
     [
         ({"lr": torch.ones(1)}, {}, "settings: .*allowed: texts, finite numbers"),
         ({"lr": float("inf")}, {}, "settings: "),
+        ({"seed": 2**127}, {}, "settings: 'seed' is an integer of 128 bits; allowed"),
+        ({"deep": json.loads("[" * 31 + "]" * 31)}, {}, "settings: nested deeper"),
         ({}, {"every": 0}, "every = 0: allowed"),
         ({}, {"every": 1.5}, r"every = 1\.5: allowed"),
         ({}, {"means": True}, "steps_per_epoch = None: allowed with every or means"),

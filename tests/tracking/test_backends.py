@@ -8,6 +8,7 @@ import time
 import pytest
 
 from polyak.errors import ConfigError, PolyakError
+from polyak.tracking.backends import tensorboard, wandb
 from polyak.tracking.backends.mlflow import MLflow
 from polyak.tracking.backends.tensorboard import TensorBoard
 from polyak.tracking.backends.wandb import WandB
@@ -87,6 +88,32 @@ def test_tensorboard_writes_through_no_link(run, tmp_path):
         track(run, TensorBoard())
 
 
+def test_tensorboard_overwrites_nothing_that_its_mark_leads_to(run, tmp_path):
+    pytest.importorskip("tensorboard")
+    (run / "tensorboard").mkdir()
+    (tmp_path / "theirs.json").write_text("{}")
+    (run / "tensorboard" / "polyak.json").symlink_to(tmp_path / "theirs.json")
+    track(run, TensorBoard())
+    assert (tmp_path / "theirs.json").read_text() == "{}"
+    assert not (run / "tensorboard" / "polyak.json").is_symlink()
+
+
+def test_tensorboard_goes_on_after_a_kill_or_a_full_disk_at_its_mark(run, monkeypatch):
+    pytest.importorskip("tensorboard")
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    (run / "tensorboard").mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(tensorboard.files, "write_json", full)
+        with pytest.raises(PolyakError, match=r"one: tensorboard failed .*No space left"):
+            track(run, TensorBoard())
+    (run / "tensorboard" / ".polyak.123.tmp.json").write_text("")
+    track(run, TensorBoard())
+    assert scalars(events(run / "tensorboard"), "test/accuracy") == ACCURACY
+
+
 def test_mlflow_has_it_once(run, tmp_path):
     tracking = pytest.importorskip("mlflow.tracking")
     backend = MLflow(directory=str(tmp_path / "mlflow"))
@@ -147,6 +174,23 @@ def test_wandb_has_it_once(run, monkeypatch):
         assert any(name.startswith("figures/accuracy") for name in rows[3])
         summary = {item.key: item.value_json for one in records for item in one.summary.update}
         assert summary["gains/over_last/test"] == "0.05"
+
+
+def test_wandb_replaces_what_was_begun_twice_in_one_second_and_nothing_else(tmp_path):
+    names = [f"offline-run-20260101_000000-{'a' * 16}{end}" for end in ("", "-1", "-12", "-x")]
+    for name in [*names, f"offline-run-20260101_000000-{'b' * 16}"]:
+        (tmp_path / name).mkdir()
+    wandb._remove_offline(tmp_path, "a" * 16)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {names[3], f"offline-run-20260101_000000-{'b' * 16}"}
+
+
+def test_wandb_writes_to_no_other_directory_than_its_own(run, monkeypatch):
+    pytest.importorskip("wandb")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(PermissionError, match=r"Permission denied: .*one"):
+        track(run, WandB())
+    assert not (run / "wandb").exists()
 
 
 @pytest.mark.parametrize(

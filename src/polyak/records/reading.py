@@ -63,20 +63,20 @@ def json_of(path: Path, schema: type[Schema]) -> Schema:
     with _explained(path):
         found = json.loads(_text(path), object_pairs_hook=_each_once)
         record = schema.model_validate(found)
-        _plain(found)  # what the schema leaves open, too
+        plain(found)  # what the schema leaves open, too
         return record
 
 
 def plain_json(path: Path) -> Any:
     """A JSON file's content: plain values. Raises as `json_of` does."""
     with _explained(path):
-        return _plain(json.loads(_text(path), object_pairs_hook=_each_once))
+        return plain(json.loads(_text(path), object_pairs_hook=_each_once))
 
 
 def plain_line(path: Path, text: str) -> Any:
     """The content of a line of JSON, of the file `path`. Raises PolyakError."""
     with _explained(path):
-        return _plain(json.loads(text, object_pairs_hook=_each_once))
+        return plain(json.loads(text, object_pairs_hook=_each_once))
 
 
 def yaml_of(path: Path, schema: type[Schema]) -> Schema:
@@ -98,7 +98,7 @@ def plain_yaml(path: Path) -> Any:
                 raise ValueError("has an alias; allowed: each value written out")
             if isinstance(event, yaml.ScalarEvent) and _NUMBER.match(event.value):
                 raise ValueError(f"a number of {len(event.value):,} digits")
-        return _plain(yaml.load(text, _Loader))
+        return plain(yaml.load(text, _Loader))
 
 
 def cells(path: Path) -> tuple[list[list[str]], bool]:
@@ -177,7 +177,7 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """`value` where it is made of lists, mappings by texts, texts, 64-bit integers, finite numbers,
     truth values and None; else ValueError."""
     level: list[tuple[Any, Any]] = [("", value)]

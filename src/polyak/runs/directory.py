@@ -48,6 +48,8 @@ def check_usable(directory: Path, by_hydra: Collection[str] | None = None) -> No
     stranger's file is overwritten. `by_hydra` are the names that Hydra has put there for this run;
     None: it is still to write, and what is there of it must be from a run that was killed.
     """
+    if directory.exists() and not directory.is_dir():
+        raise PolyakError(f"{directory}: is a file; allowed: a new or empty directory")
     if not directory.is_dir() or Claim.of(directory):
         return
     there = {path.name for path in directory.iterdir() if not path.name.startswith(".claim.")}

@@ -145,7 +145,7 @@ def problems(entry: Entry) -> list[str]:
 def remove(entry: Entry) -> None:
     """Delete a trajectory. Raises StoreError where a run is using it now, or the directory holds
     files that are not a trajectory's: these stay."""
-    lock = FileLock(entry.directory.with_suffix(".lock"))
+    lock = FileLock(entry.directory.with_name(f"{entry.directory.name}.lock"))
     try:
         with lock.acquire(timeout=0):
             files.remove(entry.directory, TRAJECTORY)

@@ -95,9 +95,16 @@ class RecordIndex:
             (self.directory / one.file).unlink()
             del self.entries[one.file]
 
+    def unlisted(self) -> list[Path]:
+        """Files that are not listed, and have a record's name: a killed process may have left
+        some."""
+        return [
+            path
+            for path in sorted(self.directory.glob("*.safetensors"))
+            if path.name not in self.entries and re.fullmatch(paths.RECORD_NAME, path.name)
+        ]
+
     def drop_unlisted(self) -> None:
-        """Remove files that are not listed, and have a record's name: a killed process may have
-        left some."""
-        for path in self.directory.glob("*.safetensors"):
-            if path.name not in self.entries and re.fullmatch(paths.RECORD_NAME, path.name):
-                path.unlink()
+        """Remove the `unlisted`."""
+        for path in self.unlisted():
+            path.unlink()

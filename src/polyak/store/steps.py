@@ -103,10 +103,10 @@ class Steps:
 @torch.no_grad()
 def deployed(model: nn.Module, optimizer: Optimizer | None) -> dict[str, Tensor]:
     """A copy, on the CPU, of what the model would be deployed as now, within an epoch; the training
-    goes on from the bits that it had."""
+    goes on from the bits that it had, in the mode that its optimizer had."""
     parameters = list(model.parameters())
     trained_at = None
-    if optimizer is not None and hasattr(optimizer, "eval"):
+    if optimizer is not None and hasattr(optimizer, "eval") and _trains(optimizer):
         trained_at = [parameter.clone() for parameter in parameters]
         set_mode(optimizer, "eval")
     state = model.state_dict()
@@ -118,3 +118,10 @@ def deployed(model: nn.Module, optimizer: Optimizer | None) -> dict[str, Tensor]
         for parameter, before in zip(parameters, trained_at, strict=True):
             parameter.copy_(before)
     return found
+
+
+def _trains(optimizer: Optimizer) -> bool:
+    """Whether a schedule-free one is in training mode: it says so itself, or in its groups."""
+    if hasattr(optimizer, "train_mode"):
+        return bool(optimizer.train_mode)
+    return any(group.get("train_mode", True) for group in optimizer.param_groups)

@@ -11,6 +11,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from polyak.errors import StoreError
+from polyak.records import summary
+from polyak.records.summary import Summary
 from polyak.records.windows import TABLE
 from polyak.store import paths
 from polyak.store.maintenance import Entry, Outcome, each_alone
@@ -30,14 +32,14 @@ def thin(entry: Entry, *, best: int, delete: bool) -> Outcome:
         return Outcome("")
     paths.check_trajectory(entry.directory)
     name = entry.directory.name
-    epochs = {epoch for run in entry.runs() for epoch in _epochs(run, best)}
+    epochs = {epoch for run in entry.runs() for epoch in _epochs(run, best, manifest)}
     if not epochs:
         return Outcome(
             f"{name}: kept, none of its runs has windows with validation scores; allowed: first "
             "python -m polyak windows RUN, of a run with dataset.validation"
         )
     try:
-        with FileLock(entry.directory.with_suffix(".lock")).acquire(timeout=0):
+        with FileLock(entry.directory.with_name(f"{name}.lock")).acquire(timeout=0):
             count, size = 0, 0
             for recording in recordings:
                 found = _thinned(recording, manifest, epochs, delete=delete)
@@ -58,22 +60,35 @@ def thin(entry: Entry, *, best: int, delete: bool) -> Outcome:
     )
 
 
-def _epochs(run: Path, best: int) -> set[int]:
-    """Those of a run's best windows; none where it has no windows with validation scores."""
+def _epochs(run: Path, best: int, manifest: Manifest) -> set[int]:
+    """Those of a run's best windows; none where it has no windows with validation scores, or its
+    directory is another trajectory's by now. Raises StoreError for windows of other epochs."""
+    there, fingerprint = (run / summary.NAME).exists(), manifest.values["fingerprint"]
+    if there and Summary.read(run).fingerprint != fingerprint:
+        return set()
     rows = [row for row in TABLE.read(run / TABLE.name) if row.split == "validation"]
     rows.sort(key=lambda row: (row.accuracy, -row.loss), reverse=True)
+    if (end := max((row.end for row in rows), default=0)) > manifest.trained:
+        raise StoreError(
+            f"{run / TABLE.name}: has a window up to epoch {end - 1}, and there are "
+            f"{manifest.trained} epochs; move it away, and repeat python -m polyak windows"
+        )
     return {epoch for row in rows[:best] for epoch in range(row.start, row.end)}
 
 
 def _thinned(recording: Path, manifest: Manifest, epochs: set[int], *, delete: bool) -> list[int]:
     """The sizes of the files that are removed."""
     index = RecordIndex.read(recording)
-    wanted = {manifest.weights(epoch) for epoch in epochs if epoch < manifest.trained}
+    wanted = {manifest.weights(epoch) for epoch in epochs}
     unwanted = {
         file for file, one in index.entries.items() if one.epoch_weights_sha256 not in wanted
     }
     found = index.removable(unwanted)
-    sizes = [(recording / one.file).stat().st_size for one in found]
+    # A thinning that was killed has left some that it had listed as removed.
+    left = [path for path in index.unlisted() if path.lstat().st_nlink == 1]
+    sizes = [path.lstat().st_size for path in [*(recording / one.file for one in found), *left]]
     if delete:
         index.remove(unwanted)
+        for path in left:
+            path.unlink()
     return sizes

@@ -23,7 +23,7 @@ from polyak.store import paths
 from polyak.study import told
 from polyak.study.directory import BEGAN, Directory, made_of
 from polyak.weights import checkpoint
-from polyak.weights.foreign import open_source
+from polyak.weights.foreign import Source, open_source
 from polyak.weights.layout import common_layout
 
 log = logging.getLogger(__name__)
@@ -47,9 +47,10 @@ def adopt(
     one model, or have values that aren't finite; ConfigError for settings that can't be; StoreError
     for a directory that isn't a recording's to use, or has other checkpoints.
     """
-    given = [Path(one) for one in checkpoints]
+    given = [] if isinstance(checkpoints, str | os.PathLike) else [Path(one) for one in checkpoints]
     if not given:
-        raise ConfigError("checkpoints = []: allowed: one or more files, in their order")
+        shown = files.shown(checkpoints) if isinstance(checkpoints, str | os.PathLike) else "[]"
+        raise ConfigError(f"checkpoints = {shown}: allowed: one or more files, in their order")
     said = told.settings(settings)
     with ExitStack() as stack:
         sources = [stack.enter_context(open_source(path)) for path in given]
@@ -75,7 +76,12 @@ def adopt(
                     )
                 continue
             target = paths.checkpoint(manifest.directory, epoch)
-            _take(path, target)
+            if path.resolve().is_relative_to(manifest.directory.resolve()):
+                raise StoreError(
+                    f"{path}: is in {manifest.directory}, where files that are no epoch yet are "
+                    "written over; allowed: to move it elsewhere"
+                )
+            _take(path, source, target)
             of_epoch: dict[str, Any] = {
                 **{"epoch": epoch, "lr": rate, "loss": None, "accuracy": None},
                 **{"seconds": 0.0, "metrics": {}},
@@ -90,11 +96,17 @@ def adopt(
     return manifest.directory
 
 
-def _take(path: Path, target: Path) -> None:
+def _take(path: Path, source: Source, target: Path) -> None:
     """Have the file's weights at `target`, read-only. A file that anyone may write to is copied:
     through a link, the recording would change with it."""
     target.unlink(missing_ok=True)
     if path.name.endswith(".safetensors") and not path.stat().st_mode & 0o222:
+        for name in source.names:
+            if not bool(source.tensor(name).isfinite().all()):
+                raise CheckpointError(
+                    f"{path}: tensor {files.shown(name)} has values that are not finite; leave "
+                    "this checkpoint out"
+                )
         files.link(path.resolve(), target)
         return
     try:

@@ -101,7 +101,7 @@ def _metrics(split: str, given: Mapping[str, Any]) -> dict[str, float]:
 
 def _logits(split: str, given: Any) -> Tensor:
     found = _tensor(split, "logits", given)
-    if found.dim() != 2 or not found.numel() or not found.is_floating_point():
+    if found.dim() != 2 or not found.numel() or not found.is_floating_point() or found.is_sparse:
         raise EvaluationError(
             f"returned logits {found.dtype} {list(found.shape)} for {split}; allowed: floating "
             "numbers [N, classes]"

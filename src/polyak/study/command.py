@@ -75,7 +75,13 @@ def named(option: str, text: str) -> Any:
         module = importlib.util.module_from_spec(spec)
         sys.path.insert(0, str(path.parent))
         sys.modules[called] = module
-        spec.loader.exec_module(module)
+        try:
+            spec.loader.exec_module(module)
+        except SystemExit as error:
+            raise ConfigError(
+                f"{option}: {path} exits when it is run; allowed: a file that only defines, with "
+                'what it does as a script under if __name__ == "__main__"'
+            ) from error
         _run[path] = module
     module = _run[path]
     if not hasattr(module, name):

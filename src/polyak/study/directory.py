@@ -128,6 +128,11 @@ class Directory:
             manifest.values[BEGAN] = weights
             manifest.write()
 
+    @property
+    def held(self) -> bool:
+        """Whether nobody else can have it now."""
+        return bool(self._lock.is_locked)
+
     def release(self) -> None:
         """Let others have it."""
         if self._lock.is_locked:
@@ -161,6 +166,7 @@ def _opened(path: Path, made_of: dict[str, Any]) -> Manifest:
     paths.check_trajectory(path)
     if path.is_symlink() or (path.exists() and not path.is_dir()):
         raise StoreError(f"{path}: is a link or a file; allowed: a directory")
+    files.remove_half_written(path, paths.TRAJECTORY)
     if not (path / trajectory.NAME).exists():
         if path.exists() and any(path.iterdir()):
             raise StoreError(
@@ -173,5 +179,4 @@ def _opened(path: Path, made_of: dict[str, Any]) -> Manifest:
             f"{path}: was recorded with another {', '.join(map(files.printable, keys))}; allowed: "
             "the same settings and model, or another directory"
         )
-    files.remove_half_written(path, paths.TRAJECTORY)
     return manifest

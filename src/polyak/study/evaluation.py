@@ -80,13 +80,8 @@ class Evaluation:
         given, before = copied(state), ""
         if kind not in self._watched:
             before = checkpoint.digest(given)
-        try:
-            with torch.no_grad(), random_states() as drew:
-                said = self._function(dict(given))
-        except Exception as error:
-            raise EvaluationError(
-                f"{self.name} raised {type(error).__name__}: {files.shown(str(error), 300)[1:-1]}"
-            ) from error
+        with torch.no_grad(), random_states() as drew:
+            said = self._called(dict(given))
         if before and checkpoint.digest(given) != before:
             raise EvaluationError(
                 f"{self.name} changes the weights that it is given; allowed: to copy them, "
@@ -99,11 +94,19 @@ class Evaluation:
             self._check_chance(copied(state), found)
         return found
 
+    def _called(self, given: dict[str, Tensor]) -> Any:
+        try:
+            return self._function(given)
+        except (Exception, SystemExit) as error:  # else a command would end as if all were done
+            raise EvaluationError(
+                f"{self.name} raised {type(error).__name__}: {files.shown(str(error), 300)[1:-1]}"
+            ) from error
+
     def _check_chance(self, given: dict[str, Tensor], found: Answers) -> None:
         """Warn where other random numbers give other scores. (A DataLoader draws a number whether
         it needs it or not.)"""
         with torch.no_grad(), random_states(seed=(torch.initial_seed() + CHANCE) % 2**32):
-            again = self._checked(self._function(given))
+            again = self._checked(self._called(given))
         for split, scores in found.scores.items():
             for name, one in scores.by_name.items():
                 other = again.scores[split].by_name[name]

@@ -22,7 +22,7 @@ from polyak.store.recorder import Recorder as Records
 from polyak.store.recorder import wanted
 from polyak.store.recording import Recording
 from polyak.store.steps import Reads, Steps, Summed, deployed
-from polyak.study import ranks
+from polyak.study import ranks, told
 from polyak.study.gathered import Gathered, check_no_fsdp1, is_sharded
 from polyak.weights import streamed
 from polyak.weights.layout import Entry
@@ -47,6 +47,7 @@ class Whole:
 
     def _weights(self) -> Mapping[str, Tensor]:
         """The live tensors, written one after the other; a copy where that can't be."""
+        told.check_weights(self._model)
         live = Gathered({name: one.detach() for name, one in self._model.state_dict().items()})
         known = all(entry.dtype in streamed.DTYPES for entry in live.entries.values())
         if known and not hasattr(self._optimizer, "eval"):

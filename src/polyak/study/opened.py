@@ -48,6 +48,7 @@ def locked(directory: Path) -> FileLock:
             f"{directory}: a recorder is at work here, or another study; allowed: after the "
             "recorder's close()"
         ) from None
+    files.remove_half_written(directory, paths.TRAJECTORY)  # by a study that was killed
     return lock
 
 

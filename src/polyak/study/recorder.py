@@ -23,7 +23,7 @@ from typing import Any, Self
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from polyak.errors import CheckpointError, ConfigError
+from polyak.errors import CheckpointError, ConfigError, StoreError
 from polyak.store import environment, paths
 from polyak.store.recorder import Recorder as Records
 from polyak.study import ranks, told
@@ -85,7 +85,7 @@ class Recorder:
 
     def _open(self, weights: Mapping[str, Tensor], restart: bool, within: str | None) -> int:
         recording, entries = self._recording, entries_of(weights)
-        self._names = list(entries)
+        self._layout = entries
         self._held = Directory(self._path, ingredients(self._settings, self._model, entries))
         try:
             now = checkpoint.digest(weights)
@@ -164,6 +164,7 @@ class Recorder:
         if not self._epochs:
             raise ConfigError(f"{self._path}: has no epoch that metrics could be of")
         if self._held:
+            self._check_held()
             self._held.manifest.add_metrics(found)
             self._held.manifest.append()
 
@@ -173,7 +174,9 @@ class Recorder:
         assert self._held
         assert self._records
         epoch, scores = self.epochs, told.metrics(metrics)
-        if differing := sorted({*weights} ^ {*self._names}):
+        self._check_held()
+        layout = {*entries_of(weights).items()} ^ {*self._layout.items()}
+        if differing := sorted({name for name, _ in layout}):
             raise CheckpointError(
                 f"the model's tensors are not those that it began with: {', '.join(differing[:3])}"
             )
@@ -228,6 +231,10 @@ class Recorder:
         self._done, self._began = 0, time.perf_counter()
         following = self._live.following(self._records, self._recording, self._steps or 1, epoch)
         self._record: Callable[[], None] = self._epoch.enter_context(following)
+
+    def _check_held(self) -> None:
+        if self._held and not self._held.held:
+            raise StoreError(f"{self._path}: this recorder is closed; allowed: to make another")
 
     def _others_begin(self, epoch: int) -> None:
         if self._live.follows and not ranks.first():

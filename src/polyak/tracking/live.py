@@ -113,9 +113,9 @@ def track(run: Path, backend: Backend) -> None:
             complete = True
         finally:
             sink.close(complete)
-    except (PolyakError, OSError):
-        raise
     except Exception as error:
+        if isinstance(error, PolyakError) or getattr(error, "filename", None):
+            raise
         raise PolyakError(f"{run}: {backend.name} failed ({_said(error)})") from error
 
 

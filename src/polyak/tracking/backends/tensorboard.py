@@ -1,6 +1,5 @@
 """TensorBoard: `tracking=tensorboard`, then `tensorboard --logdir outputs/runs`."""
 
-import json
 import re
 import struct
 import time
@@ -17,6 +16,8 @@ from polyak.tracking.backend import Origin, Outcome, Point, missing
 MARK = "polyak.json"
 """In a folder of events that this project has made: whose they are."""
 _OURS = r"events\.out\.tfevents\.[\w.-]+"
+_HALF = r"\.polyak\.\d+\.tmp\.json"
+"""A mark that a killed process has not finished."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,8 @@ def _take(folder: Path, identity: str, *, shared: bool) -> None:
     """Make it a folder without events. A run's own may have been renamed with it."""
     files.real_directory(folder)
     mark = folder / MARK
-    there = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    names = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    there = {name for name in names if not re.fullmatch(_HALF, name)}
     foreign = {name for name in there - {MARK} if not re.fullmatch(_OURS, name)}
     if foreign or (there and MARK not in there):
         raise PolyakError(
@@ -108,4 +110,4 @@ def _take(folder: Path, identity: str, *, shared: bool) -> None:
         )
     files.remove(folder, [_OURS])
     folder.mkdir(parents=True, exist_ok=True)
-    mark.write_text(json.dumps({"run": identity}) + "\n")
+    files.write_json(mark, {"run": identity})  # never through a link, and never half

@@ -1,5 +1,7 @@
 """Weights & Biases: `tracking=wandb`, then `wandb sync`; or `tracking.mode=online`."""
 
+import errno
+import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -36,6 +38,8 @@ class WandB:
         files.real_directory(folder / "wandb")
         _remove_offline(folder / "wandb", origin.identity)
         folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):  # it would write to the temporary directory instead
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
         # What it would send beyond what is logged: the console, code, host and its load.
         quiet = {"console": "off", "disable_git": True, "disable_code": True, "save_code": False}
         machine = {"x_disable_stats": True, "x_disable_meta": True}
@@ -84,6 +88,6 @@ class _Run:
 
 def _remove_offline(folder: Path, identity: str) -> None:
     for path in folder.iterdir() if folder.is_dir() else ():
-        if re.fullmatch(rf"offline-run-\d{{8}}_\d{{6}}-{identity}", path.name):
+        if re.fullmatch(rf"offline-run-\d{{8}}_\d{{6}}-{identity}(-\d+)?", path.name):
             files.real_directory(path)
             shutil.rmtree(path)
