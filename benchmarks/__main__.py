@@ -21,16 +21,16 @@ TRIED = "\n## Tried"
 """Kept by hand from here on."""
 
 
-def parts(quick: bool) -> dict[str, Callable[[], list[Section]]]:
+def parts(quick: bool, turns: int) -> dict[str, Callable[[], list[Section]]]:
     """What is measured, by the names that --only takes."""
-    few, images = (1, 640) if quick else (5, 2560)
+    few, images = (1, 640) if quick else (turns, 2560)
     return {
         "speed": partial(speed.sections, few, images),
         "lightning": partial(beside_lightning.sections, few, 640 if quick else 3840),
         "points": partial(points.sections, few),
-        "memory": partial(memory.sections, 1 if quick else 3),
+        "memory": partial(memory.sections, few),
         "growth": growth.sections,
-        "parallel": partial(parallel.sections, 1 if quick else 3, 2 if quick else 10),
+        "parallel": partial(parallel.sections, few, 2 if quick else 10),
     }
 
 
@@ -38,10 +38,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--quick", action="store_true", help="once, and little; print only")
-    parser.add_argument("--only", nargs="+", choices=parts(True), metavar="PART")
+    parser.add_argument("--only", nargs="+", choices=parts(True, 1), metavar="PART")
+    parser.add_argument("--turns", type=int, default=3, help="of each part (default: 3)")
     given = parser.parse_args()
     allocator.keep_freed_memory()
-    for name, measure in parts(given.quick).items():
+    for name, measure in parts(given.quick, given.turns).items():
         if given.only and name not in given.only:
             continue
         found = measure()
