@@ -26,6 +26,7 @@ def parts(quick: bool, turns: int) -> dict[str, Callable[[], list[Section]]]:
     few, images = (1, 640) if quick else (turns, 2560)
     return {
         "speed": partial(speed.sections, few, images),
+        "profile": speed.profile,
         "lightning": partial(beside_lightning.sections, few, 640 if quick else 3840),
         "points": partial(points.sections, few),
         "memory": partial(memory.sections, few),

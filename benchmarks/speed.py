@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -120,14 +120,21 @@ def kind_of(operator: str) -> str:
     )
 
 
-def profiles(names: Sequence[str]) -> Section:
+STEPS = 30
+"""Of a profile."""
+
+
+def profile() -> list[Section]:
     """Milliseconds of a step of 128 images by kind of operator, in one thread."""
-    command = ["--profile", "--threads", "1", "--images", str(5 * cases.BATCH_SIZE)]
+    names = ["article-training", "training", "training-bf16"]
+    if not environment.fast_bf16(torch.device("cpu")):
+        names.pop()
+    command = ["--profile", "--threads", "1", "--images", str(STEPS * cases.BATCH_SIZE)]
     taken: dict[str, dict[str, float]] = {}
     for name in names:
         of_kind = taken[name] = dict.fromkeys([*KINDS, "other"], 0.0)
         for operator, milliseconds in json.loads(child(["-m", "benchmarks.cases", name, *command])):
-            of_kind[kind_of(operator)] += milliseconds / 5
+            of_kind[kind_of(operator)] += milliseconds / STEPS
     limits = [_product(name) for name in names]
     rows = [[kind, *(f"{taken[name][kind]:.1f}" for name in names)] for kind in [*KINDS, "other"]]
     rows.append(["all", *(f"{sum(taken[name].values()):.1f}" for name in names)])
@@ -135,10 +142,11 @@ def profiles(names: Sequence[str]) -> Section:
         ["its products at the speed of one of 2048 x 2048", *(f"{one:.1f}" for one in limits)]
     )
     note = (
-        "Milliseconds of a step of 128 images by operators' own time (torch.profiler, 5 steps, one "
-        "thread, n = 1). What isn't a product is bound by memory: no faster product shortens it."
+        "Milliseconds of a step of 128 images by operators' own time "
+        f"(torch.profiler, {STEPS} steps, one thread, n = 1). What isn't a product is bound by "
+        "memory: no faster product shortens it."
     )
-    return Section("Where a step's time goes", ["operators", *names], rows, note)
+    return [Section("Where a step's time goes", ["operators", *names], rows, note)]
 
 
 def _product(name: str) -> float:
@@ -200,11 +208,8 @@ def speed(turns: Turns, images: int, kind: str, operations: float, passes: int) 
 def sections(turns: int, images: int) -> list[Section]:
     """All of it."""
     names = [f"article-{kind}{ALONE}" for kind in ("training", "evaluation")] + [*cases.CASES]
-    profiled = ["article-training", "training", "training-bf16"]
     if not environment.fast_bf16(torch.device("cpu")):  # it would be emulated, slowly
-        names, profiled = (
-            [n for n in some if not n.endswith("bf16")] for some in (names, profiled)
-        )
+        names = [name for name in names if not name.endswith("bf16")]
     measured = measure(names, turns, images)
     share = cases.operations(backward=True) / cases.operations(backward=False)
     started = [[part, f"{took:.2f}"] for part, took in start(turns).items()]
@@ -214,5 +219,4 @@ def sections(turns: int, images: int) -> list[Section]:
         Section(
             "From the command to the first step", ["part", "seconds"], started, f"n = {turns}."
         ),
-        profiles(profiled),
     ]
