@@ -14,7 +14,7 @@ from polyak.data import arrays as arrays_module
 from polyak.data.splitting import split
 from polyak.errors import StoreError
 from polyak.records.trajectory import FileName, checksum, write
-from polyak.store import paths
+from polyak.store import linked, paths
 from polyak.store.manifest import Manifest
 from tests.runs.records import SUMMARY, write_claim
 from tests.store.trajectories import contents, make_recipe, train
@@ -178,7 +178,7 @@ def test_runs_txt_may_hold_any_bytes(trained, capsys):
     for action in ("list", "verify", "remove"):
         assert command(store, action) == 0
         assert directory.name in capsys.readouterr().out
-    Manifest.open(directory).note_run(directory / os.fsdecode(b"r\xff"))
+    linked.note(directory, directory / os.fsdecode(b"r\xff"))
     assert path.read_bytes().splitlines()[-1] == os.fsencode(directory) + b"/r\xff"
     path.unlink()
 

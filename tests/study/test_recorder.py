@@ -16,7 +16,7 @@ from torch import nn
 import polyak
 from polyak.averaging.mean import mean_of_states
 from polyak.errors import CheckpointError, ConfigError, StoreError
-from polyak.store import maintenance, paths
+from polyak.store import linked, maintenance, paths
 from polyak.store.manifest import Manifest
 from polyak.store.recorder import Recorder as Records
 from polyak.study.wrapped import unwrapped
@@ -304,7 +304,7 @@ def test_epochs_that_a_run_averages_are_not_dropped(tmp_path):
     with polyak.Recorder(tmp_path / "run", model, settings={}) as recorder:
         train(model, optimizer, recorder)
     (tmp_path / "average" / "checkpoints").mkdir(parents=True)
-    Manifest.open(tmp_path / "run").note_run(tmp_path / "average")
+    linked.note(tmp_path / "run", tmp_path / "average")
     with pytest.raises(StoreError, match=r"are averaged in .*average, and so"):
         polyak.Recorder(tmp_path / "run", made()[0], settings={}, restart=True)
     assert Manifest.open(tmp_path / "run").corrupted(EPOCHS) == []

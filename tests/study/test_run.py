@@ -13,8 +13,7 @@ from polyak.averaging.mean import mean_of_files
 from polyak.errors import ConfigError, EvaluationError, PolyakError
 from polyak.records import metrics as metrics_csv
 from polyak.records.summary import Summary
-from polyak.store import paths
-from polyak.store.manifest import Manifest
+from polyak.store import linked, paths
 from polyak.weights import checkpoint
 from tests.study.test_study import EPOCHS, INPUTS, STEPS, evaluate, made, metrics, record
 
@@ -76,7 +75,7 @@ def test_a_run_has_what_train_py_leaves(tmp_path):
     assert (path / "summary.json").stat().st_mtime_ns == before
     with pytest.raises(PolyakError, match=r"run with another averaging\.start was finished here"):
         study.run(start=2, running=True, out=path, settings={"train_images": 60})
-    assert Manifest.open(directory).runs() == [path]
+    assert linked.runs(directory) == [path]
 
 
 def test_a_run_of_metrics_and_step_means(tmp_path):

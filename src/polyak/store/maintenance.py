@@ -22,7 +22,7 @@ from polyak.errors import PolyakError, StoreError
 from polyak.naming import name_of
 from polyak.records.reading import escaped
 from polyak.store import format as store_format
-from polyak.store import paths
+from polyak.store import linked, paths
 from polyak.store.manifest import Manifest
 from polyak.store.paths import TRAJECTORY
 from polyak.store.record_index import RecordIndex
@@ -51,7 +51,7 @@ class Entry:
 
     def runs(self) -> list[Path]:
         """The noted run directories that have its files."""
-        return self.manifest.runs() if self.manifest else []
+        return linked.runs(self.directory) if self.manifest else []
 
     def linked(self) -> bool:
         """Whether any directory, noted or not, has links to its files."""

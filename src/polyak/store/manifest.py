@@ -5,8 +5,7 @@
     manifest.intact(path)           # the file is there and has the recorded SHA-256
 
 A change counts from `write` on, which replaces the file atomically; epochs and files that are added
-also from `append` on, which adds a line to trajectory.jsonl. The directory's runs.txt lists the run
-directories that have had links to its files, one absolute path per line.
+also from `append` on, which adds a line to trajectory.jsonl.
 """
 
 import re
@@ -18,10 +17,8 @@ from typing import Any, Self
 
 from polyak import files
 from polyak.errors import PolyakError, StoreError
-from polyak.records import journal, summary, trajectory
-from polyak.records.claim import Claim
+from polyak.records import journal, trajectory
 from polyak.records.journal import Change, Journal
-from polyak.records.summary import Summary
 from polyak.store import paths
 from polyak.store.format import FORMAT, READABLE
 from polyak.training.result import EpochResult
@@ -244,57 +241,6 @@ class Manifest:
     def set_diverged(self, epoch: int, reason: str) -> None:
         """Record that training the next epoch diverged."""
         self.values["diverged"] = {"epoch": epoch, "reason": reason}
-
-    def runs(self) -> list[Path]:
-        """The run directories that were noted and still have files of this trajectory."""
-        return [run for run in self._noted() if (run / "checkpoints").is_dir()]
-
-    def note_run(self, run: Path | None) -> None:
-        """Note a run's directory before it gets links."""
-        noted = self._noted()
-        if run is not None and run.absolute() not in noted:
-            trajectory.note_runs(self.directory, [str(one) for one in [*noted, run.absolute()]])
-
-    def _noted(self) -> list[Path]:
-        try:
-            return [Path(line) for line in trajectory.noted_runs(self.directory)]
-        except PolyakError as error:
-            raise StoreError(f"{error}; move {self.directory} away") from error
-
-    def relink(self, path: Path, epoch: int) -> None:
-        """Give the runs that have an older version of an epoch's file the one that is there now."""
-        for run in self.runs():
-            keys = self._evaluation_keys(run)
-            if keys is None:
-                continue
-            if path.parent.name == "checkpoints":
-                links = [paths.checkpoint(run, epoch)]
-            elif path.parent.parent.name == "recordings":
-                links = [run / self._name(path)]
-            else:
-                links = [
-                    paths.predictions(run, split, epoch)
-                    for split, key in keys.items()
-                    if key == path.parent.name
-                ]
-            for link in links:
-                if link.exists():
-                    files.link(path, link)
-
-    def _evaluation_keys(self, run: Path) -> Mapping[str, str] | None:
-        """Those of a run that has this trajectory, by split, {} of an unfinished one; None where
-        the directory is another's, or leads elsewhere: runs.txt may name any."""
-        if Claim.of(run) is None:
-            return None
-        try:
-            paths.check_run(run)
-            if not (run / summary.NAME).exists():
-                return {}
-            found = Summary.read(run)
-        except PolyakError:
-            return None
-        same = found.fingerprint == self.values["fingerprint"]
-        return found.evaluation_keys if same else None
 
     def drop_older_states(self) -> None:
         """Remove the states that are not recorded: a killed process may have left several."""

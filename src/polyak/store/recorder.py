@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from polyak.records.recording import Entry
-from polyak.store import paths
+from polyak.store import linked, paths
 from polyak.store.manifest import Manifest, sha256_of
 from polyak.store.record_index import RecordIndex
 from polyak.store.recording import Recording
@@ -97,7 +97,7 @@ class Recorder:
         self.index.add([Entry(file=f, epoch_weights_sha256=weights, **one) for f, one in written])
         self._written.clear()
         for file in known:
-            self.manifest.relink(self.directory / file, epoch)
+            linked.relink(self.manifest, self.directory / file, epoch)
         self.prune(epoch)
 
     def prune(self, epoch: int) -> None:

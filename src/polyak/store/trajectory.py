@@ -24,7 +24,7 @@ from polyak import files
 from polyak.data.dataset import Dataset
 from polyak.records import trajectory
 from polyak.store import format as store_format
-from polyak.store import paths
+from polyak.store import linked, paths
 from polyak.store.fingerprint import fingerprint, ingredients
 from polyak.store.manifest import Manifest
 from polyak.store.record import EpochRecord
@@ -86,7 +86,7 @@ class Trajectory:
             manifest = Manifest.read(self.directory, self.fingerprint, self.ingredients)
             if writable:
                 files.remove_half_written(self.directory, paths.TRAJECTORY)
-                manifest.note_run(run)
+                linked.note(self.directory, run)
             work = Work(
                 manifest, self.recipe, self.dataset, device, keys, on_step, writable, recording
             )

@@ -17,7 +17,7 @@ from polyak.errors import DivergedError, StoreError
 from polyak.evaluation.logits import Inference, logits
 from polyak.evaluation.scores import Scores
 from polyak.models.initial import initial_model
-from polyak.store import environment, optimizer_state, paths, scoring, space
+from polyak.store import environment, linked, optimizer_state, paths, scoring, space
 from polyak.store.manifest import Manifest
 from polyak.store.record import EpochRecord
 from polyak.store.recorder import Recorder
@@ -95,7 +95,7 @@ class Work:
             if epoch in corrupted:
                 path = paths.checkpoint(self.directory, epoch)
                 checkpoint.save(path, trainer.model.state_dict(), {"epoch": epoch})
-                manifest.relink(path, epoch)
+                linked.relink(manifest, path, epoch)
         if epochs[-1] == manifest.trained - 1:
             self._save_state(trainer, epochs[-1])
         manifest.write()
@@ -220,7 +220,7 @@ class Work:
         if not self.manifest.intact(path):
             self._must_write(f"epoch {epoch} is not evaluated on this {split} split")
             self._evaluate(self._model_of(epoch), split, path)
-            self.manifest.relink(path, epoch)
+            linked.relink(self.manifest, path, epoch)
             self.manifest.append()
         return scoring.of_logits(
             path, self.manifest.sha256(path), self.dataset.evaluated[split].labels

@@ -20,7 +20,7 @@ from polyak import files
 from polyak.errors import ConfigError, StoreError
 from polyak.records import trajectory
 from polyak.records.summary import differing
-from polyak.store import paths
+from polyak.store import linked, paths
 from polyak.store.fingerprint import fingerprint
 from polyak.store.manifest import Manifest
 from polyak.study.wrapped import class_of
@@ -149,7 +149,7 @@ class Directory:
         manifest = self.manifest
         if count == manifest.trained:
             return
-        if runs := manifest.runs():
+        if runs := linked.runs(manifest.directory):
             raise StoreError(
                 f"{manifest.directory}: its epochs are averaged in {runs[0]}, and so can't be "
                 "dropped; give another directory"

@@ -22,7 +22,7 @@ from polyak.runs import comparison, figures, metrics, records
 from polyak.runs.average import Average, ensemble_scores
 from polyak.runs.directory import claimed
 from polyak.runs.recorded import RecordedWindow
-from polyak.store import paths
+from polyak.store import linked, paths
 from polyak.store.record import EpochRecord
 from polyak.study import described
 from polyak.study.answers import Answers
@@ -96,7 +96,7 @@ def write(
             return run
         with this.stage("evaluation"):
             epochs = recording.kept.records()
-        recording.manifest.note_run(run)
+        linked.note(recording.manifest.directory, run)
         with this.stage("averaging"):
             _link(recording, run, recorded)
             averager = recording.averager(run, epochs, recorded)
