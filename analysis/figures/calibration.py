@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from analysis.compare.baselines import SHORT, compared
 from analysis.compare.findings import Findings
@@ -81,6 +82,7 @@ def _reliability(
     curve.legend(loc="upper left")
     shares.set(xlabel="confidence (%)", ylabel="images (%, log)", xlim=(0, 100), yscale="log")
     shares.yaxis.set_major_formatter("{x:g}")
+    shares.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _errors(axes: Axes, runs: pd.DataFrame) -> None:

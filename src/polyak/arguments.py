@@ -105,6 +105,8 @@ list, verify, thin or remove the trajectories on disk
     python -m polyak store verify [FINGERPRINT ...]
     python -m polyak store remove [FINGERPRINT ...]         what would be removed
     python -m polyak store remove [FINGERPRINT ...] --yes   remove it
+    python -m polyak store thin --best 3 [FINGERPRINT ...]  of what is recorded within epochs, keep
+                                                            that of the three best windows
 
 Only trajectories that no run needs are removed, and of them only files that training has written. A
 run needs a trajectory while its directory is where it was and has its links, or while any other

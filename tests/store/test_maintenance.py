@@ -93,7 +93,10 @@ def test_what_cannot_be_read_goes_only_by_name(tmp_path, unused):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["list", "0123"], "store: has no 0123\n"),
+        (
+            ["list", "0123"],
+            "store: has no 0123; allowed: whole fingerprints, which `store list` shows\n",
+        ),
         (["list", "--store", "nowhere"], "error: nowhere: there is no such store\n"),
     ],
 )

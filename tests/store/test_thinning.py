@@ -102,7 +102,7 @@ def test_without_scores_on_validation_all_stays(tmp_path, stored, capsys, left):
     if left:
         (run / "windows.csv").write_text(left)
     assert thin(tmp_path, "--best", "1", "--yes") == 0
-    assert "first python -m polyak windows RUN" in capsys.readouterr().out
+    assert "dataset.validation, then python -m polyak windows RUN" in capsys.readouterr().out
     assert recorded(trajectory) == of_epochs(0, 1, 2, 3)
 
 

@@ -83,7 +83,9 @@ def test_tracking_changes_no_result_and_a_finished_run_tracks_too(start, monkeyp
     assert_same_results(plain, tracked)
     assert "tracking" not in summary_of(tracked)["config"]
     start("plain", "tracking=tensorboard")
-    assert caplog.messages[-1].endswith("finished before, with the same configuration")
+    finished, shown = caplog.messages[-2:]
+    assert finished.endswith("finished before, with the same configuration")
+    assert shown == "tensorboard has this run: docs/tracking.md says where"
     found = [events(run / "tensorboard") for run in (plain, tracked)]
     one, two = ([(s.step, s.value) for s in each.Scalars("test/accuracy")] for each in found)
     assert one == two

@@ -47,7 +47,10 @@ def windows(given: argparse.Namespace) -> int:
     title = f"{data.title}, {len(data.train):,} training images, seed {run.config.seed}"
     if run.job.batch_norm.there:
         title += f"\nbatch norm of every window, single checkpoints too: {run.job.batch_norm.words}"
-    window = run.summary.window.epochs
+    of = run.summary.window
+    if of.recording:
+        title += f"\nof the checkpoints of epochs' ends alone, without recording {of.recording}"
+    window = None if of.recording else of.epochs
     window_report.draw(target, title=title, rows=rows, configured=window)
     print(f"{window_report.report(rows, spent, window)}\n{target}\n{path}")
     return 0

@@ -94,7 +94,10 @@ def chosen(store: Path, fingerprints: Collection[str] = ()) -> list[Entry]:
     found = list(entries(store))
     unknown = set(fingerprints) - {entry.directory.name for entry in found}
     if unknown:
-        raise StoreError(f"{store}: has no {', '.join(sorted(unknown))}")
+        raise StoreError(
+            f"{store}: has no {', '.join(sorted(unknown))}; allowed: whole fingerprints, which "
+            "`store list` shows"
+        )
     return [entry for entry in found if not fingerprints or entry.directory.name in fingerprints]
 
 

@@ -35,8 +35,8 @@ def thin(entry: Entry, *, best: int, delete: bool) -> Outcome:
     epochs = {epoch for run in entry.runs() for epoch in _epochs(run, best, manifest)}
     if not epochs:
         return Outcome(
-            f"{name}: kept, none of its runs has windows with validation scores; allowed: first "
-            "python -m polyak windows RUN, of a run with dataset.validation"
+            f"{name}: kept, none of its runs has windows with validation scores; allowed: to give "
+            "a run dataset.validation, then python -m polyak windows RUN"
         )
     try:
         with FileLock(entry.directory.with_name(f"{name}.lock")).acquire(timeout=0):
@@ -46,18 +46,13 @@ def thin(entry: Entry, *, best: int, delete: bool) -> Outcome:
                 count, size = count + len(found), size + sum(found)
     except Timeout:
         raise StoreError("a run is using it") from None
-    done = (
-        "removed"
-        if delete and count
-        else "would be removed (add --yes)"
-        if count
-        else "to be removed"
-    )
     first, last = min(epochs), max(epochs)
-    return Outcome(
-        f"{name}: {count} files, {size / 2**20:.1f}MB, {done}; the best windows are of "
-        f"{len(epochs)} epochs from {first} to {last}"
-    )
+    several = f"{len(epochs)} epochs from {first} to {last}"
+    kept = f"the best windows are of {several if first < last else f'epoch {first}'}"
+    if not count:
+        return Outcome(f"{name}: nothing to remove; {kept}")
+    done = "removed" if delete else "would be removed (add --yes)"
+    return Outcome(f"{name}: {count} files, {size / 2**20:.1f}MB, {done}; {kept}")
 
 
 def _epochs(run: Path, best: int, manifest: Manifest) -> set[int]:

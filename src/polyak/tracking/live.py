@@ -54,6 +54,7 @@ class Tracking:
             for point in islice(tracked.points(self._run), self._epochs, None):
                 sink.log(point)
             sink.finish(tracked.outcome(self._run))
+            log.info("%s has this run: docs/tracking.md says where", self._backend.name)
 
         self._guarded(rest)
         self.close(complete=True)
