@@ -31,7 +31,7 @@ def parts(quick: bool, turns: int) -> dict[str, Callable[[], list[Section]]]:
         "points": partial(points.sections, few),
         "memory": partial(memory.sections, few),
         "growth": growth.sections,
-        "parallel": partial(parallel.sections, few, 2 if quick else 10),
+        "parallel": partial(parallel.sections, few, 7 if quick else 10),
     }
 
 

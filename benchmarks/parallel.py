@@ -7,17 +7,11 @@ x 2 learning rates x 2 seeds, 8 runs of 4 trajectories. The cases take turns, ea
 opposite order of the one before; ratios are within a turn.
 """
 
-import os
-import resource
-import subprocess
-import sys
 import tempfile
-import time
-from pathlib import Path
 
 from benchmarks.page import Section, spread
+from benchmarks.points import Took, took
 
-ROOT = Path(__file__).resolve().parents[1]
 SWEEP = [
     "experiment=start_by_lr_demo",
     "hydra.sweeper.params={averaging.start: '2,6', optimizer.lr: '0.01,0.05', seed: '0,1'}",
@@ -31,34 +25,27 @@ CASES = {
 }
 
 
-def sweep(options: list[str], epochs: int) -> tuple[float, float]:
-    """Seconds of a whole sweep in an empty folder: by the clock, and of the processors."""
+def sweep(options: list[str], epochs: int) -> Took:
+    """What a whole sweep in an empty folder took."""
     with tempfile.TemporaryDirectory() as folder:
         given = [*SWEEP, *options, f"training.epochs={epochs}", f"paths.outputs={folder}"]
-        before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-        subprocess.run(
-            [sys.executable, "src/train.py", *given],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])},
-            cwd=ROOT,
-            check=True,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        took, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
-    return took, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        return took(["src/train.py", *given])
 
 
 def sections(turns: int, epochs: int) -> list[Section]:
     """The table."""
-    found: dict[str, list[tuple[float, float]]] = {case: [] for case in CASES}
+    found: dict[str, list[Took]] = {case: [] for case in CASES}
     for turn in range(turns):
         for case in list(CASES)[:: 1 if turn % 2 else -1]:
             found[case].append(sweep(CASES[case], epochs))
-            wall, cpu = found[case][-1]
-            print(f"turn {turn + 1}: {case}: {wall:.1f} s, {cpu:.1f} of processors", flush=True)
-    reference, rows = [wall for wall, _ in next(iter(found.values()))], []
+            one = found[case][-1]
+            print(
+                f"turn {turn + 1}: {case}: {one.wall:.1f} s, {one.cpu:.1f} of processors",
+                flush=True,
+            )
+    reference, rows = [one.wall for one in next(iter(found.values()))], []
     for case, both in found.items():
-        walls, cpus = ([pair[place] for pair in both] for place in (0, 1))
+        walls, cpus = [one.wall for one in both], [one.cpu for one in both]
         ratios = [one / other for one, other in zip(reference, walls, strict=True)]
         cells = [spread(walls, 1), spread(cpus, 1), spread(ratios)]
         rows.append([case, *cells])
