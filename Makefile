@@ -6,9 +6,11 @@ CONSTRAINTS ?= constraints.txt
 WORKERS ?= 2
 FACTOR ?= 5
 MINUTES ?= 60
+# What is imported is compiled then, once, and kept.
+export PYTHONDONTWRITEBYTECODE :=
 
 python := $(VENV)/bin/python
-pip_install := $(python) -m pip install --quiet $(addprefix --constraint ,$(CONSTRAINTS)) --editable
+pip_install := $(python) -m pip install --quiet --no-compile $(addprefix --constraint ,$(CONSTRAINTS)) --editable
 installed := $(VENV)/.installed
 installed_dev := $(VENV)/.installed-dev
 pytest := $(python) -m pytest --numprocesses $(WORKERS) --dist worksteal
