@@ -126,7 +126,10 @@ def complete(
     with this.stage("figures"):
         with imports.quickly():
             from polyak.runs import figures
-        figures.draw(run / "figures", job.title, epochs, window, compared.results, job.data)
+        figures.draw(
+            *(run / "figures", job.title, epochs, window, compared.results, job.data),
+            recorded=job.recorded is not None,
+        )
 
     this.finish(
         Summary(

@@ -116,7 +116,7 @@ def write(
             directions=recording.directions,
         )
         with this.stage("figures"):
-            _draw(run, recording, config, epochs, average, compared)
+            _draw(run, recording, config, epochs, average, compared, recorded is not None)
         summary = Summary(
             **{name: getattr(compared, name) for name in type(compared).model_fields},
             config=config,
@@ -200,6 +200,7 @@ def _draw(
     epochs: list[EpochRecord],
     average: Average,
     compared: Comparison,
+    recorded: bool,
 ) -> None:
     model, optimizer = name_of(config["model"]), name_of(config["optimizer"])
     scores = [epochs[epoch].scores["test"] for epoch in average.window]
@@ -212,4 +213,5 @@ def _draw(
         checkpoints=[one.by_name[recording.metric.name] for one in scores],
         results=compared.results,
         metric=recording.metric,
+        recorded=recorded,
     )
