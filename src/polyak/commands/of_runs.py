@@ -165,6 +165,10 @@ def track(given: argparse.Namespace) -> int:
         except (PolyakError, OSError) as error:
             print(f"error: {error}", file=sys.stderr)
             failed += 1
-    if unfinished := [run for one in found for run in one.unfinished]:
-        print(f"left out, since they are not finished: {', '.join(map(str, unfinished))}")
+    for why, left_out in (
+        ("failed", [run for one in found for run in one.failed]),
+        ("are not finished", [run for one in found for run in one.unfinished]),
+    ):
+        if left_out:
+            print(f"left out, since they {why}: {', '.join(map(str, left_out))}")
     return int(failed > 0)
