@@ -7,9 +7,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from polyak.evaluation.metric import Metric
+from polyak.maps import window_report
 from polyak.records.summary import Result
 from polyak.records.windows import MetricRow, Row
-from polyak.runs import figures, window_report
+from polyak.runs import figures
 from polyak.runs.style import style, write
 
 
