@@ -113,7 +113,7 @@ class Kept:
             for split, logits in found.items():
                 path = paths.logits(manifest.directory, keys[split], epoch)
                 checkpoint.save(path, {"logits": logits}, {"epoch": epoch})
-                manifest.set_logits(path)
+                manifest.record(path)
         else:
             folder = paths.evaluation(manifest.directory, next(iter(keys.values())))
             before = self._scored()
@@ -124,7 +124,7 @@ class Kept:
             )
             kept = evaluations.Kept(evaluate=self._evaluation.name[:300], epochs=[*rest, scored])
             kept.write(folder)
-            manifest.set_logits(folder / evaluations.SCORES)
+            manifest.record(folder / evaluations.SCORES)
         manifest.append()
 
     def _result(self, epoch: int) -> EpochResult:
