@@ -28,6 +28,7 @@ from analysis.report import exports, page, terminal
 from analysis.report.section import WithFigures, answered, folder_of, section_of, together
 from analysis.wording import count
 from polyak.arguments import real
+from polyak.errors import PolyakError
 
 COMMANDS = {
     "report": "everything (this word may be left out)",
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader has seen enough: `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (AnalysisError, OSError) as error:
+    except (PolyakError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 
