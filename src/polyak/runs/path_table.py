@@ -71,12 +71,8 @@ def complete(
     spent = spent or Spent()
     rows = read(path, landscape)
     lacking = missing(rows, points, evaluator.splits)
-    with TABLE.growing(path, rows) as append:
-        for point in lacking:
-            found = _evaluate(landscape, point, evaluator, batch_norm, spent)
-            append(found)
-            rows += found
-            on_point()
+    found = (_evaluate(landscape, point, evaluator, batch_norm, spent) for point in lacking)
+    rows = TABLE.grow(path, rows, found, on_point)
     return of_points(rows, points, evaluator.splits)
 
 

@@ -86,12 +86,9 @@ class Widths:
         and return all its rows in order. Interrupted, the same call continues."""
         table = table_of(metric.name)
         rows = table.read(path)
-        with table.growing(path, rows) as append:
-            for one in missing(rows, wanted, evaluator.splits):
-                found = self._evaluate(one, run, evaluator, batch_norm, metric)
-                append(found)
-                rows += found
-                on_width()
+        lacking = missing(rows, wanted, evaluator.splits)
+        found = (self._evaluate(one, run, evaluator, batch_norm, metric) for one in lacking)
+        rows = table.grow(path, rows, found, on_width)
         by_width = {(row.kind, row.steps, row.split): row for row in rows}
         return [by_width[key] for key in sorted(by_width)]
 

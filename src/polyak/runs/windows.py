@@ -132,13 +132,8 @@ def complete(
     table = table_of(metric.name)
     rows = table.read(path)
     lacking = missing(rows, wanted, evaluator.splits)
-    with table.growing(path, rows) as append:
-        for found in evaluate(
-            checkpoint_of, evaluator, batch_norm, lacking, spent=spent, metric=metric
-        ):
-            append(found)
-            rows += found
-            on_window()
+    found = evaluate(checkpoint_of, evaluator, batch_norm, lacking, spent=spent, metric=metric)
+    rows = table.grow(path, rows, found, on_window)
     by_window = {(row.start, row.end, row.split): row for row in rows}
     return [by_window[key] for key in sorted(by_window)]
 
