@@ -9,12 +9,13 @@ treated alike.
 
 import math
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from polyak.errors import PolyakError
 from polyak.evaluation.evaluator import Evaluator
 from polyak.records.path import TABLE, Row, key
+from polyak.runs.bar import Bar, no_bar
 from polyak.runs.batch_norm import BatchNorm
 from polyak.runs.path import Landscape, Point
 from polyak.runs.windows import Spent
@@ -64,7 +65,7 @@ def complete(
     batch_norm: BatchNorm,
     *,
     spent: Spent | None = None,
-    on_point: Callable[[], object] = lambda: None,
+    bar: Bar = no_bar,
 ) -> list[Row]:
     """Evaluate those of the `points` that path.csv at `path` lacks, adding each to it, and return
     the rows of them all, in their order. Interrupted, the same call continues."""
@@ -72,7 +73,7 @@ def complete(
     rows = read(path, landscape)
     lacking = missing(rows, points, evaluator.splits)
     found = (_evaluate(landscape, point, evaluator, batch_norm, spent) for point in lacking)
-    rows = TABLE.grow(path, rows, found, on_point)
+    rows = TABLE.grow(path, rows, found, bar(len(lacking)))
     return of_points(rows, points, evaluator.splits)
 
 
