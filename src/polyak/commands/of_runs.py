@@ -19,9 +19,9 @@ def windows(given: argparse.Namespace) -> int:
         return command.windows(given)
 
     from polyak.config.finished import FinishedRun
+    from polyak.maps import window_report, windows
+    from polyak.maps.bar import bar
     from polyak.records.windows import TABLE
-    from polyak.runs import window_report, windows
-    from polyak.runs.bar import bar
 
     run = FinishedRun(given.run)
     epochs, path, spent = run.summary.epochs, given.run / TABLE.name, windows.Spent()
@@ -62,10 +62,10 @@ def widths(given: argparse.Namespace) -> int:
         return command.widths(given)
 
     from polyak.config.finished import FinishedRun
+    from polyak.maps import width_report
+    from polyak.maps.bar import bar
+    from polyak.maps.widths import SHARES, Widths
     from polyak.records.widths import TABLE
-    from polyak.runs import width_report
-    from polyak.runs.bar import bar
-    from polyak.runs.widths import SHARES, Widths
 
     run, table = FinishedRun(given.run), given.run / TABLE.name
     job = run.job
@@ -87,10 +87,10 @@ def widths(given: argparse.Namespace) -> int:
 def path(given: argparse.Namespace) -> int:
     """The line and the plane through a run's weights: path.csv, the figure and a table."""
     from polyak.config.finished import FinishedRun
-    from polyak.runs import path_report, path_table
-    from polyak.runs.bar import bar
-    from polyak.runs.path import Landscape
-    from polyak.runs.windows import Spent
+    from polyak.maps import path_report, path_table
+    from polyak.maps.bar import bar
+    from polyak.maps.path import Landscape
+    from polyak.maps.windows import Spent
 
     run, table, spent = FinishedRun(given.run), given.run / "path.csv", Spent()
     window, job = run.summary.window.epochs, run.job

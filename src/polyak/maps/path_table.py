@@ -14,11 +14,11 @@ from pathlib import Path
 
 from polyak.errors import PolyakError
 from polyak.evaluation.evaluator import Evaluator
+from polyak.maps.bar import Bar, no_bar
+from polyak.maps.path import Landscape, Point
+from polyak.maps.windows import Spent
 from polyak.records.path import TABLE, Row, key
-from polyak.runs.bar import Bar, no_bar
 from polyak.runs.batch_norm import BatchNorm
-from polyak.runs.path import Landscape, Point
-from polyak.runs.windows import Spent
 
 
 def read(path: Path, landscape: Landscape) -> list[Row]:

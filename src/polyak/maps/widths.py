@@ -19,8 +19,8 @@ from polyak.averaging.schemes.ema import Ema
 from polyak.errors import ConfigError
 from polyak.evaluation.evaluator import Evaluates, evaluating
 from polyak.evaluation.metric import ACCURACY, Metric
+from polyak.maps.bar import Bar, no_bar
 from polyak.records.widths import Kind, MetricRow, Row, table_of
-from polyak.runs.bar import Bar, no_bar
 from polyak.runs.recorded import RecordedWindow
 from polyak.runs.treatment import Treatment
 from polyak.store import paths

@@ -20,9 +20,9 @@ from polyak.errors import CheckpointError, PolyakError
 from polyak.evaluation.evaluator import Evaluates, evaluating
 from polyak.evaluation.metric import ACCURACY, Metric
 from polyak.evaluation.scores import Scores
+from polyak.maps.bar import Bar, no_bar
 from polyak.naming import epochs_of as epochs_named
 from polyak.records.windows import MetricRow, Row, table_of
-from polyak.runs.bar import Bar, no_bar
 from polyak.runs.treatment import Treatment
 from polyak.weights import checkpoint
 
