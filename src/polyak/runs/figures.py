@@ -105,10 +105,10 @@ def accuracy(
 
 
 def samples(
-    path: Path, *, title: str, images: NDArray[np.uint8], labels: NDArray[np.int64], rows: int = 6
+    path: Path, *, title: str, images: NDArray[np.uint8], labels: NDArray[np.int64]
 ) -> None:
-    """A grid of images uint8 [N, C, H, W] under their labels [N], at most rows x 2 rows of them."""
-    columns = 2 * rows
+    """A grid of images uint8 [N, C, H, W] under their labels [N], at most 6 x 12 of them."""
+    rows, columns = 6, 12
     with style():
         figure = Figure(figsize=(columns * 0.75, rows * 0.9 + 0.4), layout="constrained")
         axes = figure.subplots()  # one for all: an axes per image takes seconds

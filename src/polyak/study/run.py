@@ -4,7 +4,6 @@ path = write(opened, wanted, out=None, settings={})
 python -m analysis outputs/recorded_runs
 """
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,8 +27,6 @@ from polyak.study import described
 from polyak.study.answers import Answers
 from polyak.study.opened import Opened
 from polyak.weights import checkpoint
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
