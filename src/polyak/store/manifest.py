@@ -235,7 +235,7 @@ class Manifest:
         return self.directory / max(recorded, key=lambda one: (len(one), one)) if recorded else None
 
     def set_logits(self, path: Path) -> None:
-        """Record an evaluation's file, of logits or of metrics."""
+        """Record an evaluation's logits."""
         self._record(path)
 
     def set_diverged(self, epoch: int, reason: str) -> None:
