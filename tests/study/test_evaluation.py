@@ -306,7 +306,7 @@ def test_a_scores_json_of_before_is_read_and_added_to(recorded):
     whole.write_text(json.dumps({"evaluate": "metrics", "epochs": epochs[:-1]}))
     path.unlink()
     manifest = Manifest.open(directory)
-    manifest.set_logits(whole)
+    manifest.record(whole)
     manifest.write()
     again, path = of_all(directory)
     assert again == 1

@@ -184,7 +184,7 @@ class Manifest:
             self._added.environments.append(ran[-1])
         self.values["epochs"].append({**of_epoch, "weights_sha256": weights})
         self._added.epochs.append(self.values["epochs"][-1])
-        self._record(file)
+        self.record(file)
 
     def add_metrics(self, metrics: Mapping[str, Mapping[str, float | None]]) -> None:
         """Add to what is said of the last epoch."""
@@ -216,7 +216,7 @@ class Manifest:
         for name in [name for name in recorded if name.startswith("state/")]:
             del recorded[name]
             self._added.files[name] = None
-        self._record(path)
+        self.record(path)
 
     @property
     def state(self) -> int:
@@ -234,10 +234,6 @@ class Manifest:
         recorded = [name for name in self.values["files"] if name.startswith("state/")]
         return self.directory / max(recorded, key=lambda one: (len(one), one)) if recorded else None
 
-    def set_logits(self, path: Path) -> None:
-        """Record an evaluation's logits."""
-        self._record(path)
-
     def set_diverged(self, epoch: int, reason: str) -> None:
         """Record that training the next epoch diverged."""
         self.values["diverged"] = {"epoch": epoch, "reason": reason}
@@ -249,7 +245,8 @@ class Manifest:
             if not known and re.fullmatch(paths.EPOCH, path.name):
                 path.unlink()
 
-    def _record(self, path: Path) -> None:
+    def record(self, path: Path) -> None:
+        """Record what a file is now."""
         name = self._name(path)
         self.values["files"][name] = self._added.files[name] = sha256_of(path)
 

@@ -213,7 +213,7 @@ class Work:
         pixels = self.dataset.evaluated[split].images.to(self.device)
         how = Inference(self.recipe.precision, self.recipe.scaling)
         checkpoint.save(path, {"logits": logits(model, pixels, how)})
-        self.manifest.set_logits(path)
+        self.manifest.record(path)
 
     def _scores(self, split: str, key: str, epoch: int) -> Scores:
         path = paths.logits(self.directory, key, epoch)

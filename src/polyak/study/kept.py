@@ -117,7 +117,7 @@ class Kept:
             for split, logits in found.items():
                 path = paths.logits(manifest.directory, keys[split], epoch)
                 checkpoint.save(path, {"logits": logits}, {"epoch": epoch})
-                manifest.set_logits(path)
+                manifest.record(path)
             manifest.append()
             return
         weights, scored = manifest.weights(epoch), self._scored
