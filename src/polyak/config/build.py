@@ -37,8 +37,8 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class Job:
     """What a configuration describes. `keys` are the evaluation keys of the evaluated splits;
-    `model` is given the weights that are evaluated; `recorded` is what is averaged, where that isn't
-    epochs' checkpoints."""
+    `model` is given whatever weights are evaluated; `recorded` is what is averaged, where that
+    isn't epochs' checkpoints."""
 
     config: Config
     device: torch.device

@@ -38,8 +38,8 @@ log = logging.getLogger(__name__)
 
 
 class Trajectory:
-    """The directory of one trajectory, below `store`. `model` is one of the recipe's, where there is
-    one, to be given the weights that are evaluated: it is never trained."""
+    """The directory of one trajectory, below `store`. `model` is one of the recipe's, where one is
+    there, to be given the weights that are evaluated: it is never trained."""
 
     def __init__(
         self, store: Path, recipe: Recipe, dataset: Dataset, model: nn.Module | None = None
