@@ -125,7 +125,7 @@ def listed(folder: Path, epochs: int) -> Recorder:
 
 def entries(recorder: Recorder, epoch: int) -> Iterator[Entry]:
     hashes = dict.fromkeys(("sha256", "epoch_weights_sha256"), "1" * 64)
-    for file, steps in recorder.wanted(epoch).items():
+    for file, steps in recorder.recording.files(epoch, recorder.steps).items():
         yield Entry(file=file, begin=steps.start, end=steps.stop, **hashes)
 
 

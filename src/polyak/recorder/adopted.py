@@ -19,7 +19,7 @@ from polyak import files
 from polyak.averaging.stream import average_files
 from polyak.errors import CheckpointError, ConfigError, StoreError
 from polyak.recorder import told
-from polyak.recorder.directory import BEGAN, Directory, made_of
+from polyak.recorder.directory import BEGAN, Directory, ingredients
 from polyak.records import trajectory
 from polyak.store import linked, paths
 from polyak.weights import checkpoint
@@ -56,7 +56,7 @@ def adopt(
     with ExitStack() as stack:
         sources = [stack.enter_context(open_source(path)) for path in given]
         layout = common_layout(sources, given)
-        held = Directory(Path(directory).absolute(), made_of(said, None, layout.entries))
+        held = Directory(Path(directory).absolute(), ingredients(said, None, layout.entries))
         stack.callback(held.release)
         manifest = held.manifest
         if manifest.values.setdefault(BEGAN, UNKNOWN) != UNKNOWN:
