@@ -21,6 +21,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+import torch
+
 from analysis.read.load import load
 from benchmarks.page import Section
 from polyak.config.finished import FinishedRun
@@ -36,8 +38,10 @@ from polyak.store.manifest import Manifest
 from polyak.store.record import EpochRecord
 from polyak.store.recorder import Recorder
 from polyak.store.recording import Recording
+from polyak.study.evaluation import Evaluation
+from polyak.study.kept import Kept
 from polyak.training.result import EpochResult
-from polyak.weights import distances
+from polyak.weights import checkpoint, distances
 
 TRAIN = Path(__file__).resolve().parents[1] / "src" / "train.py"
 EPOCHS = (100, 1_000, 5_000)
@@ -121,7 +125,7 @@ def listed(folder: Path, epochs: int) -> Recorder:
 
 def entries(recorder: Recorder, epoch: int) -> Iterator[Entry]:
     hashes = dict.fromkeys(("sha256", "epoch_weights_sha256"), "1" * 64)
-    for file, steps in recorder.wanted(epoch).items():
+    for file, steps in recorder.recording.files(epoch, recorder.steps).items():
         yield Entry(file=file, begin=steps.start, end=steps.stop, **hashes)
 
 
@@ -129,6 +133,24 @@ def record(recorder: Recorder, epoch: int) -> None:
     """What listing an epoch's ten means costs, once they are on disk."""
     recorder.index.add(list(entries(recorder, epoch)))
     recorder.prune(epoch)
+
+
+def told(folder: Path, epochs: int) -> Callable[[], object]:
+    """Evaluates the next checkpoint of a recording, of which a function of somebody's own has given
+    metrics of so many."""
+    manifest, state = Manifest.read(folder, KEY, {}), {"weight": torch.ones(2)}
+    digest, empty = checkpoint.digest(state), {"lr": None, "loss": None, "accuracy": None}
+    folder.mkdir(parents=True)
+    for epoch in range(epochs + 5):
+        checkpoint.save(path := paths.checkpoint(folder, epoch), state)
+        manifest.add({"epoch": epoch, **empty, "seconds": 0.0}, digest, path, {})
+    manifest.write()
+    kept = Kept(Evaluation(lambda _: {"test": {"accuracy": 0.5, "loss": 0.25}}), manifest)
+    kept.check()
+    for epoch in range(epochs):
+        kept.scores(epoch)
+    lacking = iter(range(epochs, epochs + 5))
+    return lambda: kept.scores(next(lacking))
 
 
 def of_epochs(folder: Path) -> dict[str, dict[int, float]]:
@@ -141,6 +163,8 @@ def of_epochs(folder: Path) -> dict[str, dict[int, float]]:
         recorder = listed(folder / f"{epochs}_recorded", epochs)
         one = found.setdefault("listing ten means, per epoch", {})
         one[epochs] = seconds(partial(record, recorder, epochs))
+        one = found.setdefault("metrics of a function of one's own, per epoch", {})
+        one[epochs] = seconds(told(folder / f"{epochs}_told", epochs))
         one = found.setdefault("reading the list of means, per process", {})
         one[epochs] = seconds(partial(Recorder, recorder.manifest, TENTHS, 100))
     return found

@@ -120,7 +120,8 @@ def complete(
     this.part("batch_norm", of="averaging", seconds=job.batch_norm.seconds)
 
     with this.stage("ensemble"):
-        ensemble = ensemble_scores(run, job.data.evaluated, window, averaged.by_epoch)
+        labels = {split: one.labels for split, one in job.data.evaluated.items()}
+        ensemble = ensemble_scores(run, labels, window, averaged.by_epoch)
 
     with this.stage("recording"):
         metrics.write_metrics(run / "metrics.csv", epochs, averaged.growth)

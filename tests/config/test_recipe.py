@@ -1,10 +1,13 @@
 """A recipe fits its data, or says before training what doesn't."""
 
+from dataclasses import replace
+
 import pytest
 import torch
+from torch import nn
 
 from polyak.config.compose import configured
-from polyak.config.recipe import check_optimizer, recipe
+from polyak.config.recipe import check_optimizer, recipe, tried
 from polyak.data.dataset import Source, make_split
 from polyak.data.inputs import Scaling
 from polyak.data.splitting import split
@@ -23,8 +26,12 @@ def images(count=65, channels=3):
 
 
 def made(*overrides, data=None):
-    found = recipe(configured([*SMALL, *overrides]), data or images())
-    check_optimizer(found)
+    return fitted([*SMALL, *overrides], data or images())
+
+
+def fitted(overrides, data):
+    found = recipe(configured(overrides), data)
+    check_optimizer(found, tried(found, data))
     return found
 
 
@@ -74,7 +81,7 @@ def test_what_does_not_fit_is_refused(overrides, message):
     given = [one for one in overrides]
     config = ["dataset=house_numbers", *given] if given[0] == "model=torchvision" else None
     with pytest.raises(ConfigError) as caught:
-        recipe(configured(config), images()) if config else made(*overrides)
+        fitted(config, images()) if config else made(*overrides)
     assert message in str(caught.value)
 
 
@@ -94,6 +101,17 @@ def test_a_model_that_cannot_fit_is_refused_before_it_is_made(override, size):
         made(override)
 
 
+class Frozen(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Flatten(), nn.BatchNorm1d(192).eval(), nn.Linear(192, 10))
+
+
+def test_a_tried_model_is_in_the_modes_that_it_was_made_in():
+    """Batch norm's treatment learns from them what a layer keeps of its statistics."""
+    found = tried(replace(made(), model=Frozen), images())
+    assert [one.training for one in found.modules()] == [True, True, False, True]
+
+
 FLAT = ("model=torchvision", "model.name=resnet18", "training.batch_size=32")
 
 
@@ -101,8 +119,7 @@ def test_a_last_batch_of_one_image_is_refused_where_batch_norm_needs_more():
     """8x8 images end as 1x1 features: one value per channel."""
 
     def with_batches(*overrides, count=65):
-        config = configured(["dataset=house_numbers", *FLAT, *overrides])
-        return recipe(config, images(count))
+        return fitted(["dataset=house_numbers", *FLAT, *overrides], images(count))
 
     with pytest.raises(ConfigError, match="the last batch of 65 images has 1") as caught:
         with_batches()

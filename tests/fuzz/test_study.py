@@ -18,7 +18,7 @@ STEPS = 2
 FILES = {
     "trajectory.json": json_files(),
     "evaluation.json": json_files(),
-    "scores.json": json_files(),
+    "scores.jsonl": st.one_of(bytes_changed(), json_files()),
     "index.jsonl": st.one_of(bytes_changed(), json_files()),
     "mean_00000004.safetensors": safetensors_files(),
     "windows.csv": csv_files(),
@@ -27,7 +27,7 @@ FILES = {
 
 
 def evaluate(state):
-    """Metrics, which are kept in scores.json."""
+    """Metrics, which are kept in scores.jsonl."""
     loss = float(np.mean([float(one.float().square().mean()) for one in state.values()]))
     return {"validation": {"loss": loss}, "test": {"loss": loss}}
 

@@ -88,6 +88,42 @@ def test_the_same_call_goes_on_and_others_are_refused(states, tmp_path):
         polyak.adopt(files, tmp_path / "recorder", settings=SETTINGS)
 
 
+@pytest.mark.parametrize("read_only", [True, False])
+def test_the_same_call_puts_back_what_is_missing_or_changed(states, tmp_path, caplog, read_only):
+    files = [tmp_path / f"{epoch}.safetensors" for epoch in range(4)]
+    for path, state in zip(files, states, strict=True):
+        (checkpoint.save if read_only else lambda to, one: safetensors.torch.save_file(one, to))(
+            path, state
+        )
+    directory = polyak.adopt(files, tmp_path / "run", settings=SETTINGS)
+    run = polyak.open(directory, evaluate).run(start=2)
+    average = checkpoint.load(run / "averaged.safetensors").tensors
+    missing, changed = (paths.checkpoint(directory, epoch) for epoch in (1, 2))
+    missing.unlink()
+    changed.unlink()  # it may be the given file
+    changed.write_bytes(b"cut")
+    moved = [path.rename(tmp_path / f"moved_{path.name}") for path in files]
+    polyak.adopt(moved, directory, settings=SETTINGS)
+    assert caplog.text.count("was missing or changed, and is put back from") == 2
+    manifest = Manifest.open(directory)
+    assert manifest.corrupted(4) == []
+    found = [checkpoint.load(paths.checkpoint(directory, epoch)).tensors for epoch in range(4)]
+    assert [checkpoint.digest(one) for one in found] == [checkpoint.digest(one) for one in states]
+    assert paths.checkpoint(run, 2).samefile(changed)
+    assert checkpoint.digest(polyak.open(directory, evaluate).average(start=2).state_dict) == (
+        checkpoint.digest(average)
+    )
+    caplog.clear()
+    polyak.adopt(moved, directory, settings=SETTINGS)
+    assert not caplog.text
+    changed.unlink()
+    states[2]["0.bias"] += 1
+    torch.save(states[2], tmp_path / "other.pt")
+    with pytest.raises(StoreError, match=r"its epoch 2 is not .*other\.pt"):
+        polyak.adopt([*moved[:2], tmp_path / "other.pt", moved[3]], directory, settings=SETTINGS)
+    assert not changed.exists()
+
+
 def test_checkpoints_of_two_models_and_of_none(states, tmp_path):
     first, other, broken = (tmp_path / f"{name}.safetensors" for name in ("a", "b", "c"))
     safetensors.torch.save_file(states[0], first)

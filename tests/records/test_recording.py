@@ -8,7 +8,7 @@ import time
 import pytest
 
 from polyak.errors import StoreError
-from polyak.records import reading, recording
+from polyak.records import reading, recording, summed
 from polyak.records.recording import Entry
 from polyak.store.record_index import RecordIndex
 
@@ -54,7 +54,7 @@ def test_a_line_comes_back():
 def test_a_line_that_does_not_fit_is_no_record_even_with_its_checksum(tmp_path, changed):
     lines = [signed(json.dumps(VALUES | changed)), Entry(**VALUES).line]
     (tmp_path / recording.NAME).write_text("".join(f"{line}\n" for line in lines))
-    assert recording.read(tmp_path) == ([Entry(**VALUES)], False)
+    assert summed.read(tmp_path / recording.NAME, Entry)[0] == [Entry(**VALUES)]
 
 
 @pytest.mark.parametrize(
@@ -69,8 +69,11 @@ def test_a_line_that_does_not_fit_is_no_record_even_with_its_checksum(tmp_path, 
     ],
 )
 def test_a_line_that_is_no_entry_at_all_is_no_record(tmp_path, text):
-    (tmp_path / recording.NAME).write_bytes(signed(text).encode("utf-8", "surrogateescape"))
-    assert recording.read(tmp_path) == ([], True)
+    path, line = tmp_path / recording.NAME, f"{signed(text)}\n".encode("utf-8", "surrogateescape")
+    path.write_bytes(line + line[:-1])
+    assert summed.read(path, Entry) == ([], len(line))
+    summed.append(path, [Entry(**VALUES)], at=len(line))
+    assert path.read_bytes() == line + Entry(**VALUES).line.encode() + b"\n"
 
 
 @pytest.mark.parametrize("kind", ["pipe", "folder", "link", "endless", "lines", "large"])

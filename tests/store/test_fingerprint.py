@@ -240,7 +240,7 @@ def test_a_choice_that_is_a_function_counts(edited, tmp_path, monkeypatch):
     )
     recipe = make_recipe(described={"model": {"_target_": "polyak.models.tiny.tiny"}})
     images = make_split(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), torch.arange(4), None)
-    fingerprints.ingredients(recipe, images)
+    fingerprints.ingredients(recipe, images, recipe.model())
     assert "polyak.models.tiny" in seen
 
 

@@ -346,7 +346,8 @@ def test_more_than_the_disk_has_is_refused_before_training(tmp_path, data, monke
     (said,) = (one.message for one in caplog.records if "to be written" in one.message)
     written = (tmp_path / "roomy").rglob("*.safetensors")
     total = sum(path.stat().st_size for path in written)
-    sizes = space.needed(make_recipe(), data, epochs=3, records=15, splits=["validation", "test"])
+    wanted = {"epochs": 3, "records": 15, "splits": ["validation", "test"]}
+    sizes = space.needed(make_recipe(), network(), data, **wanted)
     assert f"to be written: {space.readable(sum(sizes.values()))} (checkpoints " in said
     assert 0.7 * total < sum(sizes.values()) < 1.1 * total  # headers are the rest
     monkeypatch.setattr(work, "train_epoch", lambda *_, **__: pytest.fail("trained"))

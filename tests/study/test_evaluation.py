@@ -1,6 +1,7 @@
 """Somebody's own function: what it may give, and what it may not do."""
 
 import functools
+import json
 import logging
 import random
 import sys
@@ -11,8 +12,8 @@ import torch
 
 import polyak
 from polyak.errors import EvaluationError
-from polyak.records.evaluations import Kept
-from polyak.store import paths
+from polyak.records import evaluations, summed
+from polyak.records.evaluations import Scored
 from polyak.store.manifest import Manifest
 from polyak.study.answers import answers
 from polyak.study.evaluation import Evaluation
@@ -194,11 +195,13 @@ def test_checkpoints_are_evaluated_once_and_kept(recorded, function):
     assert len(calls) == (EPOCHS + EPOCHS + 1) + evaluated_again
     manifest = Manifest.open(directory)
     kept = [name for name in manifest.values["files"] if name.startswith("evaluations/")]
-    assert len(kept) == (2 * EPOCHS if function is evaluate else 1)
+    assert len(kept) == (2 * EPOCHS if function is evaluate else 0)
     assert all(manifest.intact(directory / name) for name in kept)
     if function is metrics:
-        found = Kept.read((directory / kept[0]).parent)
-        assert [one.epoch for one in found.epochs] == list(range(EPOCHS))
+        (path,) = directory.rglob(evaluations.SCORES)
+        found, size = summed.read(path, Scored)
+        assert [one.epoch for one in found] == list(range(EPOCHS))
+        assert size == path.stat().st_size
 
 
 def test_other_scores_than_before_are_refused(recorded):
@@ -254,12 +257,59 @@ def test_an_average_that_it_fails_on_is_named(recorded):
         study.average(start=1)
 
 
-def test_damaged_scores_are_made_anew(recorded):
+def of_all(directory):
+    """How often an evaluation of all checkpoints calls the function, beside the two for opening the
+    recording and for the average; and the scores.jsonl."""
+    calls = []
+
+    @functools.wraps(metrics)
+    def counted(state):
+        calls.append(1)
+        return metrics(state)
+
+    polyak.open(directory, counted).average(start=EPOCHS - 1, scheme="greedy")
+    (path,) = directory.rglob(evaluations.SCORES)
+    return len(calls) - 3, path
+
+
+def test_lines_of_scores_that_are_cut_or_changed_are_made_anew_and_no_others(recorded):
     directory = record(recorded / "damaged")
-    polyak.open(directory, metrics)
-    (name,) = (name for name in Manifest.open(directory).values["files"] if "scores" in name)
-    before = (directory / name).read_text()
-    (directory / name).write_text(before.replace("accuracy", "accurate"))
-    polyak.open(directory, metrics)
-    assert (directory / name).read_text() == before
-    assert paths.checkpoint(directory, 0).exists()
+    again, path = of_all(directory)
+    assert again == EPOCHS - 1
+    before = path.read_text()
+    assert of_all(directory)[0] == 0
+    first, *middle, last = before.splitlines(keepends=True)
+    path.write_text("".join([first.replace("accuracy", "accurate"), *middle, last[:-9]]))
+    assert of_all(directory)[0] == 1  # and the first one, which opening evaluates anyway
+    assert path.read_text() == "".join(
+        [first.replace("accuracy", "accurate"), *middle, first, last]
+    )
+
+
+def test_scores_grow_by_a_line_per_epoch_and_nothing_else_is_written(recorded):
+    directory = record(recorded / "grows")
+    study = polyak.open(directory, metrics)
+    (path,) = directory.rglob(evaluations.SCORES)
+    rest = {one: one.read_bytes() for one in directory.rglob("*") if one.is_file() and one != path}
+    first = path.read_bytes()
+    study.last()
+    assert path.read_bytes().startswith(first)
+    assert path.read_bytes().count(b"\n") == 2
+    assert {one: one.read_bytes() for one in rest} == rest
+
+
+def test_a_scores_json_of_before_is_read_and_added_to(recorded):
+    directory = record(recorded / "before")
+    path = of_all(directory)[1]
+    epochs = [json.loads(line) for line in path.read_text().splitlines()]
+    whole = path.with_name(evaluations.WHOLE)
+    whole.write_text(json.dumps({"evaluate": "metrics", "epochs": epochs[:-1]}))
+    path.unlink()
+    manifest = Manifest.open(directory)
+    manifest.record(whole)
+    manifest.write()
+    again, path = of_all(directory)
+    assert again == 1
+    assert len(path.read_text().splitlines()) == 1
+    whole.write_text(whole.read_text().replace("0.", "0.1"))  # no longer as it was recorded
+    assert of_all(directory)[0] == EPOCHS - 2

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from polyak.averaging.schemes.ema import Ema
 from polyak.config import choices
-from polyak.config.recipe import INPUTS, check_optimizer, recipe
+from polyak.config.recipe import INPUTS, check_optimizer, recipe, tried
 from polyak.config.schema import Config
 from polyak.data.dataset import Dataset
 from polyak.data.splitting import split
@@ -23,7 +24,6 @@ from polyak.errors import ConfigError, PolyakError
 from polyak.evaluation.evaluator import Evaluator
 from polyak.evaluation.key import evaluation_key
 from polyak.evaluation.logits import Inference
-from polyak.models.initial import initial_model
 from polyak.naming import epochs_of, name_of
 from polyak.runs.batch_norm import BatchNorm
 from polyak.runs.recorded import RecordedWindow
@@ -37,12 +37,14 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class Job:
     """What a configuration describes. `keys` are the evaluation keys of the evaluated splits;
-    `recorded` is what is averaged, where that isn't epochs' checkpoints."""
+    `model` is given whatever weights are evaluated; `recorded` is what is averaged, where that
+    isn't epochs' checkpoints."""
 
     config: Config
     device: torch.device
     data: Dataset
     recipe: Recipe
+    model: nn.Module
     batch_norm: BatchNorm
     trajectory: Trajectory
     keys: Mapping[str, str]
@@ -75,10 +77,9 @@ class Job:
         for name in wanted:
             if name not in there:
                 raise PolyakError(f"{name}: no such split; allowed: {', '.join(there)}")
-        model = initial_model(self.recipe.model, self.recipe.seed)
         chosen = {name: there[name] for name in wanted}
         how = Inference(self.recipe.precision, self.recipe.scaling)
-        return Evaluator(model, chosen, self.device, how)
+        return Evaluator(self.model, chosen, self.device, how)
 
 
 def build(config: Config, *, in_sweep: bool, threads: int | None = None) -> Job:
@@ -91,15 +92,17 @@ def build(config: Config, *, in_sweep: bool, threads: int | None = None) -> Job:
     data = dataset(config, in_sweep=in_sweep)
     made = recipe(config, data)
     how = Inference(made.precision, made.scaling)
-    trajectory = Trajectory(Path(config.paths.trajectories), made, data)
+    model = tried(made, data)
+    trajectory = Trajectory(Path(config.paths.trajectories), made, data, model)
     if not trajectory.there:  # else it was checked, before there was a first epoch
-        check_optimizer(made)
-    statistics = batch_norm(config, made, data, device)
+        check_optimizer(made, model)
+    statistics = batch_norm(config, made, data, device, model)
     return Job(
         config=config,
         device=device,
         data=data,
         recipe=made,
+        model=model,
         batch_norm=statistics,
         trajectory=trajectory,
         keys={name: evaluation_key(split, how) for name, split in data.evaluated.items()},
@@ -133,7 +136,9 @@ def _say_how_close(ema: Ema, longest: int) -> None:
         )
 
 
-def batch_norm(config: Config, recipe: Recipe, data: Dataset, device: torch.device) -> BatchNorm:
+def batch_norm(
+    config: Config, recipe: Recipe, data: Dataset, device: torch.device, model: nn.Module
+) -> BatchNorm:
     """What computes the statistics of averages. Raises ConfigError where it couldn't."""
     averaging, images = config.averaging, data.train.images
     if (averaging.refresh.images or 0) > len(images):
@@ -142,7 +147,7 @@ def batch_norm(config: Config, recipe: Recipe, data: Dataset, device: torch.devi
             f"{len(images)} training images"
         )
     made = BatchNorm(
-        initial_model(recipe.model, recipe.seed),
+        model,
         recipe,
         images,
         device,

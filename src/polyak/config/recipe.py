@@ -1,6 +1,7 @@
-"""From a checked configuration to a recipe that is known to fit the data.
+"""From a checked configuration to a recipe, and to a model that is known to fit the data.
 
-recipe(config, data).model()
+made = recipe(config, data)
+model = tried(made, data)
 """
 
 import os
@@ -28,8 +29,8 @@ INPUTS = ("mean", "std")
 def recipe(config: Config, data: Dataset) -> Recipe:
     """Factories of model, optimizer, schedule and augmentation, fitted to the data, and numbers.
 
-    Raises ConfigError where model, optimizer, augmentation or batches don't fit, and
-    CheckpointError where the weights to start from aren't the model's.
+    Raises ConfigError where augmentation or normalisation don't fit, or the model is too large; and
+    CheckpointError where the weights to start from can't be.
     """
     values, training = config.resolved, config.training
     seen = {"input_shape": list(data.input_shape), "classes": data.classes}
@@ -64,8 +65,6 @@ def recipe(config: Config, data: Dataset) -> Recipe:
         init=starting.digest if starting else None,
     )
     made.augmentation.check(*data.input_shape[1:])
-    tried = _tried(made, data)
-    _check_smallest_batch(made, tried, data)
     return made
 
 
@@ -78,7 +77,7 @@ def _check_memory(make: Callable[[], torch.nn.Module], name: str) -> None:
             size = sum(one.numel() * one.itemsize for one in make().parameters())
     except (RuntimeError, TypeError) as error:
         if "verflow" not in str(error):
-            return  # not to be made without values; `_tried` makes it with them
+            return  # not to be made without values; `tried` makes it with them
         size = 2**63
     if 2 * size > memory:
         least = "at least " * (size == 2**63)
@@ -102,13 +101,19 @@ def _scaling(values: dict[str, object], data: Dataset) -> Scaling:
     return Scaling(**found)
 
 
-def _tried(made: Recipe, data: Dataset) -> torch.nn.Module:
-    """The model, after a look at what it gives for two blank images."""
+def tried(made: Recipe, data: Dataset) -> torch.nn.Module:
+    """A model of the recipe, after a look at what it gives for blank images. A run has this one for
+    all that needs a model of any weights; to be trained, one is made anew.
+
+    Raises ConfigError where the model doesn't fit images, classes or batches, and CheckpointError
+    where the weights to start from aren't the model's.
+    """
     name, shape = name_of(made.described["model"]), list(data.input_shape)
     try:
-        model = initial_model(made.model, made.seed).eval()
+        model = initial_model(made.model, made.seed)
+        modes = [(layer, layer.training) for layer in model.modules()]
         with torch.inference_mode():
-            outputs = list(model(torch.zeros(2, *shape)).shape)
+            outputs = list(model.eval()(torch.zeros(2, *shape)).shape)
     except (RuntimeError, ValueError, ZeroDivisionError, AssertionError) as error:
         raise ConfigError(
             f"model {name}: can't take images of {shape} (C, H, W): {error}"
@@ -118,14 +123,16 @@ def _tried(made: Recipe, data: Dataset) -> torch.nn.Module:
             f"model {name}: gives {outputs[1:]} outputs per image; "
             f"allowed: {data.classes}, the classes of {data.name}"
         )
+    _check_smallest_batch(made, model, data)
+    for layer, mode in modes:
+        layer.training = mode
     return model
 
 
-def check_optimizer(made: Recipe) -> None:
+def check_optimizer(made: Recipe, model: torch.nn.Module) -> None:
     """Raise ConfigError where the optimizer can't be made, or weight decay is not its to leave
     out."""
     try:
-        model = initial_model(made.model, made.seed)
         optimizer = made.optimizer(parameters(model, made.decay))
     except (ValueError, TypeError) as error:
         raise ConfigError(f"optimizer.{error}") from error

@@ -8,6 +8,7 @@ recording has copies, made with one tensor in memory at a time, or a link to a f
 written to and has the form already.
 """
 
+import logging
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
@@ -18,12 +19,14 @@ from polyak import files
 from polyak.averaging.stream import average_files
 from polyak.errors import CheckpointError, ConfigError, StoreError
 from polyak.recorder import told
-from polyak.recorder.directory import BEGAN, Directory, made_of
+from polyak.recorder.directory import BEGAN, Directory, ingredients
 from polyak.records import trajectory
-from polyak.store import paths
+from polyak.store import linked, paths
 from polyak.weights import checkpoint
 from polyak.weights.foreign import Source, open_source
 from polyak.weights.layout import common_layout
+
+log = logging.getLogger(__name__)
 
 UNKNOWN = "0" * 64
 """In place of the weights that the training began with."""
@@ -38,7 +41,8 @@ def adopt(
     """The directory of a recording whose epochs 0, 1, ... are these checkpoints: safetensors,
     sharded by their index, or torch.save's with a state dict in it. `settings` are a recorder's.
 
-    Interrupted, or with further checkpoints at the end, the same call continues.
+    Interrupted, or with further checkpoints at the end, the same call continues. It puts back files
+    of the recording that are missing or changed, from the checkpoint whose weights were recorded.
 
     Raises CheckpointError, naming file and tensor, for checkpoints that can't be read, aren't of
     one model, or have values that aren't finite; ConfigError for settings that can't be; StoreError
@@ -52,7 +56,7 @@ def adopt(
     with ExitStack() as stack:
         sources = [stack.enter_context(open_source(path)) for path in given]
         layout = common_layout(sources, given)
-        held = Directory(Path(directory).absolute(), made_of(said, None, layout.entries))
+        held = Directory(Path(directory).absolute(), ingredients(said, None, layout.entries))
         stack.callback(held.release)
         manifest = held.manifest
         if manifest.values.setdefault(BEGAN, UNKNOWN) != UNKNOWN:
@@ -65,25 +69,27 @@ def adopt(
         rate = _rate(said.get("lr"))
         for epoch, (path, source) in enumerate(zip(given, sources, strict=True)):
             digest = checkpoint.digest_of(source.names, source.tensor)
-            if epoch < manifest.trained:
-                if manifest.weights(epoch) != digest:
-                    raise StoreError(
-                        f"{manifest.directory}: its epoch {epoch} is not {path}; allowed: the "
-                        "checkpoints that it has, then further ones, or another directory"
-                    )
+            target, there = paths.checkpoint(manifest.directory, epoch), epoch < manifest.trained
+            if there and manifest.weights(epoch) != digest:
+                raise StoreError(
+                    f"{manifest.directory}: its epoch {epoch} is not {path}; allowed: the "
+                    "checkpoints that it has, then further ones, or another directory"
+                )
+            if there and manifest.intact(target):
                 continue
-            target = paths.checkpoint(manifest.directory, epoch)
             if path.resolve().is_relative_to(manifest.directory.resolve()):
                 raise StoreError(
                     f"{path}: is in {manifest.directory}, where files that are no epoch yet are "
                     "written over; allowed: to move it elsewhere"
                 )
             _take(path, source, target)
-            of_epoch: dict[str, Any] = {
-                **{"epoch": epoch, "lr": rate, "loss": None, "accuracy": None},
-                **{"seconds": 0.0, "metrics": {}},
-            }
-            manifest.add(of_epoch, digest, target, {})
+            if there:
+                log.warning("%s: was missing or changed, and is put back from %s", target, path)
+                manifest.record(target)
+                linked.relink(manifest, target, epoch)
+            else:
+                of_epoch = {"epoch": epoch, "lr": rate, "loss": None, "accuracy": None}
+                manifest.add({**of_epoch, "seconds": 0.0, "metrics": {}}, digest, target, {})
             manifest.append()
         if manifest.trained > len(given):
             raise StoreError(

@@ -33,47 +33,40 @@ BEGAN = "initial_weights_sha256"
 
 
 def ingredients(
-    settings: Mapping[str, Any], model: nn.Module, entries: Mapping[str, Entry]
+    settings: Mapping[str, Any], model: nn.Module | None, entries: Mapping[str, Entry]
 ) -> dict[str, Any]:
-    """What the fingerprint of a recorded training is of: its settings, its model's class, and the
-    names, dtypes and shapes of its weights."""
-    found = class_of(model)
-    return made_of(settings, f"{found.__module__}.{found.__qualname__}", entries)
-
-
-def made_of(
-    settings: Mapping[str, Any], model: str | None, entries: Mapping[str, Entry]
-) -> dict[str, Any]:
-    """The same of a model of that class, None where it isn't known, with those tensors."""
+    """What the fingerprint of a recorded training is of: its settings, its model's class (None: it
+    isn't known), and the names, dtypes and shapes of its weights."""
+    found = None if model is None else class_of(model)
     layout = [[name, str(one.dtype), list(one.shape)] for name, one in entries.items()]
     seed = settings.get("seed")
     return {
         "settings": dict(settings),
         "seed": seed if type(seed) is int else None,
         "model": {
-            "class": model,
+            "class": found and f"{found.__module__}.{found.__qualname__}",
             "layout_sha256": hashlib.sha256(json.dumps(layout).encode()).hexdigest(),
         },
     }
 
 
-def lock_of(path: Path) -> FileLock:
-    """What whoever works in a recording's directory holds: a file beside it."""
-    return FileLock(path.with_name(f"{path.name}.lock"))
+def lock_of(path: Path, busy: str) -> FileLock:
+    """What whoever works in a recording's directory holds: a file beside it. Raises StoreError,
+    which says that it is `busy`, where another one holds it."""
+    lock = FileLock(path.with_name(f"{path.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise StoreError(f"{path}: {busy}") from None
+    return lock
 
 
 class Directory:
     """`path`, held until `release`, and its manifest. Raises StoreError as `Recorder` says."""
 
     def __init__(self, path: Path, made_of: dict[str, Any]) -> None:
-        self._lock = lock_of(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            raise StoreError(
-                f"{path}: another recorder is at work here; give another directory"
-            ) from None
+        self._lock = lock_of(path, "another recorder is at work here; give another directory")
         try:
             self.manifest = _opened(path, made_of)
         except BaseException:

@@ -21,7 +21,6 @@ from polyak.errors import ConfigError
 from polyak.recorder import ranks, told
 from polyak.recorder.gathered import Gathered, check_no_fsdp1, is_sharded
 from polyak.store.recorder import Recorder as Records
-from polyak.store.recorder import wanted
 from polyak.store.recording import Recording
 from polyak.store.steps import Reads, Steps, Summed, deployed
 from polyak.weights import streamed
@@ -90,7 +89,7 @@ class Spread:
     def following(
         self, records: Records | None, recording: Recording, steps: int, epoch: int
     ) -> Iterator[Callable[[], None]]:
-        lacking, failed = wanted(recording, epoch, steps), list[BaseException]()
+        lacking, failed = recording.files(epoch, steps), list[BaseException]()
 
         def put(file: str, steps: range, tensors: Mapping[str, Tensor]) -> None:
             assert isinstance(tensors, Gathered)

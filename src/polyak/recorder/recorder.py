@@ -183,15 +183,14 @@ class Recorder:
         self._end_steps()
         path = paths.checkpoint(self.directory, epoch)
         digest = save(path, weights, {"epoch": epoch})
-        of_epoch = {
-            **{
-                "epoch": epoch,
-                "lr": told.lr(lr, self._optimizer, self._settings),
-                "loss": None,
-                "accuracy": None,
-            },
-            **{"seconds": time.perf_counter() - self._began, "metrics": scores},
+        of_epoch: dict[str, Any] = {
+            "epoch": epoch,
+            "loss": None,
+            "accuracy": None,
+            "metrics": scores,
         }
+        of_epoch["lr"] = told.lr(lr, self._optimizer, self._settings)
+        of_epoch["seconds"] = time.perf_counter() - self._began
         with self._held.manifest.at_once():
             self._held.manifest.add(of_epoch, digest, path, self._environment)
             self._records.commit(epoch, digest)

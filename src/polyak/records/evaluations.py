@@ -1,10 +1,10 @@
-"""What a recording keeps of evaluations by somebody's own function: scores.json, evaluation.json.
+"""What a recording keeps of evaluations by somebody's own function: scores.jsonl, evaluation.json.
 
-scores = evaluations.Kept.read(recording / "evaluations" / key)
+scored, size = summed.read(recording / "evaluations" / key / evaluations.SCORES, Scored)
 evaluations.Tables.read(recording)      # by what windows.csv and widths.csv were evaluated
 
-Logits are kept as train.py's are, in files of their own; scores.json has metrics, where the
-function gives those in their place.
+Logits are kept as train.py's are, in files of their own; scores.jsonl has metrics, where the
+function gives those in their place, a line per epoch. Before, it was a scores.json.
 """
 
 from pathlib import Path
@@ -15,14 +15,15 @@ from pydantic import Field
 from polyak import files
 from polyak.records import reading
 from polyak.records.part import Epoch, MetricName, Name, Part, Sha256, Split
+from polyak.records.summed import Line
 
-SCORES, TABLES = "scores.json", "evaluation.json"
+SCORES, WHOLE, TABLES = "scores.jsonl", "scores.json", "evaluation.json"
 
 Key = Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
 Metrics = dict[Split, dict[MetricName, float]]
 
 
-class Scored(Part):
+class Scored(Line):
     """An epoch's checkpoint, told by its weights, and its metrics by split."""
 
     epoch: Epoch
@@ -30,23 +31,10 @@ class Scored(Part):
     scores: Metrics
 
 
-class Kept(Part):
-    """All that one function has given of a recording's checkpoints."""
+class Whole(Part):
+    """A scores.json: all that one function had given of a recording's checkpoints."""
 
-    evaluate: Name
     epochs: list[Scored]
-
-    @classmethod
-    def read(cls, directory: Path) -> Self | None:
-        """That of a folder; None where there is none. Raises PolyakError."""
-        try:
-            return reading.json_of(directory / SCORES, cls)
-        except FileNotFoundError:
-            return None
-
-    def write(self, directory: Path) -> None:
-        """Write it into a folder, atomically."""
-        files.write_json(directory / SCORES, self.model_dump(mode="json"))
 
 
 class Tables(Part):

@@ -7,7 +7,6 @@ averager.average(range(10, 20), Uniform(), "uniform").scores["test"].accuracy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -149,26 +148,20 @@ class _Validation:
         return metric.sign * scores["validation"].by_name[metric.name]
 
 
-class Labelled(Protocol):
-    """A split whose `labels` [N] are known."""
-
-    @property
-    def labels(self) -> Tensor: ...
-
-
 def ensemble_scores(
-    run: Path, splits: Mapping[str, Labelled], window: range, weights: Sequence[float]
+    run: Path, labels: Mapping[str, Tensor], window: range, weights: Sequence[float]
 ) -> dict[str, Scores]:
-    """Scores, by split, of the ensemble of the window's checkpoints, from the logits in the run."""
+    """Scores, by split, of the ensemble of the window's checkpoints, from the logits in the run;
+    `labels` [N] of each split."""
     return {
         split: scoring.scores(
             scoring.ensemble(
-                [_logits(paths.predictions(run, split, epoch), those.labels) for epoch in window],
+                [_logits(paths.predictions(run, split, epoch), those) for epoch in window],
                 weights,
             ),
-            those.labels.numpy(),
+            those.numpy(),
         )
-        for split, those in splits.items()
+        for split, those in labels.items()
     }
 
 

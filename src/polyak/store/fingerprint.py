@@ -1,6 +1,6 @@
 """The fingerprint: names a trajectory by all that decides its weights, and by nothing else.
 
-    fingerprint(ingredients(recipe, dataset.train))  # "3f8a0c52d71be964"
+    fingerprint(ingredients(recipe, dataset.train, model))  # "3f8a0c52d71be964"
 
 In: the content of the training split, the recipe and its seed, and the code that applies them. Out:
 averaging, evaluation, what is recorded, paths, device and threads, and the number of epochs where
@@ -18,15 +18,13 @@ from torch import nn
 
 from polyak.code import imported_digest
 from polyak.data.dataset import Split
-from polyak.models.initial import initial_model
 from polyak.training import trainer
 from polyak.training.decay import parameters
 from polyak.training.recipe import Recipe
 
 
-def ingredients(recipe: Recipe, train: Split) -> dict[str, Any]:
-    """What is hashed, as JSON values."""
-    model = initial_model(recipe.model, recipe.seed)
+def ingredients(recipe: Recipe, train: Split, model: nn.Module) -> dict[str, Any]:
+    """What is hashed, as JSON values. `model` is one of the recipe's: its weights don't matter."""
     parts = (model, recipe.schedule, recipe.augmentation)
     classes = [_optimizer(recipe, model).__module__, *(type(part).__module__ for part in parts)]
     # A choice may be a function, whose result's class is another library's.

@@ -22,7 +22,7 @@ RECORD = rf"recordings/[\w.]+/{RECORD_NAME}"
 TRAJECTORY = (
     *(r"trajectory\.jsonl?", r"runs\.txt", rf"checkpoints/{EPOCH}", rf"state/{EPOCH}"),
     *(rf"evaluations/[0-9a-f]{{16}}/{EPOCH}", RECORD, r"recordings/[\w.]+/index\.jsonl"),
-    *(r"evaluations/[0-9a-f]{16}/scores\.json", r"evaluation\.json"),
+    *(r"evaluations/[0-9a-f]{16}/scores\.jsonl?", r"evaluation\.json"),
 )
 """Regular expressions of all that is in a trajectory's directory, relative to it."""
 

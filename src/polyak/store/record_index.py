@@ -4,11 +4,10 @@
     index.intact("mean_00000058.safetensors", epoch_weights=manifest.weights(0))
     index.add(entries)
 
-A line that is cut or changed is a file that isn't there (`polyak.records.recording`). It also has
+A line that is cut or changed is a file that isn't there (`polyak.records.summed`). It also has
 the hash of its epoch's weights, so that it counts only in the training that has these.
 """
 
-import os
 import re
 from collections.abc import Collection, Sequence, Set
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Self
 
 from polyak import files
 from polyak.errors import PolyakError, StoreError
-from polyak.records import recording
+from polyak.records import summed
 from polyak.records.recording import NAME, Entry
 from polyak.store import paths
 from polyak.store.manifest import sha256_of
@@ -25,24 +24,22 @@ from polyak.store.manifest import sha256_of
 class RecordIndex:
     """What a recording's directory has."""
 
-    def __init__(self, directory: Path, entries: dict[str, Entry], torn: bool) -> None:
-        self.directory, self.entries, self._torn = directory, entries, torn
+    def __init__(self, directory: Path, entries: dict[str, Entry], size: int) -> None:
+        self.directory, self.entries, self._size = directory, entries, size
 
     @classmethod
     def read(cls, directory: Path) -> Self:
         """That of a recording's directory; an empty one where there is none. Of several lines of a
         file, the last counts. Raises StoreError for a list that can't be read, or is a link: what
         is added would be written elsewhere."""
-        path = directory / NAME
         try:
-            files.no_link(path)
-            found, torn = recording.read(directory)
+            found, size = summed.read(directory / NAME, Entry)
         except PolyakError as error:
             raise StoreError(
                 f"{error}; move it away: the training is repeated for what it lists"
             ) from error
         latest = {one.file: one for one in found}
-        return cls(directory, {file: one for file, one in latest.items() if one.sha256}, torn)
+        return cls(directory, {file: one for file, one in latest.items() if one.sha256}, size)
 
     def entry(self, file: str, epoch_weights: str) -> Entry | None:
         """A file's, where it is of the training whose epoch ended with those weights."""
@@ -58,15 +55,7 @@ class RecordIndex:
         """List files, which are on disk: on disk itself when this returns."""
         if not entries:
             return
-        text = "".join(f"{one.line}\n" for one in entries)
-        with (self.directory / NAME).open("a", encoding="utf-8") as file:
-            if self._torn and file.tell():
-                text = f"\n{text}"  # ends a line that was cut
-            self._torn = True  # until it is written
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        self._torn = False
+        self._size = summed.append(self.directory / NAME, entries, at=self._size)
         self.entries |= {one.file: one for one in entries}
 
     def changed(self, trained: Collection[str]) -> list[str]:

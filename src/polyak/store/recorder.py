@@ -42,13 +42,9 @@ class Recorder:
         self.index = RecordIndex.read(self.directory)
         self._written: dict[str, dict[str, Any]] = {}  # all of an entry but its epoch's weights
 
-    def wanted(self, epoch: int) -> dict[str, range]:
-        """The files of an epoch, and the steps of each; its end's is the epoch's checkpoint."""
-        return wanted(self.recording, epoch, self.steps)
-
     def lacking(self, epoch: int) -> dict[str, range]:
-        """Those of `wanted` that are not there, intact."""
-        wanted = self.wanted(epoch)
+        """Those of the recording's files of an epoch that are not there, intact."""
+        wanted = self.recording.files(epoch, self.steps)
         if epoch >= self.manifest.trained:
             return wanted
         weights = self.manifest.weights(epoch)
@@ -106,7 +102,7 @@ class Recorder:
         ends = {
             paths.record("step", one.stop) for one in self.recording.intervals(epoch, self.steps)
         }
-        self.index.remove(ends - set(self.wanted(epoch)))
+        self.index.remove(ends - self.recording.files(epoch, self.steps).keys())
 
     def write(self, file: str, steps: range, tensors: Mapping[str, Tensor]) -> None:
         """Write one of the epoch's files, which counts after `commit`."""
@@ -114,15 +110,3 @@ class Recorder:
         self._save(path, tensors, {"steps": [steps.start, steps.stop]})
         written = {"begin": steps.start, "end": steps.stop, "sha256": sha256_of(path)}
         self._written[file] = written
-
-
-def wanted(recording: Recording, epoch: int, steps: int) -> dict[str, range]:
-    """The files of an epoch of so many steps within it, and the steps of each."""
-    found = dict[str, range]()
-    if recording.means:
-        means = recording.intervals(epoch, steps)
-        found |= {paths.record("mean", one.stop): one for one in means}
-    if recording.finer:
-        within = recording.checkpoints(epoch, steps)[:-1]
-        found |= {paths.record("step", one.stop): one for one in within}
-    return found

@@ -17,6 +17,7 @@ from math import ceil, floor
 from typing import Literal
 
 from polyak.errors import ConfigError
+from polyak.store import paths
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,15 @@ class Recording:
         kept = [*found[each - 1 : -1 : each], found[-1]]
         begins = [found[0].start, *(interval.stop for interval in kept)]
         return [range(b, one.stop) for b, one in zip(begins, kept, strict=False)]
+
+    def files(self, epoch: int, steps: int) -> dict[str, range]:
+        """Those of an epoch, and the steps of each; its end's is the epoch's checkpoint."""
+        means = self.intervals(epoch, steps) if self.means else []
+        within = self.checkpoints(epoch, steps)[:-1] if self.finer else []
+        return {
+            **{paths.record("mean", one.stop): one for one in means},
+            **{paths.record("step", one.stop): one for one in within},
+        }
 
     def window(self, start: float, end: int, steps: int, *, means: bool) -> list[range]:
         """The intervals of the window [start, end), in epochs of `steps` steps: of the checkpoints

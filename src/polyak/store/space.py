@@ -1,6 +1,6 @@
 """The disk that a training will take, known before it begins.
 
-check(store, needed(recipe, dataset, epochs=20, records=200, splits=["test"]))
+check(store, needed(recipe, model, dataset, epochs=20, records=200, splits=["test"]))
 """
 
 import logging
@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from polyak.data.dataset import Dataset
 from polyak.errors import StoreError
-from polyak.models.initial import initial_model
 from polyak.training.decay import parameters
 from polyak.training.recipe import Recipe
 from polyak.training.trainer import set_mode
@@ -26,11 +25,17 @@ SPARE = 2**24
 
 
 def needed(
-    recipe: Recipe, dataset: Dataset, *, epochs: int, records: int, splits: Collection[str]
+    recipe: Recipe,
+    model: nn.Module,
+    dataset: Dataset,
+    *,
+    epochs: int,
+    records: int,
+    splits: Collection[str],
 ) -> dict[str, int]:
     """Bytes by what takes them: `epochs` with their logits on `splits`, `records` between them, the
-    optimizer's state (twice: the new one is there before the old one goes)."""
-    model = initial_model(recipe.model, recipe.seed)
+    optimizer's state (twice: the new one is there before the old one goes). `model` is one of the
+    recipe's, whose weights are changed."""
     weights = _bytes(model.state_dict())
     images = sum(len(dataset.evaluated[split]) for split in splits)
     return {
@@ -62,13 +67,14 @@ def readable(size: int) -> str:
     return f"{size / 1000:.0f} kB"
 
 
-def _state(recipe: Recipe, model: torch.nn.Module) -> int:
+def _state(recipe: Recipe, model: nn.Module) -> int:
     """Bytes of the optimizer's state, from a step that changes this model alone."""
     optimizer = recipe.optimizer(parameters(model, recipe.decay))
     set_mode(optimizer, "train")
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter)
     optimizer.step()
+    model.zero_grad(set_to_none=True)
     return _bytes(optimizer.state_dict())
 
 

@@ -19,9 +19,11 @@ from typing import Literal
 
 import torch
 from filelock import FileLock, Timeout
+from torch import nn
 
 from polyak import files
 from polyak.data.dataset import Dataset
+from polyak.models.initial import initial_model
 from polyak.records import trajectory
 from polyak.store import format as store_format
 from polyak.store import linked, paths
@@ -36,11 +38,15 @@ log = logging.getLogger(__name__)
 
 
 class Trajectory:
-    """The directory of one trajectory, below `store`."""
+    """The directory of one trajectory, below `store`. `model` is one of the recipe's, where one is
+    there, to be given the weights that are evaluated: it is never trained."""
 
-    def __init__(self, store: Path, recipe: Recipe, dataset: Dataset) -> None:
+    def __init__(
+        self, store: Path, recipe: Recipe, dataset: Dataset, model: nn.Module | None = None
+    ) -> None:
         self.recipe, self.dataset = recipe, dataset
-        self.ingredients = ingredients(recipe, dataset.train)
+        self.model = initial_model(recipe.model, recipe.seed) if model is None else model
+        self.ingredients = ingredients(recipe, dataset.train, self.model)
         self.fingerprint = fingerprint(self.ingredients)
         self.directory = store / self.fingerprint
         self._stored: set[bool] = set()
@@ -87,9 +93,8 @@ class Trajectory:
             if writable:
                 files.remove_half_written(self.directory, paths.TRAJECTORY)
                 linked.note(self.directory, run)
-            work = Work(
-                manifest, self.recipe, self.dataset, device, keys, on_step, writable, recording
-            )
+            made_of = (manifest, self.recipe, self.dataset, self.model)
+            work = Work(*made_of, device, keys, on_step, writable, recording)
             if writable:
                 work.recorder.index.drop_unlisted()
             work.repair(count)

@@ -1,13 +1,12 @@
 """One pass through a trajectory under its lock: read, train, evaluate, repair.
 
-work = Work(manifest, recipe, dataset, device, keys, on_step, writable=True)
+work = Work(manifest, recipe, dataset, model, device, keys, on_step, writable=True)
 work.repair(count=20)
 record = work.epoch(0)
 """
 
 import logging
 from collections.abc import Callable, Mapping
-from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -16,7 +15,6 @@ from polyak.data.dataset import Dataset
 from polyak.errors import DivergedError, StoreError
 from polyak.evaluation.logits import Inference, logits
 from polyak.evaluation.scores import Scores
-from polyak.models.initial import initial_model
 from polyak.store import environment, linked, optimizer_state, paths, scoring, space
 from polyak.store.manifest import Manifest
 from polyak.store.record import EpochRecord
@@ -39,6 +37,7 @@ class Work:
         manifest: Manifest,
         recipe: Recipe,
         dataset: Dataset,
+        model: torch.nn.Module,
         device: torch.device,
         keys: Mapping[str, str],
         on_step: Callable[[], object],
@@ -47,7 +46,7 @@ class Work:
     ) -> None:
         self.manifest, self.recipe, self.dataset = manifest, recipe, dataset
         self.device, self.keys, self.on_step, self.writable = device, keys, on_step, writable
-        self.directory = manifest.directory
+        self.directory, self.model = manifest.directory, model.to(device)
         self.recorder = Recorder(manifest, recording, recipe.steps(len(dataset.train)))
         self.trainer: Trainer | None = None
         self.next_epoch = -1  # the one that the trainer is ready for
@@ -131,9 +130,13 @@ class Work:
         records = sum(len(self.recorder.lacking(epoch)) for epoch in range(count))
         if self.manifest.diverged or not self.writable or not (new or again or records):
             return
-        epochs = len(new) + again
         wanted = space.needed(
-            self.recipe, self.dataset, epochs=epochs, records=records, splits=self.keys
+            self.recipe,
+            self.model,
+            self.dataset,
+            epochs=len(new) + again,
+            records=records,
+            splits=self.keys,
         )
         space.check(self.directory.parent, wanted)
 
@@ -226,9 +229,5 @@ class Work:
         if self.trainer is not None and self.next_epoch == epoch + 1:
             return self.trainer.model
         weights = checkpoint.load(paths.checkpoint(self.directory, epoch))
-        self._spare_model.load_state_dict(weights.tensors)
-        return self._spare_model
-
-    @cached_property
-    def _spare_model(self) -> torch.nn.Module:
-        return initial_model(self.recipe.model, self.recipe.seed).to(self.device)
+        self.model.load_state_dict(weights.tensors)
+        return self.model

@@ -4,16 +4,20 @@
     kept.check()                        # evaluates the first epoch again, and compares
     kept.records()[3].scores["test"].accuracy
 
-Logits are files as train.py's, so that a run links to them; of metrics there is a scores.json.
+Logits are files as train.py's, so that a run links to them; of metrics there is a scores.jsonl.
 """
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
 
 from polyak.errors import EvaluationError, PolyakError, StoreError
 from polyak.evaluation.evaluator import evaluating
 from polyak.evaluation.scores import Scores, Told
-from polyak.records import evaluations
+from polyak.records import evaluations, reading, summed
+from polyak.records.evaluations import Scored
 from polyak.store import paths, scoring
 from polyak.store.manifest import Manifest
 from polyak.store.record import EpochRecord
@@ -88,24 +92,24 @@ class Kept:
                 split: scoring.of_logits(path, manifest.sha256(path), labels[split])
                 for split, path in files.items()
             }
-        kept = self._scored()
-        weights = manifest.weights(epoch)
-        for one in kept.epochs if kept else ():
-            if (one.epoch, one.weights_sha256) == (epoch, weights):
-                return {split: Told.of(metrics) for split, metrics in one.scores.items()}
-        return None
+        one = self._scored.get((epoch, manifest.weights(epoch)))
+        return {split: Told.of(metrics) for split, metrics in one.scores.items()} if one else None
 
-    def _scored(self) -> evaluations.Kept | None:
-        """The scores.json, where it is intact."""
-        folder = paths.evaluation(
-            self._manifest.directory, next(iter(self._evaluation.keys.values()))
-        )
-        if not self._manifest.intact(folder / evaluations.SCORES):
-            return None
-        try:
-            return evaluations.Kept.read(folder)
-        except PolyakError:
-            return None
+    @property
+    def _folder(self) -> Path:
+        """Of metrics."""
+        key = next(iter(self._evaluation.keys.values()))
+        return paths.evaluation(self._manifest.directory, key)
+
+    @cached_property
+    def _scored(self) -> dict[tuple[int, str], Scored]:
+        """What is kept of metrics, by epoch and weights: read once."""
+        whole, found = self._folder / evaluations.WHOLE, list[Scored]()
+        if self._manifest.intact(whole):
+            with suppress(PolyakError):
+                found = reading.json_of(whole, evaluations.Whole).epochs
+        lines, self._size = summed.read(self._folder / evaluations.SCORES, Scored)
+        return {(one.epoch, one.weights_sha256): one for one in [*found, *lines]}
 
     def _keep(self, epoch: int, found: Answers) -> None:
         manifest, keys = self._manifest, self._evaluation.keys
@@ -114,18 +118,14 @@ class Kept:
                 path = paths.logits(manifest.directory, keys[split], epoch)
                 checkpoint.save(path, {"logits": logits}, {"epoch": epoch})
                 manifest.record(path)
-        else:
-            folder = paths.evaluation(manifest.directory, next(iter(keys.values())))
-            before = self._scored()
-            rest = [one for one in before.epochs if one.epoch != epoch] if before else []
-            scores = {split: one.by_name for split, one in found.scores.items()}
-            scored = evaluations.Scored(
-                epoch=epoch, weights_sha256=manifest.weights(epoch), scores=scores
-            )
-            kept = evaluations.Kept(evaluate=self._evaluation.name[:300], epochs=[*rest, scored])
-            kept.write(folder)
-            manifest.record(folder / evaluations.SCORES)
-        manifest.append()
+            manifest.append()
+            return
+        weights, scored = manifest.weights(epoch), self._scored
+        scores = {split: one.by_name for split, one in found.scores.items()}
+        one = Scored(epoch=epoch, weights_sha256=weights, scores=scores)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._size = summed.append(self._folder / evaluations.SCORES, [one], at=self._size)
+        scored[epoch, weights] = one
 
     def _result(self, epoch: int) -> EpochResult:
         """What was said of an epoch's training: NaN where nothing was."""

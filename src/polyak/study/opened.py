@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from polyak import files
 from polyak.averaging.scheme import Scheme
@@ -40,14 +40,8 @@ def locked(directory: Path) -> FileLock:
             "or one that polyak.adopt made"
         )
     paths.check_trajectory(directory)
-    lock = lock_of(directory)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise StoreError(
-            f"{directory}: a recorder is at work here, or another study; allowed: after the "
-            "recorder's close()"
-        ) from None
+    busy = "a recorder is at work here, or another study; allowed: after the recorder's close()"
+    lock = lock_of(directory, busy)
     files.remove_half_written(directory, paths.TRAJECTORY)  # by a study that was killed
     return lock
 

@@ -13,7 +13,6 @@ import torch
 
 from polyak.averaging.scheme import Scheme
 from polyak.errors import ConfigError, EvaluationError
-from polyak.evaluation.scores import Scores
 from polyak.naming import epochs_of, name_of
 from polyak.records.comparison import Comparison
 from polyak.records.summary import Summary, Window
@@ -24,7 +23,6 @@ from polyak.runs.recorded import RecordedWindow
 from polyak.store import linked, paths
 from polyak.store.record import EpochRecord
 from polyak.study import described
-from polyak.study.answers import Answers
 from polyak.study.opened import Opened
 from polyak.weights import checkpoint
 
@@ -55,11 +53,6 @@ class Wanted:
         }
         text = ",".join(f"{key}={value}" for key, value in said.items())
         return "".join(one if one.isalnum() or one in "=,._-" else "_" for one in text)[:200]
-
-
-@dataclass(frozen=True)
-class _Labelled:
-    labels: torch.Tensor
 
 
 def write(
@@ -102,10 +95,11 @@ def write(
             refreshed = averager.last_refreshed(window)
         this.part("batch_norm", of="averaging", seconds=recording.batch_norm.seconds)
         with this.stage("ensemble"):
-            ensemble = _ensemble(run, recording.evaluation.first, window, average)
+            labels = recording.evaluation.first.labels  # of metrics, none: it needs logits
+            ensemble = ensemble_scores(run, labels, window, average.by_epoch) if labels else None
         with this.stage("recording"):
             metrics.write_metrics(run / "metrics.csv", epochs, average.growth)
-            _save_labels(run, recording.evaluation.first)
+            _save_labels(run, labels)
             average.save(run)
         compared = comparison.compare(
             *(epochs, window, average.scores, ensemble, refreshed),
@@ -176,17 +170,9 @@ def _method(recording: Opened, wanted: Wanted) -> str:
     return f"{name}{over}{comma}{parameters}{treated}"
 
 
-def _ensemble(
-    run: Path, found: Answers, window: range, average: Average
-) -> dict[str, Scores] | None:
-    """None of metrics: it needs logits."""
-    splits = {split: _Labelled(labels) for split, labels in found.labels.items()}
-    return ensemble_scores(run, splits, window, average.by_epoch) if splits else None
-
-
-def _save_labels(run: Path, found: Answers) -> None:
-    for split, labels in found.labels.items():
-        tensors = {"labels": labels, "image_ids": torch.arange(len(labels))}
+def _save_labels(run: Path, labels: Mapping[str, torch.Tensor]) -> None:
+    for split, those in labels.items():
+        tensors = {"labels": those, "image_ids": torch.arange(len(those))}
         checkpoint.save(paths.predictions(run, split, "labels"), tensors)
 
 
