@@ -8,7 +8,6 @@ page(folder)                  # the page's text, all machines' tables one after 
 import json
 import platform
 import re
-import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
@@ -17,25 +16,9 @@ from typing import Self
 
 import torch
 
+from benchmarks.table import Section
 from polyak import files
 from polyak.store import environment
-
-
-@dataclass(frozen=True)
-class Section:
-    """A table with its title, and what is to be said of this machine's numbers."""
-
-    title: str
-    head: list[str]
-    rows: list[list[str]]
-    note: str = ""
-
-    @property
-    def text(self) -> str:
-        """Note and table in Markdown."""
-        lines = [self.head, ["---"] * len(self.head), *self.rows]
-        table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-        return f"{self.note}\n\n{table}".strip()
 
 
 @dataclass(frozen=True)
@@ -100,12 +83,6 @@ def page(folder: Path) -> str:
             if one.title == title
         ]
     return "\n\n".join(parts) + "\n"
-
-
-def spread(values: Sequence[float], digits: int = 2) -> str:
-    """Median (smallest to largest)."""
-    shown = [f"{one:,.{digits}f}" for one in (statistics.median(values), min(values), max(values))]
-    return "{} ({} to {})".format(*shown)
 
 
 def processor() -> str:

@@ -13,23 +13,20 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import torch
 
-from benchmarks.cases import BATCH_SIZE, pixels, small_cnn
+from benchmarks.subject import BATCH_SIZE, recipe, split
 from polyak import files
-from polyak.data.dataset import Dataset, Split
+from polyak.data.dataset import Dataset
 from polyak.evaluation.key import evaluation_key
 from polyak.evaluation.logits import Inference
 from polyak.store import manifest
 from polyak.store.recording import Recording
 from polyak.store.trajectory import Trajectory
-from polyak.training.recipe import Recipe
-from polyak.training.schedules.constant import Constant
 from polyak.weights import checkpoint
 
 EPOCHS = 3
@@ -81,18 +78,14 @@ class Counted:
 
 
 def main() -> None:
-    images, labels = pixels(4 * BATCH_SIZE)
-    train, test = (
-        Split(images[i::2], labels[i::2], torch.arange(len(labels) // 2)) for i in (0, 1)
-    )
+    train = test = split(2 * BATCH_SIZE)
     data = Dataset("random", "random", True, None, 10, train, None, test)
-    recipe = Recipe(small_cnn, partial(torch.optim.SGD, lr=0.001, momentum=0.9), Constant(), 128, 0)
     keys = {name: evaluation_key(one, Inference()) for name, one in data.evaluated.items()}
     with tempfile.TemporaryDirectory() as folder:
         for title in ("trained", "used again in this process", "used again in another process"):
             if "another" in title:
                 manifest._verified.clear()
-            counted, trajectory = Counted(), Trajectory(Path(folder), recipe, data)
+            counted, trajectory = Counted(), Trajectory(Path(folder), recipe(), data)
             with counted.counting():
                 list(
                     trajectory.epochs(
