@@ -42,7 +42,7 @@ def parts(quick: bool, turns: int) -> dict[str, Callable[[], list[Section]]]:
         "faults": partial(faults.sections, few),
         "memory": partial(memory.sections, few),
         "growth": partial(growth.sections, 1 if quick else 5),
-        "parallel": partial(parallel.sections, few, 7 if quick else 10),
+        "parallel": partial(parallel.sections, few, *((7, 1) if quick else (10, 2))),
     }
 
 

@@ -158,8 +158,7 @@ def accuracy() -> None:
     }
     ways: dict[str, Refresh] = {"refresh": refresh, "update_bn": swa_utils}
     for name, (count, shuffled, size) in cases.items():
-        make = partial(case, count=count, shuffled=shuffled, size=size)
-        compare(name, ways, SEEDS, make)
+        compare(name, ways, SEEDS, partial(case, count=count, shuffled=shuffled, size=size))
 
 
 def resnet(seed: int, count: int, format: torch.memory_format) -> Case:
@@ -180,13 +179,9 @@ def times() -> None:
     threads = torch.get_num_threads()
     print(f"ResNet-18, 5 batches of 64, channels-last, {threads} threads, n = {TURNS} turns")
     model, batches = resnet(0, 5 * BATCH_SIZE, torch.channels_last)
-    cases: dict[str, Refresh] = {
-        "evaluation": evaluation,
-        "refresh": refresh,
-        "update_bn": swa_utils,
-        "direct": direct,
-    }
-    calls = {name: partial(timed, partial(run, model, batches)) for name, run in cases.items()}
+    ways: dict[str, Refresh] = {"evaluation": evaluation, "refresh": refresh}
+    ways |= {"update_bn": swa_utils, "direct": direct}
+    calls = {name: partial(timed, partial(how, model, batches)) for name, how in ways.items()}
     for warm in calls.values():
         warm()
     found = {name: [one.wall for one in each] for name, each in in_turns(calls, TURNS).items()}

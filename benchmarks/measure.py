@@ -69,10 +69,12 @@ def python(*arguments: str, **environment: str) -> str:
         [sys.executable, *arguments],
         env={**os.environ, **environment, "PYTHONPATH": paths},
         cwd=ROOT,
-        check=True,
-        stdout=subprocess.PIPE,
+        capture_output=True,
         text=True,
     )
+    if done.returncode:
+        print(done.stderr, file=sys.stderr)
+    done.check_returncode()
     return done.stdout
 
 

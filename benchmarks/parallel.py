@@ -11,10 +11,6 @@ from functools import partial
 from benchmarks.measure import Took, in_turns, python, timed
 from benchmarks.table import Section, ratios, spread
 
-SWEEP = [
-    "experiment=start_by_lr_demo",
-    "hydra.sweeper.params={averaging.start: '2,6', optimizer.lr: '0.01,0.05', seed: '0,1'}",
-]
 CASES = {
     "one process, one thread": ["training.threads=1"],
     "one process, two threads": ["training.threads=2"],
@@ -24,16 +20,19 @@ CASES = {
 }
 
 
-def sweep(options: list[str], epochs: int) -> Took:
+def sweep(options: list[str], epochs: int, seeds: int) -> Took:
     """What a whole sweep in an empty folder took."""
     with tempfile.TemporaryDirectory() as folder:
-        given = [*SWEEP, *options, f"training.epochs={epochs}", f"paths.outputs={folder}"]
+        given = ["experiment=start_by_lr_demo", *options, f"training.epochs={epochs}"]
+        axes = {"averaging.start": "2,6", "optimizer.lr": "0.01,0.05", "seed": f"range({seeds})"}
+        given += [f"hydra.sweeper.params={axes}", f"paths.outputs={folder}"]
         return timed(lambda: python("src/train.py", *given))
 
 
-def sections(turns: int, epochs: int) -> list[Section]:
+def sections(turns: int, epochs: int, seeds: int) -> list[Section]:
     """The table."""
-    found = in_turns({name: partial(sweep, some, epochs) for name, some in CASES.items()}, turns)
+    cases = {name: partial(sweep, some, epochs, seeds) for name, some in CASES.items()}
+    found = in_turns(cases, turns)
     walls = {case: [one.wall for one in each] for case, each in found.items()}
     reference, rows = next(iter(walls.values())), []
     for case, each in found.items():
@@ -41,7 +40,8 @@ def sections(turns: int, epochs: int) -> list[Section]:
         rows.append([case, *cells, spread(ratios(reference, walls[case]))])
     note = (
         f"n = {turns} turns of `experiment=start_by_lr_demo` with {epochs} epochs, 2 start epochs "
-        "x 2 learning rates x 2 seeds: 8 runs of 4 trajectories, from the command to its end."
+        f"x 2 learning rates x {seeds} seeds: {4 * seeds} runs of {2 * seeds} trajectories, from "
+        "the command to its end."
     )
     head = ["sweep", "seconds", "seconds of processors", "times as fast"]
     return [Section("A sweep in parallel", head, rows, note)]
