@@ -191,9 +191,8 @@ def times() -> None:
 
 
 def main() -> None:
-    accuracy()
-    formats()
-    times()
+    for measure in (accuracy, formats, times):
+        measure()
 
 
 if __name__ == "__main__":
