@@ -10,28 +10,39 @@ The page has the tables of all machines whose files lie in docs/performance/.
 import argparse
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
-from benchmarks import beside_lightning, growth, memory, parallel, points, speed
-from benchmarks.page import Results, Section, page
+from benchmarks import (
+    beside_lightning,
+    faults,
+    growth,
+    memory,
+    parallel,
+    points,
+    profile,
+    speed,
+)
+from benchmarks.measure import ROOT
+from benchmarks.page import Results, page
+from benchmarks.table import Section
 from polyak import allocator
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+DOCS = ROOT / "docs"
 TRIED = "\n## Tried"
 """Kept by hand from here on."""
 
 
 def parts(quick: bool, turns: int) -> dict[str, Callable[[], list[Section]]]:
     """What is measured, by the names that --only takes."""
-    few, images = (1, 640) if quick else (turns, 2560)
+    few = 1 if quick else turns
     return {
-        "speed": partial(speed.sections, few, images),
-        "profile": speed.profile,
+        "speed": partial(speed.sections, few, 640 if quick else 2560),
+        "profile": partial(profile.sections, 3 if quick else 30),
         "lightning": partial(beside_lightning.sections, few, 640 if quick else 3840),
         "points": partial(points.sections, few),
+        "faults": partial(faults.sections, few),
         "memory": partial(memory.sections, few),
-        "growth": growth.sections,
-        "parallel": partial(parallel.sections, few, 7 if quick else 10),
+        "growth": partial(growth.sections, 1 if quick else 5),
+        "parallel": partial(parallel.sections, few, *((7, 1) if quick else (10, 2))),
     }
 
 

@@ -10,10 +10,9 @@ variances. `direct` is the alternative to `refresh` that reduces each layer's in
 where refresh reads what the layer itself found.
 """
 
-import statistics
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from copy import deepcopy
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +20,8 @@ from torch.nn import functional as F
 from torch.optim.swa_utils import update_bn
 from torchvision.models import resnet18
 
+from benchmarks.measure import in_turns, timed
+from benchmarks.table import ratios, spread
 from polyak.averaging.batch_norm import refresh
 
 SEEDS = 10
@@ -29,6 +30,8 @@ BATCH_SIZE = 64
 
 Refresh = Callable[[nn.Module, list[Tensor]], object]
 Inputs = dict[str, list[Tensor]]
+Case = tuple[nn.Module, list[Tensor]]
+"""A network, and batches of images."""
 
 
 def images(count: int, seed: int) -> Tensor:
@@ -125,10 +128,24 @@ def errors(
     return max(means), max(variances)
 
 
-def spread(values: Iterable[float], form: str) -> str:
-    """Median (smallest to largest)."""
-    sorted_ = sorted(values)
-    return f"{statistics.median(sorted_):{form}} ({sorted_[0]:{form}} to {sorted_[-1]:{form}})"
+def compare(title: str, ways: dict[str, Refresh], seeds: int, make: Callable[[int], Case]) -> None:
+    """Print the errors of each way, over seeds of weights and images."""
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
+    for seed in range(seeds):
+        model, batches = make(seed)
+        wanted = reference(model, batches)
+        for name, how in ways.items():
+            found[name].append(errors(model, wanted, how, batches))
+    for name, pairs in found.items():
+        means, variances = zip(*pairs, strict=True)
+        print(f"{title}: {name}: mean {spread(means, '.1e')}, var {spread(variances, '.1e')}")
+
+
+def case(seed: int, count: int, shuffled: bool, size: int) -> Case:
+    pixels = images(count, seed)
+    if shuffled:
+        pixels = pixels[torch.randperm(count, generator=torch.Generator().manual_seed(seed))]
+    return small(seed), list(pixels.split(size))
 
 
 def accuracy() -> None:
@@ -139,68 +156,43 @@ def accuracy() -> None:
         "shuffled, 256 batches of 8": (2048, True, 8),
         "by class, 32 batches of 64": (2048, False, 64),
     }
+    ways: dict[str, Refresh] = {"refresh": refresh, "update_bn": swa_utils}
     for name, (count, shuffled, size) in cases.items():
-        found: dict[str, list[tuple[float, float]]] = {"refresh": [], "update_bn": []}
-        for seed in range(SEEDS):
-            pixels, model = images(count, seed), small(seed)
-            if shuffled:
-                pixels = pixels[
-                    torch.randperm(count, generator=torch.Generator().manual_seed(seed))
-                ]
-            batches = list(pixels.split(size))
-            wanted = reference(model, batches)
-            found["refresh"].append(errors(model, wanted, refresh, batches))
-            found["update_bn"].append(errors(model, wanted, swa_utils, batches))
-        for how, pairs in found.items():
-            means, variances = zip(*pairs, strict=True)
-            print(f"{name}: {how}: mean {spread(means, '.1e')}, var {spread(variances, '.1e')}")
+        compare(name, ways, SEEDS, partial(case, count=count, shuffled=shuffled, size=size))
+
+
+def resnet(seed: int, count: int, format: torch.memory_format) -> Case:
+    """Images of all classes in each batch of 64."""
+    shown = images(10 * count, seed)[::10].contiguous(memory_format=format)
+    return network(seed).to(memory_format=format), list(shown.split(BATCH_SIZE))
 
 
 def formats() -> None:
     print("ResNet-18, one batch of 64, n = 3 seeds")
+    ways: dict[str, Refresh] = {"refresh": refresh, "direct": direct}
     for format in (torch.contiguous_format, torch.channels_last):
-        found: dict[str, list[tuple[float, float]]] = {"refresh": [], "direct": []}
-        for seed in range(3):
-            model = network(seed).to(memory_format=format)
-            batches = [images(640, seed)[::10].contiguous(memory_format=format)]
-            wanted = reference(model, batches)
-            found["refresh"].append(errors(model, wanted, refresh, batches))
-            found["direct"].append(errors(model, wanted, direct, batches))
-        for how, pairs in found.items():
-            means, variances = zip(*pairs, strict=True)
-            print(f"{format}: {how}: mean {spread(means, '.1e')}, var {spread(variances, '.1e')}")
+        compare(str(format), ways, 3, partial(resnet, count=BATCH_SIZE, format=format))
 
 
+@torch.no_grad()
 def times() -> None:
     threads = torch.get_num_threads()
     print(f"ResNet-18, 5 batches of 64, channels-last, {threads} threads, n = {TURNS} turns")
-    model = network(0).to(memory_format=torch.channels_last)
-    batches = list(
-        images(5 * BATCH_SIZE, 0).contiguous(memory_format=torch.channels_last).split(64)
-    )
-    cases: dict[str, Refresh] = {
-        "evaluation": evaluation,
-        "refresh": refresh,
-        "update_bn": swa_utils,
-        "direct": direct,
-    }
-    found: dict[str, list[float]] = {name: [] for name in cases}
-    for turn in range(-1, TURNS):  # the first one warms up
-        for name, run in cases.items():
-            began = time.perf_counter()
-            with torch.no_grad():
-                run(model, batches)
-            if turn >= 0:
-                found[name].append(time.perf_counter() - began)
+    model, batches = resnet(0, 5 * BATCH_SIZE, torch.channels_last)
+    ways: dict[str, Refresh] = {"evaluation": evaluation, "refresh": refresh}
+    ways |= {"update_bn": swa_utils, "direct": direct}
+    calls = {name: partial(timed, partial(how, model, batches)) for name, how in ways.items()}
+    for warm in calls.values():
+        warm()
+    found = {name: [one.wall for one in each] for name, each in in_turns(calls, TURNS).items()}
     for name, seconds in found.items():
-        ratios = [one / plain for one, plain in zip(seconds, found["evaluation"], strict=True)]
-        print(f"{name}: {spread(seconds, '.2f')} s, {spread(ratios, '.2f')} times evaluation")
+        more = spread(ratios(seconds, found["evaluation"]))
+        print(f"{name}: {spread(seconds)} s, {more} times evaluation")
 
 
 def main() -> None:
-    accuracy()
-    formats()
-    times()
+    for measure in (accuracy, formats, times):
+        measure()
 
 
 if __name__ == "__main__":

@@ -1,15 +1,10 @@
-"""One measurement, in a process of its own: prints its result as JSON.
+"""Seconds of one kind of work on random pixels in memory.
 
-    python -m benchmarks.cases training --images 2560
-
-All cases use the same random pixels, in memory; how long a step takes does not depend on them.
+python -m benchmarks.cases training --images 2560
 """
 
 import argparse
-import json
-import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import torch
@@ -18,39 +13,24 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import article
+from benchmarks.measure import timed
+from benchmarks.subject import BATCH_SIZE, pixels, preresnet, recipe, small_cnn
 from polyak import allocator
 from polyak.averaging.batch_norm import refresh
-from polyak.data.augmentation import Augmentation
 from polyak.data.augmentations.crop_flip import CropFlip
-from polyak.data.augmentations.none import Identity
 from polyak.data.inputs import Scaling, scale
 from polyak.evaluation.logits import Inference, logits
 from polyak.evaluation.scores import scores
-from polyak.models.initial import initial_model
-from polyak.models.preresnet import PreResNet
-from polyak.models.small_cnn import SmallCNN
 from polyak.training.epoch import train_epoch
-from polyak.training.recipe import Recipe
-from polyak.training.schedules.constant import Constant
 from polyak.training.trainer import Trainer
 
-BATCH_SIZE = 128
+Run = Callable[[Tensor, Tensor], object]
+
 WEIGHT_SETS = 4
 """How many models the evaluation cases evaluate on the same images."""
 
 
-def pixels(count: int) -> tuple[Tensor, Tensor]:
-    """Images uint8 [N, 3, 32, 32] and labels int64 [N], random."""
-    generator = torch.Generator().manual_seed(0)
-    images = torch.randint(256, (count, 3, 32, 32), dtype=torch.uint8, generator=generator)
-    return images, torch.randint(10, (count,), generator=generator)
-
-
-def small_cnn() -> nn.Module:
-    return initial_model(lambda: SmallCNN((3, 32, 32), 10), seed=0)
-
-
-def article_training() -> Callable[[Tensor, Tensor], object]:
+def article_training() -> Run:
     """An epoch of the article's loop."""
     model = article.ArticleCNN()
     return lambda images, labels: list(
@@ -58,32 +38,17 @@ def article_training() -> Callable[[Tensor, Tensor], object]:
     )
 
 
-def preresnet() -> nn.Module:
-    return initial_model(lambda: PreResNet((3, 32, 32), 10, depth=8), seed=0)
-
-
-def our_training(
-    precision: str = "fp32",
-    augmentation: Augmentation = Identity(),  # noqa: B008  frozen, and without parameters
-    make: Callable[[], nn.Module] = small_cnn,
-) -> Callable[[Tensor, Tensor], object]:
+def our_training(make: Callable[[], nn.Module] = small_cnn, **options: Any) -> Run:
     """An epoch of this project's loop."""
     model = make()
-    factory = partial(torch.optim.SGD, lr=0.001, momentum=0.9)
-    recipe = Recipe(
-        *(lambda: model, factory, Constant(), BATCH_SIZE),
-        seed=0,
-        precision=precision,
-        augmentation=augmentation,
-    )
-    optimizer = factory(model.parameters())
+    given = recipe(lambda: model, **options)
+    optimizer = given.optimizer(model.parameters())
     return lambda images, labels: train_epoch(
-        Trainer(model, optimizer, recipe, images, labels),
-        epoch=0,
+        Trainer(model, optimizer, given, images, labels), epoch=0
     )
 
 
-def article_evaluation() -> Callable[[Tensor, Tensor], object]:
+def article_evaluation() -> Run:
     """The article's evaluation of several weight sets, one after the other."""
     model = article.ArticleCNN()
     states = [article.ArticleCNN().state_dict() for _ in range(WEIGHT_SETS)]
@@ -96,7 +61,7 @@ def article_evaluation() -> Callable[[Tensor, Tensor], object]:
     return run
 
 
-def our_evaluation(precision: str) -> Callable[[Tensor, Tensor], object]:
+def our_evaluation(precision: str) -> Run:
     """This project's evaluation of several weight sets, with all the scores."""
     model = small_cnn()
     states = [small_cnn().state_dict() for _ in range(WEIGHT_SETS)]
@@ -109,7 +74,7 @@ def our_evaluation(precision: str) -> Callable[[Tensor, Tensor], object]:
     return run
 
 
-def refreshing() -> Callable[[Tensor, Tensor], object]:
+def refreshing() -> Run:
     """The statistics of batch norm on as many images."""
     model = preresnet()
     return lambda images, labels: refresh(
@@ -127,7 +92,7 @@ def operations(*, backward: bool) -> int:
     return int(counter.get_total_flops() // 2)
 
 
-def matrix_product(dtype: torch.dtype) -> Callable[[Tensor, Tensor], object]:
+def matrix_product(dtype: torch.dtype) -> Run:
     """As many operations as the forward passes of the images, in products of 2048 x 2048."""
     left, right = (torch.randn(2048, 2048).to(dtype) for _ in range(2))
     forward = operations(backward=False)
@@ -139,10 +104,10 @@ def matrix_product(dtype: torch.dtype) -> Callable[[Tensor, Tensor], object]:
     return run
 
 
-CASES: dict[str, Callable[[], Callable[[Tensor, Tensor], object]]] = {
+CASES: dict[str, Callable[[], Run]] = {
     "article-training": article_training,
     "training": our_training,
-    "training-bf16": lambda: our_training("bf16"),
+    "training-bf16": lambda: our_training(precision="bf16"),
     "training-crop-flip": lambda: our_training(augmentation=CropFlip()),
     "training-preresnet": lambda: our_training(make=preresnet),
     "refresh-preresnet": refreshing,
@@ -160,9 +125,7 @@ def seconds(case: str, count: int) -> float:
     images, labels = pixels(count)
     warm = max(count // 10, 3 * BATCH_SIZE)
     run(images[:warm], labels[:warm])
-    began = time.perf_counter()
-    run(images, labels)
-    return time.perf_counter() - began
+    return timed(lambda: run(images, labels)).wall
 
 
 def operators(case: str, count: int) -> list[tuple[str, float]]:
@@ -176,16 +139,12 @@ def operators(case: str, count: int) -> list[tuple[str, float]]:
 
 
 def main() -> None:
-    allocator.keep_freed_memory()
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("case", choices=CASES)
     parser.add_argument("--images", type=int, default=2560)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--profile", action="store_true", help="operators' own milliseconds")
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    measure: Callable[[str, int], Any] = operators if arguments.profile else seconds
-    print(json.dumps(measure(arguments.case, arguments.images)))
+    given = parser.parse_args()
+    allocator.keep_freed_memory()
+    print(f"{seconds(given.case, given.images):.3f} s for {given.images:,} images")
 
 
 if __name__ == "__main__":

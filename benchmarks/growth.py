@@ -4,8 +4,7 @@
 
 Nothing is trained but one run of seconds, whose files the other measurements use. An exponent is
 the slope of log(time) over log(size): 0 is a constant cost, 1 a proportional one. What is "per
-epoch" is paid at every epoch, so a total grows with one more than its exponent. Each cell is the
-median of n = 5 measurements (windows: 1, distances: 3).
+epoch" is paid at every epoch, so a total grows with one more than its exponent.
 """
 
 import json
@@ -13,18 +12,16 @@ import math
 import os
 import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
 import torch
 
 from analysis.read.load import load
-from benchmarks.page import Section
+from benchmarks.measure import python, timed
+from benchmarks.table import Section
 from polyak.config.finished import FinishedRun
 from polyak.evaluation.scores import Scores
 from polyak.maps.windows import complete, windows
@@ -43,105 +40,84 @@ from polyak.study.kept import Kept
 from polyak.training.result import EpochResult
 from polyak.weights import checkpoint, distances
 
-TRAIN = Path(__file__).resolve().parents[1] / "src" / "train.py"
 EPOCHS = (100, 1_000, 5_000)
 KEY = "0" * 16
 TENTHS = Recording(every=0.1, means=True, keep="epochs")
 
+Costs = dict[int, float]
+"""Seconds by size."""
 
-def seconds(measured: Callable[[], object], times: int = 5) -> float:
+
+def seconds(measured: Callable[[], object], times: int) -> float:
     """The median of `times` calls."""
-    found = []
-    for _ in range(times):
-        began = time.perf_counter()
-        measured()
-        found.append(time.perf_counter() - began)
-    return statistics.median(found)
+    return statistics.median(timed(measured).wall for _ in range(times))
 
 
 class Written:
-    """A trajectory of so many epochs, and a run's records of it: as `store.work` writes them, with
-    files of a few bytes."""
+    """A trajectory of so many epochs, and a run's records of it, as `store.work` writes them, with
+    files of a few bytes; and the list of ten step means of each."""
 
     def __init__(self, folder: Path, epochs: int) -> None:
-        self.directory, self.metrics = folder / "trajectory", folder / "metrics.csv"
-        self.manifest = Manifest.read(self.directory, KEY, {"seed": 0})
+        self.metrics = folder / "metrics.csv"
+        self.manifest = Manifest.read(folder / "trajectory", KEY, {"seed": 0})
         self.epochs: list[EpochRecord] = []
-        for path in self._files(0):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        values = self.manifest.values
-        for epoch in range(epochs - 1):
-            self._next()
-            weights = f"{epoch:064x}"
-            values["epochs"].append({**vars(self.epochs[-1].training), "weights_sha256": weights})
-            values["files"] |= dict.fromkeys(map(self._name, self._files(epoch)[:2]), weights)
-        values["environments"].append({"from_epoch": 0, "environment": {}})
+        for _ in range(epochs - 1):
+            self._train()
         self.manifest.write()
         write_metrics(self.metrics, self.epochs)
         self.add()
+        self.recorder = self.read_means()
+        self.recorder.directory.mkdir(parents=True)
+        self.recorder.index.add(self._means(range(epochs)))
 
     def add(self) -> None:
-        """An epoch, and what it adds to the records."""
-        checkpoint, logits, state = self._files(self._next())
-        self.manifest.add(self.epochs[-1].training, f"{len(self.epochs):064x}", checkpoint, {})
-        self.manifest.record(logits)
-        self.manifest.set_state(state)
+        """What an epoch adds to the records."""
+        self.manifest.set_state(self._file(paths.state(self.manifest.directory, self._train())))
         self.manifest.append()
         add_metrics(self.metrics, self.epochs[-1])
 
     def read(self) -> None:
         """trajectory.json, as every process that uses it does once."""
-        records.read(self.directory, READABLE)
+        records.read(self.manifest.directory, READABLE)
 
-    def _next(self) -> int:
+    def add_means(self) -> None:
+        """What listing the last epoch's ten means costs, once they are on disk."""
+        self.recorder.index.add(self._means([len(self.epochs)]))
+        self.recorder.prune(len(self.epochs))
+
+    def read_means(self) -> Recorder:
+        return Recorder(self.manifest, TENTHS, 100)
+
+    def _train(self) -> int:
         epoch, digit = len(self.epochs), len(self.epochs) % 10 / 10 + 1 / 3
         result = EpochResult(epoch, 0.05, digit, digit / 2, 1 + digit)
         self.epochs.append(EpochRecord(result, {"test": Scores(digit, digit / 2, digit / 3)}))
+        weights = self._file(paths.checkpoint(self.manifest.directory, epoch))
+        self.manifest.add(result, f"{epoch:064x}", weights, {})
+        self.manifest.record(self._file(paths.logits(self.manifest.directory, KEY, epoch)))
         return epoch
 
-    def _files(self, epoch: int) -> list[Path]:
-        found = [
-            paths.checkpoint(self.directory, epoch),
-            paths.logits(self.directory, KEY, epoch),
-            paths.state(self.directory, epoch),
+    def _file(self, path: Path) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"few")
+        return path
+
+    def _means(self, epochs: Iterable[int]) -> list[Entry]:
+        hashes = dict.fromkeys(("sha256", "epoch_weights_sha256"), "1" * 64)
+        return [
+            Entry(file=file, begin=steps.start, end=steps.stop, **hashes)
+            for epoch in epochs
+            for file, steps in self.recorder.recording.files(epoch, self.recorder.steps).items()
         ]
-        for path in found:
-            if path.parent.is_dir():
-                path.write_bytes(b"few")
-        return found
-
-    def _name(self, path: Path) -> str:
-        return path.relative_to(self.directory).as_posix()
 
 
-def listed(folder: Path, epochs: int) -> Recorder:
-    """The recorder of a recording that lists ten means of each of so many epochs."""
-    written = Written(folder, epochs)
-    recorder = Recorder(written.manifest, TENTHS, 100)
-    recorder.directory.mkdir(parents=True)
-    recorder.index.add([one for epoch in range(epochs) for one in entries(recorder, epoch)])
-    return recorder
-
-
-def entries(recorder: Recorder, epoch: int) -> Iterator[Entry]:
-    hashes = dict.fromkeys(("sha256", "epoch_weights_sha256"), "1" * 64)
-    for file, steps in recorder.recording.files(epoch, recorder.steps).items():
-        yield Entry(file=file, begin=steps.start, end=steps.stop, **hashes)
-
-
-def record(recorder: Recorder, epoch: int) -> None:
-    """What listing an epoch's ten means costs, once they are on disk."""
-    recorder.index.add(list(entries(recorder, epoch)))
-    recorder.prune(epoch)
-
-
-def told(folder: Path, epochs: int) -> Callable[[], object]:
+def told(folder: Path, epochs: int, times: int) -> Callable[[], object]:
     """Evaluates the next checkpoint of a recording, of which a function of somebody's own has given
-    metrics of so many."""
+    metrics of so many epochs, `times` times."""
     manifest, state = Manifest.read(folder, KEY, {}), {"weight": torch.ones(2)}
     digest, empty = checkpoint.digest(state), {"lr": None, "loss": None, "accuracy": None}
     folder.mkdir(parents=True)
-    for epoch in range(epochs + 5):
+    for epoch in range(epochs + times):
         checkpoint.save(path := paths.checkpoint(folder, epoch), state)
         manifest.add({"epoch": epoch, **empty, "seconds": 0.0}, digest, path, {})
     manifest.write()
@@ -149,80 +125,74 @@ def told(folder: Path, epochs: int) -> Callable[[], object]:
     kept.check()
     for epoch in range(epochs):
         kept.scores(epoch)
-    lacking = iter(range(epochs, epochs + 5))
+    lacking = iter(range(epochs, epochs + times))
     return lambda: kept.scores(next(lacking))
 
 
-def of_epochs(folder: Path) -> dict[str, dict[int, float]]:
-    found: dict[str, dict[int, float]] = {}
-    for epochs in EPOCHS:
-        written = Written(folder / str(epochs), epochs)
-        one = found.setdefault("trajectory.json and metrics.csv, per epoch", {})
-        one[epochs] = seconds(written.add)
-        found.setdefault("reading trajectory.json, per process", {})[epochs] = seconds(written.read)
-        recorder = listed(folder / f"{epochs}_recorded", epochs)
-        one = found.setdefault("listing ten means, per epoch", {})
-        one[epochs] = seconds(partial(record, recorder, epochs))
-        one = found.setdefault("metrics of a function of one's own, per epoch", {})
-        one[epochs] = seconds(told(folder / f"{epochs}_told", epochs))
-        one = found.setdefault("reading the list of means, per process", {})
-        one[epochs] = seconds(partial(Recorder, recorder.manifest, TENTHS, 100))
-    return found
+def of_epochs(folder: Path, times: int) -> Iterator[tuple[str, Costs]]:
+    written = {epochs: Written(folder / str(epochs), epochs) for epochs in EPOCHS}
+    for name, call in {
+        "trajectory.json and metrics.csv, per epoch": Written.add,
+        "reading trajectory.json, per process": Written.read,
+        "listing ten means, per epoch": Written.add_means,
+        "reading the list of means, per process": Written.read_means,
+    }.items():
+        yield name, {epochs: seconds(partial(call, one), times) for epochs, one in written.items()}
+    yield (
+        "metrics of a function of one's own, per epoch",
+        {
+            epochs: seconds(told(folder / f"{epochs}_told", epochs, times), times)
+            for epochs in EPOCHS
+        },
+    )
 
 
 def trained(folder: Path, epochs: int) -> Path:
     """The directory of a run of the smallest experiment."""
     given = [f"paths.outputs={folder}", "experiment=smoke", f"training.epochs={epochs}"]
-    subprocess.run(
-        [sys.executable, TRAIN, *given, "training.threads=1", "name=run"],
-        check=True,
-        capture_output=True,
-    )
+    python("src/train.py", *given, "training.threads=1", "name=run")
     return folder / "runs" / "run"
 
 
-def of_windows(run: Path) -> dict[int, float]:
+def of_windows(run: Path) -> Costs:
     """The map of all windows of so many epochs, evaluated on 200 images."""
-    finished, found = FinishedRun(run), {}
+    finished, found = FinishedRun(run), Costs()
     evaluator, at = finished.job.evaluator(["test"]), partial(paths.checkpoint, run)
     for epochs in (6, 12, 24):
         wanted, table = windows(range(epochs), range(1, epochs + 1)), run / f"{epochs}.csv"
-        found[len(wanted)] = seconds(
-            partial(complete, table, at, evaluator, finished.job.batch_norm, wanted), times=1
-        )
+        call = partial(complete, table, at, evaluator, finished.job.batch_norm, wanted)
+        found[len(wanted)] = timed(call).wall
     return found
 
 
-def of_distances(run: Path) -> dict[int, float]:
+def of_distances(run: Path, times: int) -> Costs:
     """All pairs of so many checkpoints: the run's few, over and over."""
     found = {}
     for count in (25, 100, 400):
         files = {number: paths.checkpoint(run, number % 24) for number in range(count)}
-        found[count] = seconds(partial(distances.between, files, paths.average(run)), times=3)
+        found[count] = seconds(partial(distances.between, files, paths.average(run)), times)
     return found
 
 
-def of_lists(outputs: Path, run: Path) -> dict[str, dict[int, float]]:
-    """Copies of the run and of its trajectory, listed and read."""
+def of_lists(outputs: Path, run: Path, times: int) -> tuple[Costs, Costs]:
+    """Copies of the run's trajectory that are listed, and of the run that are read."""
     (one,) = (outputs / "trajectories").glob("*/trajectory.json")
-    store, runs = outputs / "copies", outputs / "copied_runs"
-    store.mkdir()
+    store, runs, listed, read = outputs / "copies", outputs / "copied_runs", Costs(), Costs()
     values = json.loads((run / summary.NAME).read_text())
-    found: dict[str, dict[int, float]] = {"store list": {}, "analysis, reading": {}}
-    done = 0
-    for count in (10, 40, 160):
-        for number in range(done, count):
-            copied(one.parent, store / f"{number:016x}")
-            copied(run, runs / str(number))
-            values["config"]["seed"] = number
-            (runs / str(number) / summary.NAME).unlink()
-            (runs / str(number) / summary.NAME).write_text(json.dumps(values))
-        done = count
-        found["store list"][count] = seconds(
-            lambda: [maintenance.line(entry) for entry in maintenance.entries(store)]
-        )
-        found["analysis, reading"][count] = seconds(lambda: load([runs]))
-    return found
+    for number in range(160):
+        copied(one.parent, store / f"{number:016x}")
+        copied(run, runs / str(number))
+        values["config"]["seed"] = number
+        (runs / str(number) / summary.NAME).unlink()
+        (runs / str(number) / summary.NAME).write_text(json.dumps(values))
+        if (count := number + 1) in (10, 40, 160):
+            listed[count] = seconds(partial(lines, store), times)
+            read[count] = seconds(partial(load, [runs]), times)
+    return listed, read
+
+
+def lines(store: Path) -> list[str]:
+    return [maintenance.line(entry) for entry in maintenance.entries(store)]
 
 
 def copied(source: Path, target: Path) -> None:
@@ -230,30 +200,29 @@ def copied(source: Path, target: Path) -> None:
     shutil.copytree(source, target, copy_function=os.link)
 
 
-def exponent(found: dict[int, float]) -> float:
+def exponent(found: Costs) -> float:
     """The least-squares slope of log(time) over log(size)."""
     return statistics.linear_regression(
         [math.log(size) for size in found], [math.log(taken) for taken in found.values()]
     ).slope
 
 
-def sections() -> list[Section]:
+def sections(times: int) -> list[Section]:
     """The table."""
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        run = trained(folder / "outputs", 24)
-        found = of_epochs(folder)
+        folder, few = Path(temporary), min(times, 3)
+        run, found = trained(folder / "outputs", 24), dict(of_epochs(folder, times))
         found["map of windows, by windows"] = of_windows(run)
-        found["distances, by checkpoints"] = of_distances(run)
-        lists = of_lists(folder / "outputs", run)
-        found["store list, by trajectories"] = lists["store list"]
-        found["reading of the analysis, by runs"] = lists["analysis, reading"]
+        found["distances, by checkpoints"] = of_distances(run, few)
+        listed, read = of_lists(folder / "outputs", run, times)
+        found["store list, by trajectories"] = listed
+        found["reading of the analysis, by runs"] = read
     rows = []
     for name, taken in found.items():
         cells = ", ".join(f"{size:,}: {1e3 * one:.3g}" for size, one in taken.items())
         rows.append([name, cells, f"{exponent(taken):.2f}"])
     note = (
         "Exponent: the slope of log(time) over log(size); of what is paid at every epoch, a total "
-        "grows with one more. Medians of n = 5 (distances: 3; windows: 1)."
+        f"grows with one more. Medians of n = {times} (distances: {few}; windows: 1)."
     )
     return [Section("Growth", ["what", "size: milliseconds", "exponent"], rows, note)]

@@ -8,7 +8,7 @@ page(folder)                  # the page's text, all machines' tables one after 
 import json
 import platform
 import re
-import statistics
+import string
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
@@ -17,25 +17,9 @@ from typing import Self
 
 import torch
 
+from benchmarks.table import Section
 from polyak import files
 from polyak.store import environment
-
-
-@dataclass(frozen=True)
-class Section:
-    """A table with its title, and what is to be said of this machine's numbers."""
-
-    title: str
-    head: list[str]
-    rows: list[list[str]]
-    note: str = ""
-
-    @property
-    def text(self) -> str:
-        """Note and table in Markdown."""
-        lines = [self.head, ["---"] * len(self.head), *self.rows]
-        table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-        return f"{self.note}\n\n{table}".strip()
 
 
 @dataclass(frozen=True)
@@ -81,31 +65,23 @@ class Results:
 
 def page(folder: Path) -> str:
     """A heading for each title, below it each machine's table."""
-    machines = [Results.read(path) for path in sorted(folder.glob("*.json"))]
-    titles = list(dict.fromkeys(one.title for machine in machines for one in machine.sections))
+    read = [Results.read(path) for path in sorted(folder.glob("*.json"))]
+    machines = dict(zip(string.ascii_uppercase, read, strict=False))
     parts = [
         "# Speed\n\nWritten by `make bench`; don't edit. Medians (smallest to largest) of cases "
         "that take turns; ratios are within a turn.\n\nMachines:\n"
         + "".join(
             f"\n- **{letter}**: {one.machine}; {one.software}; {one.measured}."
-            for letter, one in zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", machines, strict=False)
+            for letter, one in machines.items()
         )
     ]
-    for title in titles:
-        parts.append(f"## {title}")
-        parts += [
-            f"**{letter}.** {one.text}"
-            for letter, machine in zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", machines, strict=False)
-            for one in machine.sections
-            if one.title == title
-        ]
+    tables: dict[str, list[str]] = {}
+    for letter, machine in machines.items():
+        for one in machine.sections:
+            tables.setdefault(f"## {one.title}", []).append(f"**{letter}.** {one.text}")
+    for title, each in tables.items():
+        parts += [title, *each]
     return "\n\n".join(parts) + "\n"
-
-
-def spread(values: Sequence[float], digits: int = 2) -> str:
-    """Median (smallest to largest)."""
-    shown = [f"{one:,.{digits}f}" for one in (statistics.median(values), min(values), max(values))]
-    return "{} ({} to {})".format(*shown)
 
 
 def processor() -> str:

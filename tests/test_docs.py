@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 
+from benchmarks.page import page
 from tests.small import ROOT
 
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
@@ -107,3 +108,8 @@ def anchors(text: str) -> list[str]:
     """Those of a document's headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.*)$", text, re.M)
     return [re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings]
+
+
+def test_the_page_of_measurements_is_what_their_files_give():
+    text = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+    assert text.startswith(page(ROOT / "docs" / "performance") + "\n## Tried\n")

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from benchmarks.statistics import candidates, groups, one_comparison, two_way
-from benchmarks.statistics.tables import Table
+from benchmarks.table import Section
 
 
 def main() -> None:
@@ -19,7 +19,7 @@ def main() -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--quick", action="store_true", help="a fiftieth of the simulations")
     less = 50 if parser.parse_args().quick else 1
-    tables: list[Callable[[], Table]] = [
+    tables: list[Callable[[], Section]] = [
         lambda: one_comparison.table(2000 // less),
         lambda: candidates.selection_table(1500 // less),
         lambda: candidates.adjusted_table(400 // less),
@@ -28,7 +28,8 @@ def main() -> None:
     ]
     began = time.monotonic()
     for make in tables:
-        print(make().markdown(), flush=True)
+        table = make()
+        print(f"**{table.title}** {table.text}\n", flush=True)
     print(f"{time.monotonic() - began:.0f} s")
 
 

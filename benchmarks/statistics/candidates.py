@@ -6,7 +6,8 @@ import numpy as np
 
 from analysis.statistics.max_t import max_t
 from analysis.statistics.significance import holm, t_test
-from benchmarks.statistics.tables import SEEDS, SHAPES, Table, Values, effects, share, significant
+from benchmarks.statistics.simulated import SEEDS, SHAPES, Values, effects, share, significant
+from benchmarks.table import Section
 
 CANDIDATES = 30
 CORRELATION = 0.8
@@ -24,7 +25,7 @@ def gains(
     return common + math.sqrt(1 - correlation) * effects(generator, shape, (CANDIDATES, n))
 
 
-def adjusted_table(simulations: int) -> Table:
+def adjusted_table(simulations: int) -> Section:
     generator = np.random.default_rng(2)
     rows = []
     for shape in SHAPES:
@@ -50,7 +51,7 @@ def adjusted_table(simulations: int) -> Table:
                     ),
                 ]
             )
-    return Table(
+    return Section(
         f"{CANDIDATES} candidates of correlation {CORRELATION}, none of which differs: any p at "
         "most 0.05, % of simulations (right: 5 or less); and where half of them differ by "
         f"{SHIFT:.0f} standard deviations, % of these found.",
@@ -66,7 +67,7 @@ def p_values(values: Values) -> list[list[float]]:
     return [alone, holm(alone), max_t(values).p]
 
 
-def selection_table(simulations: int) -> Table:
+def selection_table(simulations: int) -> Section:
     generator = np.random.default_rng(3)
     rows, names = [], []
     for shape in SHAPES:
@@ -77,7 +78,7 @@ def selection_table(simulations: int) -> Table:
                     hits.setdefault(name, []).append(significant(t_test(values)))
             names = list(hits)
             rows.append([shape, str(n), *(share(column) for column in hits.values())])
-    return Table(
+    return Section(
         f"The best of {CANDIDATES} candidates, none of which differs, tested on test: p at most "
         "0.05, % of simulations (right: 5).",
         ["seeds' effects", "n", *names],

@@ -4,12 +4,13 @@ import numpy as np
 from scipy import stats
 
 from analysis.statistics.interquartile_mean import interquartile_mean
-from benchmarks.statistics.tables import SEEDS, SHAPES, Table, Values, effects, share
+from benchmarks.statistics.simulated import SEEDS, SHAPES, Values, effects, share
+from benchmarks.table import Section
 
 RESAMPLES = 399
 
 
-def table(simulations: int) -> Table:
+def table(simulations: int) -> Section:
     """Beside it, the same bootstrap with resamples as they are drawn, not rescaled."""
     generator = np.random.default_rng(5)
     rows = []
@@ -28,7 +29,7 @@ def table(simulations: int) -> Table:
                     hits.append([found.low <= truth <= found.high, low <= truth <= high])
                 columns = [share(column) for column in zip(*hits, strict=True)]
                 rows.append([shape, str(count), str(n), *columns])
-    return Table(
+    return Section(
         "Interquartile mean of several groups: 95 % intervals that hold the true one, % of "
         "simulations (right: 95).",
         ["differences", "groups", "n", "**rescaled**", "as drawn (Agarwal et al.)"],

@@ -6,13 +6,14 @@ from analysis.statistics.equivalence import equivalence
 from analysis.statistics.minimum_detectable_effect import minimum_detectable_effect_over_seeds
 from analysis.statistics.sign_flip import sign_flip_test
 from analysis.statistics.significance import t_test
-from benchmarks.statistics.tables import SEEDS, SHAPES, Table, Values, effects, share, significant
+from benchmarks.statistics.simulated import SEEDS, SHAPES, Values, effects, share, significant
+from benchmarks.table import Section
 
 MARGIN = 4.0
 """In standard deviations of the differences."""
 
 
-def table(simulations: int) -> Table:
+def table(simulations: int) -> Section:
     generator = np.random.default_rng(1)
     rows = []
     for shape in SHAPES:
@@ -32,7 +33,7 @@ def table(simulations: int) -> Table:
             )
     head = ["differences", "n", "t test, mean 0", "sign flips, mean 0"]
     head += ["equivalent, mean +margin", "equivalent, mean -margin", "t test, mean detectable"]
-    return Table(
+    return Section(
         "One comparison: p at most 0.05, % of simulations (right: 5, 5 or less, 5, 5, 80).",
         head,
         rows,

@@ -7,7 +7,8 @@ from scipy import stats
 
 from analysis.statistics.intervals import t_interval
 from analysis.statistics.two_way import mean_squares, two_way_interval
-from benchmarks.statistics.tables import SEEDS, Table, Values, effects, share
+from benchmarks.statistics.simulated import SEEDS, Values, effects, share
+from benchmarks.table import Section
 
 DISCORDANT, ALWAYS = 0.9, 0.11
 """On a share ALWAYS of the images one model alone is right, DISCORDANT of the time."""
@@ -36,7 +37,7 @@ def differences(generator: np.random.Generator, case: str, n: int, images: int) 
     return differ * signs + scale * effects(generator, shape, (n, 1))
 
 
-def table(simulations: int, resampled: int) -> Table:
+def table(simulations: int, resampled: int) -> Section:
     """`resampled`: simulations of the bootstraps, which are slower."""
     generator = np.random.default_rng(4)
     rows = []
@@ -61,7 +62,7 @@ def table(simulations: int, resampled: int) -> Table:
                     hits.setdefault(name, []).append(low <= 0 <= high)
             rows.append([case, str(n), f"{100 * np.mean(shares):.0f}"])
             rows[-1] += [share(hits[name]) for name in COLUMNS]
-    return Table(
+    return Section(
         "Seeds and images: 95 % intervals that hold the true mean over both, % of simulations "
         "(right: 95 or more).",
         ["what varies", "n", "images' share of the variance, %", *COLUMNS.values()],

@@ -5,13 +5,13 @@ import pytest
 
 from analysis.statistics.two_way import mean_squares
 from benchmarks.statistics import candidates, groups, one_comparison, two_way
-from benchmarks.statistics.tables import Table
+from benchmarks.table import Section
 from tests.analysis.statistics.conftest import random
 from tests.small import ROOT
 
 
 @pytest.fixture(scope="module")
-def tables() -> list[Table]:
+def tables() -> list[Section]:
     return [
         one_comparison.table(4),
         candidates.selection_table(2),
@@ -25,7 +25,7 @@ def test_docs_give_the_tables_that_the_benchmark_prints(tables):
     given = (ROOT / "docs" / "analysis.md").read_text(encoding="utf-8")
     for table in tables:
         assert f"**{table.title}**" in given
-        head, _, *rows = table.markdown().split("\n\n")[1].strip().splitlines()
+        head, _, *rows = table.text.split("\n\n")[1].splitlines()
         section = given[given.index(head) :].split("\n\n")[0].splitlines()[2:]
         assert len(section) == len(rows) == len(table.rows)
         for row, written in zip(rows, section, strict=True):

@@ -1,7 +1,6 @@
-"""Shares of simulations, and the tables that show them."""
+"""Seeds' simulated effects, and shares of simulations."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -12,21 +11,6 @@ SHAPES = ("normal", "skewed")
 """Of the seeds' effects; skewed: exponential."""
 
 Values = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Table:
-    """A title, column names, rows of cells and the number of simulations behind each cell."""
-
-    title: str
-    head: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    simulations: str
-
-    def markdown(self) -> str:
-        lines = [self.head, ["---"] * len(self.head), *self.rows]
-        body = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-        return f"**{self.title}** {self.simulations}\n\n{body}\n"
 
 
 def effects(generator: np.random.Generator, shape: str, size: int | tuple[int, ...]) -> Values:
