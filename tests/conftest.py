@@ -44,6 +44,12 @@ def arrays(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures that this process makes are files of one pixel: see `blank`."""
+    monkeypatch.setattr("polyak.runs.style._render", small.blank)
+
+
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 

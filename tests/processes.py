@@ -3,6 +3,8 @@
 done = run(["name=mine"], tmp_path)        # forked from a process with all imports: seconds less
 running = start(["name=mine"], tmp_path)   # the same, to be waited for or killed
 done = run(["name=mine"], tmp_path, fresh=True)   # a Python of its own, as a person starts it
+
+Figures of a forked one are blank, unless they are asked for: run(..., drawn=True).
 """
 
 import contextlib
@@ -20,7 +22,8 @@ from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from tests.small import ROOT
+from polyak.runs import style
+from tests.small import ROOT, blank
 
 TRAIN = ROOT / "src" / "train.py"
 
@@ -33,7 +36,12 @@ class Running:
     """train.py at work in `cwd`; what it prints is in files there."""
 
     def __init__(
-        self, arguments: Sequence[object], cwd: Path, fresh: bool = False, **env: str
+        self,
+        arguments: Sequence[object],
+        cwd: Path,
+        fresh: bool = False,
+        drawn: bool = False,
+        **env: str,
     ) -> None:
         self.arguments = [str(one) for one in arguments]
         number = f"{os.getpid()}_{next(_number)}"
@@ -41,7 +49,7 @@ class Running:
         environment = {**os.environ, **env}
         environment.pop("HYDRA_FULL_ERROR", None)
         task = (self.arguments, cwd, environment, self._files)
-        self._process = _fresh(*task) if fresh else _forked(*task)
+        self._process = _fresh(*task) if fresh else _forked(*task, drawn)
 
     @property
     def returncode(self) -> int | None:
@@ -90,9 +98,13 @@ start = Running
 
 
 def run(
-    arguments: Sequence[object], cwd: Path, fresh: bool = False, **env: str
+    arguments: Sequence[object],
+    cwd: Path,
+    fresh: bool = False,
+    drawn: bool = False,
+    **env: str,
 ) -> subprocess.CompletedProcess[str]:
-    return start(arguments, cwd, fresh, **env).wait()
+    return start(arguments, cwd, fresh, drawn, **env).wait()
 
 
 def forked(function: Callable[..., None], *arguments: object) -> BaseProcess:
@@ -142,10 +154,11 @@ def _fresh(
 
 
 def _forked(
-    arguments: list[str], cwd: Path, env: dict[str, str], printed: list[Path]
+    arguments: list[str], cwd: Path, env: dict[str, str], printed: list[Path], drawn: bool
 ) -> BaseProcess:
     _ensure_server()
-    process = _context.Process(target=_train, args=(arguments, cwd, env, printed), daemon=True)
+    task = (arguments, cwd, env, printed, drawn)
+    process = _context.Process(target=_train, args=task, daemon=True)
     process.start()
     return process
 
@@ -156,7 +169,11 @@ def _take_interrupts() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which nohup ignores, and a shell's job may
 
 
-def _train(arguments: list[str], cwd: Path, env: dict[str, str], printed: list[Path]) -> None:
+def _train(
+    arguments: list[str], cwd: Path, env: dict[str, str], printed: list[Path], drawn: bool
+) -> None:
+    if not drawn:
+        style._render = blank
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)

@@ -29,10 +29,10 @@ HALF_WRITTEN = [
 def start(processes, arrays):
     """Starts a run of a second or two, all outputs below a directory."""
 
-    def started(outputs: Path, *more: str):
+    def started(outputs: Path, *more: str, drawn: bool = False):
         given = ["name=victim", f"training.epochs={EPOCHS}", "training.batch_size=8", *more]
         outputs.mkdir(exist_ok=True)
-        return processes.start([*overrides(arrays, outputs), *given], outputs)
+        return processes.start([*overrides(arrays, outputs), *given], outputs, drawn=drawn)
 
     return started
 
@@ -112,7 +112,7 @@ def test_twenty_kills_at_random_moments_change_nothing(tmp_path, start, untouche
 
     def attempt(outputs: Path, moment: float, awaited: str | None = None) -> bool:
         """Run, and kill; whether the kill came before the end."""
-        running, began = start(outputs), time.monotonic()
+        running, began = start(outputs, drawn=True), time.monotonic()
 
         def now() -> bool:
             if (outputs / "runs" / "victim" / "summary.json").exists():
