@@ -20,11 +20,13 @@ torch.set_num_threads(THREADS)
 @pytest.hookimpl(tryfirst=True)  # before -m selects
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What starts processes is marked `process`: tests with the fixture `processes`, their own or
-    their fixtures', and those that name a module that does it."""
+    their fixtures', and those that name a module that does it; what measures memory, `memory`."""
     for item in items:
         named = {"subprocess", "own_memory"} & set(item.function.__code__.co_names)
         if named or "processes" in item.fixturenames:
             item.add_marker(pytest.mark.process)
+        if "own_memory" in named:
+            item.add_marker(pytest.mark.memory)
 
 
 @pytest.fixture(scope="session")
