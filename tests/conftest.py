@@ -1,5 +1,6 @@
 """Fixtures: small images that a small network can learn, and a way to run the real commands."""
 
+import gc
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,12 @@ from tests.small import ROOT, THREADS, learnable
 __all__ = ["ROOT"]
 
 torch.set_num_threads(THREADS)
+gc.disable()  # until all is imported and collected, which stays: see polyak/imports.py
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects

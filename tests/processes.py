@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from unittest import mock
 
 from polyak.runs import style
 from tests.small import ROOT, blank
@@ -127,16 +128,12 @@ def python(code: str, *arguments: object) -> subprocess.Popen[str]:
 
 def _ensure_server() -> None:
     """Its imports must be those of this repository, also where another copy is installed: Python
-    gives it no path but this variable."""
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
-    try:
+    gives it no path but this variable. Some settings of the person's have memory kept, and taken in
+    huge pages."""
+    env = {key: one for key, one in os.environ.items() if not key.startswith(("MALLOC", "THP"))}
+    path = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
+    with mock.patch.dict(os.environ, {**env, "PYTHONPATH": path}, clear=True):
         forkserver.ensure_running()
-    finally:
-        if before is None:
-            del os.environ["PYTHONPATH"]
-        else:
-            os.environ["PYTHONPATH"] = before
 
 
 def _fresh(
