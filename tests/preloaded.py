@@ -1,5 +1,5 @@
-"""What a run imports, imported once; not the libraries of `polyak.adapters`. No tensor is made here:
-its threads would not be forked."""
+"""What a run imports, imported once; not the libraries of `polyak.adapters`. No tensor is made
+here: its threads would not be forked."""
 
 import importlib
 import pkgutil
