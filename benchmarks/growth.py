@@ -25,11 +25,11 @@ from analysis.read.load import load
 from benchmarks.page import Section
 from polyak.config.finished import FinishedRun
 from polyak.evaluation.scores import Scores
+from polyak.maps.windows import complete, windows
 from polyak.records import summary
 from polyak.records import trajectory as records
 from polyak.records.recording import Entry
 from polyak.runs.metrics import add_metrics, write_metrics
-from polyak.runs.windows import complete, windows
 from polyak.store import maintenance, paths
 from polyak.store.format import READABLE
 from polyak.store.manifest import Manifest

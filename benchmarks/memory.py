@@ -40,7 +40,7 @@ from polyak.data.dataset import Split
 from polyak.evaluation.evaluator import Evaluator
 from polyak.evaluation.logits import BATCH_SIZE as EVALUATED
 from polyak.evaluation.logits import Inference
-from polyak.runs import windows
+from polyak.maps import windows
 from polyak.runs.treatment import Treatment
 from polyak.training.recipe import Recipe
 from polyak.training.schedules.constant import Constant

@@ -81,6 +81,25 @@ def train(tmp_path: Path, arrays: Path, processes: ModuleType) -> Command:
     return command
 
 
+@pytest.fixture(scope="session")
+def directory(
+    tmp_path_factory: pytest.TempPathFactory, arrays: Path, processes: ModuleType
+) -> Path:
+    """One small finished run, with a validation split and a greedy average."""
+    outputs = tmp_path_factory.mktemp("run")
+    changed = ("dataset.validation=60", "averaging=greedy", "averaging.running=false")
+    given = [
+        *small.overrides(arrays, outputs),
+        *changed,
+        "training.epochs=5",
+        "averaging.start=1",
+        "name=run",
+    ]
+    done = processes.run(given, outputs)
+    assert done.returncode == 0, done.stderr
+    return outputs / "runs" / "run"
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """How many broken files tests/fuzz tried; other processes' tests send theirs along."""
     reports = [one for kind in ("passed", "failed") for one in terminalreporter.getreports(kind)]

@@ -13,7 +13,7 @@ from analysis.figures.panels import grid, shade_window, whole_numbers
 from analysis.read.directories import AnalysisError
 from analysis.read.distance_table import distance_table
 from analysis.wording import candidate, count
-from polyak.runs.maps import map_of
+from polyak.maps.cells import map_of
 from polyak.runs.style import BLUE, VERMILLION
 
 

@@ -15,7 +15,7 @@ from analysis.read.directories import AnalysisError
 from analysis.read.path_table import path_table
 from analysis.read.window_table import epochs_of
 from analysis.wording import candidate, count
-from polyak.runs.path_panels import label_of, plane, values
+from polyak.maps.path_panels import label_of, plane, values
 from polyak.runs.style import BLUE
 
 

@@ -9,7 +9,7 @@ from analysis.figures.panels import grid
 from analysis.figures.style import WIDTH
 from analysis.read.window_table import uniform
 from analysis.wording import count, n_of
-from polyak.runs import maps
+from polyak.maps.cells import window_map as draw
 
 
 def window_map(findings: Findings) -> tuple[Figure, str]:
@@ -34,7 +34,7 @@ def window_map(findings: Findings) -> tuple[Figure, str]:
         mapped = {"learning_rate": rate, "scheme": uniform(selected["scheme"])}
         if (selected[list(mapped)] == pd.Series(mapped)).all() and reported in means.index:
             marks["reported"] = ("o", reported)
-        maps.window_map(axes, 100 * means.unstack("last"), f"{split} accuracy (%)", marks)
+        draw(axes, 100 * means.unstack("last"), f"{split} accuracy (%)", marks)
     caption = (
         f"Uniform average of every evaluated window; learning rate {rate:g}; mean over seeds "
         f"({n_of(cells)} per cell). The lowest quarter has one colour."

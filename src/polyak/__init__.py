@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from polyak.evaluation.metric import Metric
-    from polyak.study.adopted import adopt
-    from polyak.study.recorder import Recorder
+    from polyak.recorder.adopted import adopt
+    from polyak.recorder.recorder import Recorder
     from polyak.study.study import open
 
 __version__ = "0.1.0"
@@ -24,8 +24,8 @@ def __getattr__(name: str) -> Any:
     """What the package offers, imported when it is asked for: it needs torch."""
     places = {
         "Metric": "polyak.evaluation.metric",
-        "Recorder": "polyak.study.recorder",
-        "adopt": "polyak.study.adopted",
+        "Recorder": "polyak.recorder.recorder",
+        "adopt": "polyak.recorder.adopted",
         "open": "polyak.study.study",
     }
     if name in places:

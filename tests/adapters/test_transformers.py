@@ -7,9 +7,9 @@ import torch
 
 from polyak.averaging.mean import mean_of_states
 from polyak.errors import ConfigError
+from polyak.recorder.averaged import averaged
 from polyak.store import paths
 from polyak.store.manifest import Manifest
-from polyak.study.averaged import averaged
 from polyak.weights import checkpoint
 from tests.adapters.recipes import recipe
 

@@ -6,10 +6,11 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+from polyak.maps import window_report
+from polyak.maps.windows import Row
 from polyak.records.summary import Result
-from polyak.runs import figures, window_report
+from polyak.runs import figures
 from polyak.runs.style import style, write
-from polyak.runs.windows import Row
 
 
 def results(**accuracies):

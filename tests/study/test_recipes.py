@@ -7,9 +7,9 @@ import torch
 from torch import distributed, nn
 
 from polyak.errors import ConfigError
+from polyak.recorder.averaged import averaged
 from polyak.records.summary import Summary
 from polyak.store.manifest import Manifest
-from polyak.study.averaged import averaged
 from polyak.weights import checkpoint
 from tests.small import ROOT
 from tests.study.test_study import INPUTS, LABELS, made

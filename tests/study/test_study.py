@@ -11,8 +11,8 @@ from torch import nn
 import polyak
 from polyak.averaging.mean import mean_of_files
 from polyak.errors import ConfigError, EvaluationError, StoreError
+from polyak.maps.windows import selected
 from polyak.records import windows as records
-from polyak.runs.windows import selected
 from polyak.store import paths
 from polyak.weights import checkpoint
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from polyak.study.averaged import averaged, check_batches
-from polyak.study.recorder import Recorder
+from polyak.recorder.averaged import averaged, check_batches
+from polyak.recorder.recorder import Recorder
 
 log = logging.getLogger(__name__)
 

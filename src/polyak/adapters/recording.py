@@ -15,8 +15,8 @@ from typing import Any
 from torch import nn
 
 from polyak.errors import ConfigError
-from polyak.study import told
-from polyak.study.recorder import Recorder
+from polyak.recorder import told
+from polyak.recorder.recorder import Recorder
 
 log = logging.getLogger(__name__)
 

@@ -21,8 +21,8 @@ def windows(given: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from polyak.config.finished import FinishedRun
+    from polyak.maps import window_report, windows
     from polyak.records.windows import TABLE
-    from polyak.runs import window_report, windows
 
     run = FinishedRun(given.run)
     epochs, path, spent = run.summary.epochs, given.run / TABLE.name, windows.Spent()
@@ -66,9 +66,9 @@ def widths(given: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from polyak.config.finished import FinishedRun
+    from polyak.maps import width_report
+    from polyak.maps.widths import SHARES, Widths, missing
     from polyak.records.widths import TABLE
-    from polyak.runs import width_report
-    from polyak.runs.widths import SHARES, Widths, missing
 
     run, table = FinishedRun(given.run), given.run / TABLE.name
     job = run.job
@@ -95,9 +95,9 @@ def path(given: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from polyak.config.finished import FinishedRun
-    from polyak.runs import path_report, path_table
-    from polyak.runs.path import Landscape
-    from polyak.runs.windows import Spent
+    from polyak.maps import path_report, path_table
+    from polyak.maps.path import Landscape
+    from polyak.maps.windows import Spent
 
     run, table, spent = FinishedRun(given.run), given.run / "path.csv", Spent()
     window, job = run.summary.window.epochs, run.job

@@ -17,7 +17,7 @@ Key = tuple[str, str, float | None, float | None]
 @dataclass(frozen=True)
 class Row:
     """A point on one split: `x` and `y` in the unit of the weights, their fractions as
-    `polyak.runs.path.Point` has them; loss in nats, accuracy a fraction. `name` is empty where the
+    `polyak.maps.path.Point` has them; loss in nats, accuracy a fraction. `name` is empty where the
     run has no such weights."""
 
     which: Literal["line", "plane"]

@@ -1,1 +1,1 @@
-"""Trainings of somebody's own: recorded, opened, averaged, evaluated as train.py's are."""
+"""A recorded training, opened: averaged, evaluated, and made into runs as train.py leaves them."""

@@ -17,7 +17,7 @@ from torch import Tensor
 from polyak import files
 from polyak.errors import ConfigError, EvaluationError
 from polyak.evaluation.scores import Scores, Told, scores
-from polyak.study import told
+from polyak.recorder import told
 
 SPLITS = ("validation", "test")
 FRACTIONS = ("accuracy", "calibration_error")

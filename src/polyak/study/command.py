@@ -17,11 +17,11 @@ from tqdm import tqdm
 from polyak import files
 from polyak.errors import ConfigError
 from polyak.evaluation.metric import KNOWN, Metric
+from polyak.maps import width_report, window_report
+from polyak.maps.widths import SHARES
+from polyak.maps.windows import Spent, epochs_of
 from polyak.records import widths as width_records
 from polyak.records import windows as window_records
-from polyak.runs import width_report, window_report
-from polyak.runs.widths import SHARES
-from polyak.runs.windows import Spent, epochs_of
 from polyak.study.study import Study
 from polyak.study.study import open as opened
 

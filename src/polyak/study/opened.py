@@ -17,6 +17,7 @@ from polyak.averaging.scheme import Scheme
 from polyak.config import scheme as schemes
 from polyak.errors import ConfigError, StoreError
 from polyak.evaluation.metric import ACCURACY, KNOWN, Metric
+from polyak.recorder.directory import lock_of
 from polyak.records import trajectory
 from polyak.records.evaluations import Tables
 from polyak.runs.average import Averager
@@ -26,7 +27,6 @@ from polyak.store import paths
 from polyak.store.manifest import Manifest
 from polyak.store.record import EpochRecord
 from polyak.study import means
-from polyak.study.directory import lock_of
 from polyak.study.evaluation import Evaluation
 from polyak.study.kept import Kept
 

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from polyak import files
 from polyak.averaging.batch_norm import refresh, statistics
 from polyak.errors import ConfigError
+from polyak.recorder.wrapped import unwrapped
 from polyak.runs.treatment import Mode, Treatment
 from polyak.study.untouched import random_states
-from polyak.study.wrapped import unwrapped
 from polyak.weights.checkpoint import Checkpoint
 from polyak.weights.layout import STATISTICS, load_into
 

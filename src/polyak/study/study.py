@@ -21,11 +21,11 @@ from torch import nn
 from polyak.config import scheme as schemes
 from polyak.errors import ConfigError
 from polyak.evaluation.metric import Metric
+from polyak.maps import windows
+from polyak.maps.widths import SHARES, Widths, missing
 from polyak.records import widths as width_records
 from polyak.records import windows as window_records
-from polyak.runs import windows
 from polyak.runs.treatment import Mode
-from polyak.runs.widths import SHARES, Widths, missing
 from polyak.store import paths
 from polyak.store.manifest import Manifest
 from polyak.study import means, run, tables

@@ -7,8 +7,8 @@ from torch import nn
 import polyak
 from polyak.averaging.mean import mean_of_states
 from polyak.errors import ConfigError, StoreError
+from polyak.recorder.averaged import averaged
 from polyak.store import paths
-from polyak.study.averaged import averaged
 
 
 def copied(model):

@@ -16,10 +16,10 @@ from torch import nn
 import polyak
 from polyak.averaging.mean import mean_of_states
 from polyak.errors import CheckpointError, ConfigError, StoreError
+from polyak.recorder.wrapped import unwrapped
 from polyak.store import linked, maintenance, paths
 from polyak.store.manifest import Manifest
 from polyak.store.recorder import Recorder as Records
-from polyak.study.wrapped import unwrapped
 from polyak.weights import checkpoint, streamed
 from tests import own_memory
 from tests.small import ROOT
@@ -503,7 +503,7 @@ def test_killed_within_an_interval_it_goes_on_to_the_same_files(tmp_path):
     killed.mkdir()
     resumed(whole)
     call = f"import torch; torch.set_num_threads({torch.get_num_threads()}); "
-    call += "from pathlib import Path; from tests.study import test_recorder; "
+    call += "from pathlib import Path; from tests.recorder import test_recorder; "
     call += f"test_recorder.resumed(Path({str(killed)!r}), killed=True)"
     done = subprocess.run([sys.executable, "-c", call], check=False, cwd=ROOT)
     assert done.returncode == -signal.SIGKILL

@@ -10,10 +10,10 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 from polyak.evaluation.metric import ACCURACY, Metric
+from polyak.maps.widths import selected
 from polyak.records.widths import Row
 from polyak.runs import units
 from polyak.runs.style import BLUE, ORANGE, VERMILLION, percent_axis, style, write
-from polyak.runs.widths import selected
 
 KINDS = {"uniform": ("the last so many steps", VERMILLION), "ema": ("EMA, half-life", ORANGE)}
 """Of the legend, and colours."""

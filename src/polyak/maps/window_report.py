@@ -14,9 +14,10 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from polyak.evaluation.metric import ACCURACY, Metric
+from polyak.maps import windows
+from polyak.maps.cells import window_map
 from polyak.records.windows import Row
-from polyak.runs import units, windows
-from polyak.runs.maps import window_map
+from polyak.runs import units
 from polyak.runs.style import BLUE, VERMILLION, style, write
 
 

@@ -14,10 +14,10 @@ from polyak.config.finished import FinishedRun
 from polyak.errors import PolyakError
 from polyak.evaluation.logits import Inference, logits
 from polyak.evaluation.scores import scores
+from polyak.maps import path_table
+from polyak.maps.path import Landscape, Point
 from polyak.models.small_cnn import SmallCNN
 from polyak.records.summary import Summary
-from polyak.runs import path_table
-from polyak.runs.path import Landscape, Point
 from polyak.store import paths
 from polyak.weights import checkpoint
 from tests.small import overrides

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from polyak.errors import PolyakError
 from polyak.evaluation.evaluator import Evaluator
+from polyak.maps.path import Landscape, Point
+from polyak.maps.windows import Spent
 from polyak.records.path import TABLE, Row, key
 from polyak.runs.batch_norm import BatchNorm
-from polyak.runs.path import Landscape, Point
-from polyak.runs.windows import Spent
 
 
 def read(path: Path, landscape: Landscape) -> list[Row]:

@@ -14,7 +14,7 @@ from polyak.config.finished import FinishedRun
 from polyak.errors import PolyakError
 from polyak.evaluation.logits import Inference, logits
 from polyak.evaluation.scores import scores
-from polyak.runs import window_report, windows
+from polyak.maps import window_report, windows
 from polyak.store import paths
 from polyak.weights import checkpoint
 from tests.small import network

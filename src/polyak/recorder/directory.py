@@ -18,12 +18,12 @@ from torch import nn
 
 from polyak import files
 from polyak.errors import ConfigError, StoreError
+from polyak.recorder.wrapped import class_of
 from polyak.records import trajectory
 from polyak.records.summary import differing
 from polyak.store import linked, paths
 from polyak.store.fingerprint import fingerprint
 from polyak.store.manifest import Manifest
-from polyak.study.wrapped import class_of
 from polyak.weights.layout import Entry
 
 log = logging.getLogger(__name__)

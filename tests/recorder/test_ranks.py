@@ -10,9 +10,9 @@ from torch.nn.parallel import DistributedDataParallel
 
 import polyak
 from polyak.errors import StoreError
+from polyak.recorder.averaged import averaged
 from polyak.store import paths
 from polyak.store.manifest import Manifest
-from polyak.study.averaged import averaged
 from polyak.weights import checkpoint
 
 EPOCHS, STEPS = 2, 3
@@ -80,7 +80,7 @@ def test_rank_0_writes_and_all_know_it(tmp_path, processes):
 
 
 def test_a_process_alone_is_the_first():
-    from polyak.study import ranks
+    from polyak.recorder import ranks
 
     assert ranks.first()
     assert ranks.told(lambda: 3) == 3

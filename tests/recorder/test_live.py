@@ -10,9 +10,9 @@ from torch.distributed.device_mesh import init_device_mesh
 
 import polyak
 from polyak.errors import CheckpointError, ConfigError, PolyakError
+from polyak.recorder.live import live_of
 from polyak.store import paths
 from polyak.store.manifest import Manifest
-from polyak.study.live import live_of
 from polyak.weights import checkpoint
 
 STEPS = 5
@@ -183,7 +183,7 @@ def test_fsdp1_is_refused(tmp_path):
 
 
 def test_weights_that_are_deployed_otherwise_are_refused_where_they_are_spread():
-    from polyak.study.live import Spread
+    from polyak.recorder.live import Spread
 
     class Free(torch.optim.SGD):
         def eval(self):

@@ -1,6 +1,6 @@
 """The weights of a model that is spread over several ranks, one full tensor at a time.
 
-    from polyak.study.gathered import write_gathered
+    from polyak.recorder.gathered import write_gathered
 
     write_gathered(model, Path("step_100.safetensors"))     # on every rank; rank 0 writes
 
@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from polyak.errors import CheckpointError
-from polyak.study import ranks
-from polyak.study.wrapped import unwrapped
+from polyak.recorder import ranks
+from polyak.recorder.wrapped import unwrapped
 from polyak.weights import checkpoint, streamed
 from polyak.weights.foreign import open_source
 from polyak.weights.layout import Entry

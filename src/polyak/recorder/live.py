@@ -18,12 +18,12 @@ from torch.optim import Optimizer
 
 from polyak.averaging.step_mean import StepMean
 from polyak.errors import ConfigError
+from polyak.recorder import ranks, told
+from polyak.recorder.gathered import Gathered, check_no_fsdp1, is_sharded
 from polyak.store.recorder import Recorder as Records
 from polyak.store.recorder import wanted
 from polyak.store.recording import Recording
 from polyak.store.steps import Reads, Steps, Summed, deployed
-from polyak.study import ranks, told
-from polyak.study.gathered import Gathered, check_no_fsdp1, is_sharded
 from polyak.weights import streamed
 from polyak.weights.layout import Entry
 

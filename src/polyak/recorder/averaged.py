@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from polyak.averaging import batch_norm
 from polyak.averaging.mean import mean_of_files
 from polyak.errors import ConfigError
+from polyak.recorder import ranks
+from polyak.recorder.gathered import is_sharded
+from polyak.recorder.wrapped import unwrapped
 from polyak.store import paths
 from polyak.store.manifest import Manifest
-from polyak.study import ranks
-from polyak.study.gathered import is_sharded
-from polyak.study.wrapped import unwrapped
 
 
 def check_batches(model: nn.Module, given: bool) -> None:

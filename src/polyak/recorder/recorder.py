@@ -24,13 +24,13 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from polyak.errors import CheckpointError, ConfigError, StoreError
+from polyak.recorder import ranks, told
+from polyak.recorder.directory import Directory, ingredients
+from polyak.recorder.gathered import save, write
+from polyak.recorder.live import Spread, entries_of, live_of
+from polyak.recorder.wrapped import unwrapped
 from polyak.store import environment, paths
 from polyak.store.recorder import Recorder as Records
-from polyak.study import ranks, told
-from polyak.study.directory import Directory, ingredients
-from polyak.study.gathered import save, write
-from polyak.study.live import Spread, entries_of, live_of
-from polyak.study.wrapped import unwrapped
 from polyak.weights import checkpoint
 
 

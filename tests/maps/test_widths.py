@@ -7,10 +7,10 @@ from polyak.averaging.scheme import Intervals
 from polyak.averaging.schemes.ema import Ema
 from polyak.config.finished import FinishedRun
 from polyak.errors import ConfigError
+from polyak.maps.width_report import report
+from polyak.maps.widths import Widths, missing, selected
 from polyak.records.widths import TABLE, Row
 from polyak.runs.recorded import RecordedWindow
-from polyak.runs.width_report import report
-from polyak.runs.widths import Widths, missing, selected
 from polyak.store.recording import Recording
 from tests.runs.test_recorded import EPOCHS, STEPS
 

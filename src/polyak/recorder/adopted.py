@@ -18,10 +18,10 @@ from typing import Any
 from polyak import files
 from polyak.averaging.stream import average_files
 from polyak.errors import CheckpointError, ConfigError, StoreError
+from polyak.recorder import told
+from polyak.recorder.directory import BEGAN, Directory, made_of
 from polyak.records import trajectory
 from polyak.store import paths
-from polyak.study import told
-from polyak.study.directory import BEGAN, Directory, made_of
 from polyak.weights import checkpoint
 from polyak.weights.foreign import Source, open_source
 from polyak.weights.layout import common_layout

@@ -14,11 +14,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
+from polyak.maps.path import Landscape
+from polyak.maps.path_panels import label_of, line, plane, values
+from polyak.maps.windows import Spent
 from polyak.records.path import Row
-from polyak.runs.path import Landscape
-from polyak.runs.path_panels import label_of, line, plane, values
 from polyak.runs.style import style, write
-from polyak.runs.windows import Spent
 
 COLUMN, BESIDE = 3.4, 0.4
 """Inches: the width of a paper's column, for one or two splits, and what is beside the axes."""

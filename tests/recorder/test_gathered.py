@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from polyak.errors import CheckpointError
-from polyak.study.gathered import Gathered, write_gathered
+from polyak.recorder.gathered import Gathered, write_gathered
 from polyak.weights import checkpoint
 from polyak.weights.foreign import open_source
 from tests.small import ROOT
@@ -23,7 +23,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 from polyak.errors import StoreError
-from polyak.study.gathered import write_gathered
+from polyak.recorder.gathered import write_gathered
 from polyak.weights import checkpoint
 
 folder = Path(sys.argv[1])

@@ -1,0 +1,1 @@
+"""Maps of a training: every window, every width, the path of its weights."""
