@@ -4,7 +4,7 @@ PYTHON ?= python3
 CONSTRAINTS ?= constraints.txt
 # Tests at the same time, each with one thread.
 WORKERS ?= 2
-FACTOR ?= 5
+FACTOR ?= 10
 MINUTES ?= 60
 # What is imported is compiled then, once, and kept.
 export PYTHONDONTWRITEBYTECODE :=
@@ -35,7 +35,7 @@ test-quick: $(installed_dev) ## the tests that start no processes
 test-slow: $(installed_dev) ## twenty kills, a sweep on Ray, thousands of broken files, a short soak
 	$(pytest) -m slow
 
-fuzz: $(installed_dev) ## broken files, with other random ones each time: FACTOR times two minutes
+fuzz: $(installed_dev) ## broken files, with other random ones each time: FACTOR times a minute
 	FUZZ_SEED=random FUZZ_FACTOR=$(FACTOR) $(pytest) -m slow tests/fuzz --timeout 7200
 
 soak: $(installed_dev) ## sweeps that are killed, filled and flipped, for MINUTES: all bits must come back

@@ -1,5 +1,6 @@
 """Fixtures: small images that a small network can learn, and a way to run the real commands."""
 
+import gc
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -15,16 +16,24 @@ from tests.small import ROOT, THREADS, learnable
 __all__ = ["ROOT"]
 
 torch.set_num_threads(THREADS)
+gc.disable()  # until all is imported and collected, which stays: see polyak/imports.py
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What starts processes is marked `process`: tests with the fixture `processes`, their own or
-    their fixtures', and those that name a module that does it."""
+    their fixtures', and those that name a module that does it; what measures memory, `memory`."""
     for item in items:
         named = {"subprocess", "own_memory"} & set(item.function.__code__.co_names)
         if named or "processes" in item.fixturenames:
             item.add_marker(pytest.mark.process)
+        if "own_memory" in named:
+            item.add_marker(pytest.mark.memory)
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +51,12 @@ def arrays(tmp_path_factory: pytest.TempPathFactory) -> Path:
     np.savez(directory / "train.npz", **learnable(300, seed=0))
     np.savez(directory / "test.npz", **learnable(90, seed=1))
     return directory
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures that this process makes are files of one pixel: see `blank`."""
+    monkeypatch.setattr("polyak.runs.style._render", small.blank)
 
 
 Command = Callable[..., subprocess.CompletedProcess[str]]

@@ -1,12 +1,13 @@
-"""What a run imports, imported once. No tensor is made here: its threads would not be forked."""
+"""What a run imports, imported once; not the libraries of `polyak.adapters`. No tensor is made
+here: its threads would not be forked."""
 
 import importlib
 import pkgutil
 
-import torch._dynamo  # noqa: F401, as the first optimizer of a process does
-
 import polyak
+from polyak.imports import quickly
 
-for module in pkgutil.walk_packages(polyak.__path__, "polyak."):
-    if not module.name.endswith("__main__"):
-        importlib.import_module(module.name)
+with quickly():
+    for module in pkgutil.walk_packages(polyak.__path__, "polyak."):
+        if not module.name.endswith("__main__") and "adapters" not in module.name:
+            importlib.import_module(module.name)

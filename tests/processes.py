@@ -3,6 +3,8 @@
 done = run(["name=mine"], tmp_path)        # forked from a process with all imports: seconds less
 running = start(["name=mine"], tmp_path)   # the same, to be waited for or killed
 done = run(["name=mine"], tmp_path, fresh=True)   # a Python of its own, as a person starts it
+
+Figures of a forked one are blank, unless they are asked for: run(..., drawn=True).
 """
 
 import contextlib
@@ -19,8 +21,10 @@ from collections.abc import Callable, Sequence
 from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from unittest import mock
 
-from tests.small import ROOT
+from polyak.runs import style
+from tests.small import ROOT, blank
 
 TRAIN = ROOT / "src" / "train.py"
 
@@ -33,7 +37,12 @@ class Running:
     """train.py at work in `cwd`; what it prints is in files there."""
 
     def __init__(
-        self, arguments: Sequence[object], cwd: Path, fresh: bool = False, **env: str
+        self,
+        arguments: Sequence[object],
+        cwd: Path,
+        fresh: bool = False,
+        drawn: bool = False,
+        **env: str,
     ) -> None:
         self.arguments = [str(one) for one in arguments]
         number = f"{os.getpid()}_{next(_number)}"
@@ -41,7 +50,7 @@ class Running:
         environment = {**os.environ, **env}
         environment.pop("HYDRA_FULL_ERROR", None)
         task = (self.arguments, cwd, environment, self._files)
-        self._process = _fresh(*task) if fresh else _forked(*task)
+        self._process = _fresh(*task) if fresh else _forked(*task, drawn)
 
     @property
     def returncode(self) -> int | None:
@@ -90,9 +99,13 @@ start = Running
 
 
 def run(
-    arguments: Sequence[object], cwd: Path, fresh: bool = False, **env: str
+    arguments: Sequence[object],
+    cwd: Path,
+    fresh: bool = False,
+    drawn: bool = False,
+    **env: str,
 ) -> subprocess.CompletedProcess[str]:
-    return start(arguments, cwd, fresh, **env).wait()
+    return start(arguments, cwd, fresh, drawn, **env).wait()
 
 
 def forked(function: Callable[..., None], *arguments: object) -> BaseProcess:
@@ -115,16 +128,12 @@ def python(code: str, *arguments: object) -> subprocess.Popen[str]:
 
 def _ensure_server() -> None:
     """Its imports must be those of this repository, also where another copy is installed: Python
-    gives it no path but this variable."""
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
-    try:
+    gives it no path but this variable. Some settings of the person's have memory kept, and taken in
+    huge pages."""
+    env = {key: one for key, one in os.environ.items() if not key.startswith(("MALLOC", "THP"))}
+    path = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
+    with mock.patch.dict(os.environ, {**env, "PYTHONPATH": path}, clear=True):
         forkserver.ensure_running()
-    finally:
-        if before is None:
-            del os.environ["PYTHONPATH"]
-        else:
-            os.environ["PYTHONPATH"] = before
 
 
 def _fresh(
@@ -142,10 +151,11 @@ def _fresh(
 
 
 def _forked(
-    arguments: list[str], cwd: Path, env: dict[str, str], printed: list[Path]
+    arguments: list[str], cwd: Path, env: dict[str, str], printed: list[Path], drawn: bool
 ) -> BaseProcess:
     _ensure_server()
-    process = _context.Process(target=_train, args=(arguments, cwd, env, printed), daemon=True)
+    task = (arguments, cwd, env, printed, drawn)
+    process = _context.Process(target=_train, args=task, daemon=True)
     process.start()
     return process
 
@@ -156,7 +166,11 @@ def _take_interrupts() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which nohup ignores, and a shell's job may
 
 
-def _train(arguments: list[str], cwd: Path, env: dict[str, str], printed: list[Path]) -> None:
+def _train(
+    arguments: list[str], cwd: Path, env: dict[str, str], printed: list[Path], drawn: bool
+) -> None:
+    if not drawn:
+        style._render = blank
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)

@@ -10,7 +10,7 @@ import pytest
 from tests.results import assert_same_results, summary_of
 from tests.small import overrides
 
-EPOCHS = 8
+EPOCHS = 6
 
 HALF_WRITTEN = [
     *(
@@ -29,10 +29,10 @@ HALF_WRITTEN = [
 def start(processes, arrays):
     """Starts a run of a second or two, all outputs below a directory."""
 
-    def started(outputs: Path, *more: str):
+    def started(outputs: Path, *more: str, drawn: bool = False):
         given = ["name=victim", f"training.epochs={EPOCHS}", "training.batch_size=8", *more]
         outputs.mkdir(exist_ok=True)
-        return processes.start([*overrides(arrays, outputs), *given], outputs)
+        return processes.start([*overrides(arrays, outputs), *given], outputs, drawn=drawn)
 
     return started
 
@@ -112,7 +112,8 @@ def test_twenty_kills_at_random_moments_change_nothing(tmp_path, start, untouche
 
     def attempt(outputs: Path, moment: float, awaited: str | None = None) -> bool:
         """Run, and kill; whether the kill came before the end."""
-        running, began = start(outputs), time.monotonic()
+        drawn = awaited is not None and "figures" in awaited
+        running, began = start(outputs, drawn=drawn), time.monotonic()
 
         def now() -> bool:
             if (outputs / "runs" / "victim" / "summary.json").exists():
@@ -184,7 +185,7 @@ def test_a_run_with_every_option_resumes_bit_for_bit(tmp_path, start):
     ids=lambda model: model[1].partition("=")[2],
 )
 def test_a_network_of_a_library_is_trained_averaged_refreshed_and_resumed(tmp_path, start, model):
-    few = ("dataset.limit_train=64", "dataset.limit_test=20", "training.batch_size=16")
+    few = ("dataset.limit_train=32", "dataset.limit_test=20", "training.batch_size=16")
     whole = tmp_path / "whole"
     given = (*model, *few, "training.epochs=3", "~model.channels", "~model.hidden")
     killed_and_continued(start, tmp_path / "killed", whole, *given)

@@ -49,7 +49,7 @@ def one_by_one(tmp_path_factory, arrays, processes):
     [
         ("joblib", ("0.02", "0.05")),
         ("submitit_local", ("0.05",)),  # here each point is a Python of its own: seconds
-        pytest.param("ray", ("0.02", "0.05"), marks=pytest.mark.slow),
+        pytest.param("ray", ("0.05",), marks=pytest.mark.slow),
     ],
 )
 def test_points_in_parallel_train_each_trajectory_once_and_give_the_same_bits(

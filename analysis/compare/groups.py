@@ -10,6 +10,7 @@ split where `dataset.split_seed` draws it.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
@@ -42,7 +43,7 @@ class Group:
         """The primary one, by which its runs are compared."""
         return metric_of(self.runs)
 
-    @property
+    @cached_property  # every row of every table asks for them
     def metrics(self) -> tuple[Metric, ...]:
         """Those that the average of every run has, on test, and of whose direction none differs."""
         agreed = set.intersection(*(set(known) for known in self.runs["metrics_known"]))

@@ -230,7 +230,8 @@ def write_claim(directory: Path, process: int | None = None) -> None:
 
 def write_hydra(directory: Path, config: Mapping[str, Any]) -> None:
     (directory / ".hydra").mkdir()
-    (directory / ".hydra" / "config.yaml").write_text(yaml.safe_dump(dict(config)))
+    text = yaml.dump(dict(config), Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper))
+    (directory / ".hydra" / "config.yaml").write_text(text)
     overrides = [f"optimizer.lr={config['optimizer']['lr']}", f"seed={config['seed']}"]
     (directory / ".hydra" / "overrides.yaml").write_text(yaml.safe_dump(overrides))
 

@@ -18,7 +18,7 @@ from polyak.records.metrics import COLUMNS
 from tests.analysis.synthetic_runs import write_run
 
 
-def test_a_real_sweep_is_analysed_from_train_to_report(train, tmp_path, capsys):
+def test_a_real_sweep_is_analysed_from_train_to_report(train, tmp_path, capsys, undrawn):
     """And it has the files and keys of the synthetic runs."""
     done = train(
         *("--multirun", "name=real", "dataset.validation=60", "averaging.start=1,2"),
@@ -69,7 +69,7 @@ def test_a_real_sweep_is_analysed_from_train_to_report(train, tmp_path, capsys):
         assert set(left) == set(right), keys
 
 
-def test_a_split_per_seed_from_train_to_answer(train, tmp_path):
+def test_a_split_per_seed_from_train_to_answer(train, tmp_path, undrawn):
     """No group of three is cut, and a point with the same seed has the same split."""
     done = train(
         *("--multirun", "name=splits", "dataset.validation=60", "averaging.start=1,2"),

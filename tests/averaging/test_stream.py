@@ -217,7 +217,7 @@ average_files(folder / "out.safetensors", sorted(folder.glob("in*.safetensors"))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for the memory")
-@pytest.mark.parametrize("count", [3, 20])
+@pytest.mark.parametrize("count", [3, 10])
 def test_memory_is_that_of_some_tensors_whatever_the_number_and_size_of_files(tmp_path, count):
     """Files of 64 MB in tensors of 1 MB: less than a third of one file, however many there are."""
     for place in range(count):

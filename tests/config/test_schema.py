@@ -1,5 +1,7 @@
 """What a configuration may hold. tests/test_train.py checks that the commands refuse it so."""
 
+import copy
+import functools
 import os
 import subprocess
 import sys
@@ -7,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from polyak.config import choices
@@ -19,9 +23,19 @@ from tests.small import ROOT
 register()
 
 
-def parse(*overrides, caller=ROOT):
+@functools.cache
+def composed(*choices):
+    """From the files in conf/, which is what takes Hydra so long."""
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        cfg = compose("config", overrides=list(overrides))
+        return compose("config", overrides=list(choices))
+
+
+def parse(*overrides, caller=ROOT):
+    """Values are put in as Hydra does: tests/config/test_points.py."""
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    values = [one for one in parsed if not (ROOT / "conf" / one.key_or_group).is_dir()]
+    cfg = copy.deepcopy(composed(*(one.input_line for one in parsed if one not in values)))
+    ConfigLoaderImpl._apply_overrides_to_config(values, cfg)
     return parsing.parse(parsing.plain(cfg), caller=caller)
 
 

@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import safetensors.torch
@@ -161,11 +162,14 @@ def _train(cwd: Path, *arguments: str) -> None:
 
 
 def _commands(run: Path) -> None:
+    """Their figures are no specimens, and blank."""
     from polyak.__main__ import main
 
     grid = ("--grid", "3", "--points", "3")
-    for given in (["windows", str(run)], ["distances", str(run)], ["path", str(run), *grid]):
-        assert main(given) == 0
+    commands = (["windows", str(run)], ["distances", str(run)], ["path", str(run), *grid])
+    with mock.patch("polyak.runs.style._render", small.blank):
+        for given in commands:
+            assert main(given) == 0
 
 
 def _add_unfinished(sweep: Path, finished: Path) -> None:

@@ -193,9 +193,9 @@ def test_what_is_in_the_store_is_not_trained_again(data, tmp_path, monkeypatch):
 @pytest.mark.parametrize("schedule", [Constant(), Step(every=2, gamma=0.5)])
 def test_a_continued_training_is_that_without_a_break(data, tmp_path, optimizer, schedule):
     recipe = make_recipe(optimizer=optimizer, schedule=schedule)
-    train(tmp_path / "parts", data, recipe, epochs=2)
-    parts, records = train(tmp_path / "parts", data, recipe, epochs=5)
-    whole, wanted = train(tmp_path / "whole", data, recipe, epochs=5)
+    train(tmp_path / "parts", data, recipe, epochs=1)
+    parts, records = train(tmp_path / "parts", data, recipe, epochs=3)
+    whole, wanted = train(tmp_path / "whole", data, recipe, epochs=3)
     assert parts.origin == "resumed"
     assert contents(parts) == contents(whole)
     assert [record.scores for record in records] == [record.scores for record in wanted]

@@ -58,10 +58,14 @@ def write(figure: Figure, path: Path) -> None:
     """Write a figure atomically. The same numbers give the same bytes."""
     with files.atomic(path) as temporary, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # names in any script
-        if path.suffix == ".png":
-            _write_png(figure, temporary)
-        else:
-            figure.savefig(temporary, metadata={"CreationDate": None})
+        _render(figure, temporary)
+
+
+def _render(figure: Figure, path: Path) -> None:
+    if path.suffix == ".png":
+        _write_png(figure, path)
+    else:
+        figure.savefig(path, metadata={"CreationDate": None})
 
 
 def _write_png(figure: Figure, path: Path) -> None:
