@@ -210,6 +210,11 @@ class Manifest:
         for name in gone:
             (self.directory / name).unlink(missing_ok=True)
 
+    def record(self, path: Path) -> None:
+        """Record a file as it is now: of an epoch, an evaluation or a state."""
+        name = self._name(path)
+        self.values["files"][name] = self._added.files[name] = sha256_of(path)
+
     def set_state(self, path: Path) -> None:
         """Record the file to continue from, in place of the one before."""
         recorded = self.values["files"]
@@ -244,11 +249,6 @@ class Manifest:
             known = self._name(path) in self.values["files"]
             if not known and re.fullmatch(paths.EPOCH, path.name):
                 path.unlink()
-
-    def record(self, path: Path) -> None:
-        """Record what a file is now."""
-        name = self._name(path)
-        self.values["files"][name] = self._added.files[name] = sha256_of(path)
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.directory).as_posix()

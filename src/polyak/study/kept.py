@@ -8,7 +8,7 @@ Logits are files as train.py's, so that a run links to them; of metrics there is
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -57,11 +57,11 @@ class Kept:
                         "weights, or a function of another name for other data"
                     )
 
-    def records(self, epochs: Sequence[int] | None = None) -> list[EpochRecord]:
-        """Of these epochs (None: all), in order."""
-        wanted = range(self._manifest.trained) if epochs is None else epochs
+    def records(self) -> list[EpochRecord]:
+        """Of all epochs, in order."""
         return [
-            EpochRecord(self._result(epoch), self.scores(epoch), stored=True) for epoch in wanted
+            EpochRecord(self._result(epoch), self.scores(epoch), stored=True)
+            for epoch in range(self._manifest.trained)
         ]
 
     def scores(self, epoch: int) -> Mapping[str, Scores]:
