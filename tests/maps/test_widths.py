@@ -8,7 +8,8 @@ from polyak.averaging.schemes.ema import Ema
 from polyak.config.finished import FinishedRun
 from polyak.errors import ConfigError
 from polyak.maps.width_report import report
-from polyak.maps.widths import Widths, missing, selected
+from polyak.maps.widths import Widths, missing
+from polyak.maps.windows import selected
 from polyak.records.widths import TABLE, Row
 from polyak.runs.recorded import RecordedWindow
 from polyak.store.recording import Recording

@@ -100,7 +100,7 @@ def test_the_window_is_selected_on_validation_alone():
         windows.Row(1, 2, 1, "validation", 0.5, 0.7),
         windows.Row(0, 2, 2, "test", 0.1, 0.99),
     ]
-    assert windows.selected(rows) == (1, 2)
+    assert windows.selected(rows) == rows[1]
     assert windows.selected(rows[2:]) is None
 
 

@@ -1,6 +1,7 @@
 """A recorded training, opened: averages, windows, widths, by a function of somebody's own."""
 
 import shutil
+from dataclasses import astuple
 
 import numpy as np
 import pandas as pd
@@ -119,7 +120,7 @@ def test_every_window_is_evaluated_once_and_the_table_goes_on(plain):
     assert len(polyak.open(plain, counted).windows()) == 2 * 10
     assert len(calls) == 1 + 4 + 1 + 6
     rows = records.TABLE.read(plain / "windows.csv")
-    start, end = selected(rows)
+    start, end = astuple(selected(rows))[:2]
     assert table["accuracy"].max() <= max(row.accuracy for row in rows)
     assert 0 <= start < end <= EPOCHS
 
@@ -138,7 +139,7 @@ def test_another_metric_is_selected_by_in_its_direction(plain):
     table = study.windows()
     assert list(table.columns)[-2:] == ["metric", "value"]
     rows = records.table_of("error").read(plain / "windows.csv")
-    start, end = selected(rows, metric)
+    start, end = astuple(selected(rows, metric))[:2]
     best = table[table["split"] == "validation"]["value"].min()
     chosen = table[(table["start"] == start) & (table["end"] == end)]
     assert chosen[chosen["split"] == "validation"]["value"].item() == best

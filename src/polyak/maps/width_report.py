@@ -10,7 +10,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 from polyak.evaluation.metric import ACCURACY, Metric
-from polyak.maps.widths import selected
+from polyak.maps.windows import selected
 from polyak.records.widths import Row
 from polyak.runs import units
 from polyak.runs.style import BLUE, ORANGE, VERMILLION, percent_axis, style, write

@@ -20,7 +20,7 @@ from polyak.errors import ConfigError
 from polyak.evaluation.evaluator import Evaluates, evaluating
 from polyak.evaluation.metric import ACCURACY, Metric
 from polyak.maps.bar import Bar, no_bar
-from polyak.records.widths import Kind, MetricRow, Row, table_of
+from polyak.records.widths import Kind, Row, table_of
 from polyak.runs.recorded import RecordedWindow
 from polyak.runs.treatment import Treatment
 from polyak.store import paths
@@ -122,15 +122,8 @@ class Widths:
         average = batch_norm.of_average(mean_of_files(files, weights), last)
         with evaluating(f"the average {kind}, {steps:g} steps"):
             scores = evaluator.scores(evaluator.logits(average.tensors))
-        found = []
-        for split, score in scores.items():
-            values = (kind, steps, steps / self.steps, split, score.loss, score.accuracy)
-            found.append(
-                Row(*values)
-                if metric == ACCURACY
-                else MetricRow(*values, metric.name, score.by_name[metric.name])
-            )
-        return found
+        place, row_of = (kind, steps, steps / self.steps), table_of(metric.name).row.of
+        return [row_of((*place, split), one, metric.name) for split, one in scores.items()]
 
     def _span(self, first: int) -> int:
         """Steps from the beginning of that interval to the window's end."""
@@ -142,10 +135,3 @@ def missing(rows: Sequence[Row], wanted: Sequence[Wanted], splits: Iterable[str]
     """Those of the `wanted` widths that `rows` lack on any of the `splits`."""
     there = {(row.kind, row.steps, row.split) for row in rows}
     return [one for one in wanted if any((*one, split) not in there for split in splits)]
-
-
-def selected(rows: Iterable[Row], metric: Metric = ACCURACY) -> Row | None:
-    """The row of the best validation accuracy, or other `metric` (of equals, the lower loss); None
-    without validation."""
-    validation = [row for row in rows if row.split == "validation"]
-    return max(validation, key=lambda row: (metric.sign * row.score, -row.loss), default=None)

@@ -55,7 +55,7 @@ def _named(
 ) -> dict[str, tuple[int, int]]:
     """Windows that are pointed out. The run's own is none of these where it leaves epochs out."""
     selected = windows.selected(rows, metric)
-    named = {"selected on validation": selected} if selected else {}
+    named = {"selected on validation": (selected.start, selected.end)} if selected else {}
     if configured is not None and configured.step == 1:
         named["the run's own"] = (configured.start, configured.stop)
     return named

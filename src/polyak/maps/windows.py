@@ -10,19 +10,20 @@ the price of precision: what a difference cancels is lost.
 """
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import TypeVar
 
 from polyak.averaging.mean import Mean
 from polyak.errors import CheckpointError, PolyakError
 from polyak.evaluation.evaluator import Evaluates, evaluating
 from polyak.evaluation.metric import ACCURACY, Metric
-from polyak.evaluation.scores import Scores
 from polyak.maps.bar import Bar, no_bar
 from polyak.naming import epochs_of as epochs_named
-from polyak.records.windows import MetricRow, Row, table_of
+from polyak.records.table import Scored
+from polyak.records.windows import Row, table_of
 from polyak.runs.treatment import Treatment
 from polyak.weights import checkpoint
 
@@ -107,14 +108,8 @@ def evaluate(
             spent.averaging += averaged - began
             spent.batch_norm += refreshed - averaged
             spent.evaluation += time.perf_counter() - refreshed
-            yield [_row(start, end, split, score, metric) for split, score in scores.items()]
-
-
-def _row(start: int, end: int, split: str, score: Scores, metric: Metric) -> Row:
-    found = (start, end, end - start, split, score.loss, score.accuracy)
-    if metric == ACCURACY:
-        return Row(*found)
-    return MetricRow(*found, metric.name, score.by_name[metric.name])
+            place, row_of = (start, end, end - start), table_of(metric.name).row.of
+            yield [row_of((*place, split), one, metric.name) for split, one in scores.items()]
 
 
 def complete(
@@ -139,9 +134,11 @@ def complete(
     return [by_window[key] for key in sorted(by_window)]
 
 
-def selected(rows: Sequence[Row], metric: Metric = ACCURACY) -> tuple[int, int] | None:
-    """The window of the best validation accuracy, or other `metric` (of equals, the lower loss);
-    None without validation."""
+OfSplit = TypeVar("OfSplit", bound=Scored)
+
+
+def selected(rows: Iterable[OfSplit], metric: Metric = ACCURACY) -> OfSplit | None:
+    """The row, of windows or widths, of the best validation accuracy, or other `metric` (of equals,
+    the lower loss); None without validation."""
     validation = [row for row in rows if row.split == "validation"]
-    best = max(validation, key=lambda row: (metric.sign * row.score, -row.loss), default=None)
-    return (best.start, best.end) if best else None
+    return max(validation, key=lambda row: (metric.sign * row.score, -row.loss), default=None)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Generic, TextIO, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, Generic, Self, TextIO, TypeVar, get_args, get_type_hints
 
 from pydantic import FailFast, TypeAdapter, ValidationError
 
@@ -25,8 +25,27 @@ from polyak.records.part import Coordinate, Loss, MetricName
 Row = TypeVar("Row")
 
 
+class Scored:
+    """Base of rows of one split by the primary metric: its `score` is the accuracy."""
+
+    split: str
+    loss: float
+    accuracy: float
+
+    @property
+    def score(self) -> float:
+        """The primary metric."""
+        return self.accuracy
+
+    @classmethod
+    def of(cls, place: tuple[Any, ...], scores: Any, metric: str) -> Self:
+        """The row of an average, told by the values of its columns up to the split, with its
+        `polyak.evaluation` scores there."""
+        return cls(*place, scores.loss, scores.accuracy)  # type: ignore[call-arg]
+
+
 @dataclass(frozen=True)
-class ByMetric:
+class ByMetric(Scored):
     """To be put before a row's class, for recordings whose primary metric isn't the accuracy: that
     metric's `value`, in two columns on the right, beside the loss and accuracy that are known (else
     NaN)."""
@@ -37,8 +56,11 @@ class ByMetric:
 
     @property
     def score(self) -> float:
-        """The primary metric."""
         return self.value
+
+    @classmethod
+    def of(cls, place: tuple[Any, ...], scores: Any, metric: str) -> Self:
+        return cls(*place, scores.loss, scores.accuracy, metric, scores.by_name[metric])  # type: ignore[call-arg]
 
 
 class Table(Generic[Row]):

@@ -9,14 +9,14 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from polyak.records.part import Fraction, Loss, Split
-from polyak.records.table import ByMetric, Table
+from polyak.records.table import ByMetric, Scored, Table
 
 Kind = Literal["uniform", "ema"]
 Width = Annotated[float, Field(gt=0, le=2**40)]
 
 
 @dataclass(frozen=True)
-class Row:
+class Row(Scored):
     """One average on one split. `steps`: the window's length or the EMA's half-life; `share`: the
     same as a fraction of the training; loss in nats, accuracy a fraction."""
 
@@ -26,11 +26,6 @@ class Row:
     split: Split
     loss: Loss
     accuracy: Fraction
-
-    @property
-    def score(self) -> float:
-        """The primary metric."""
-        return self.accuracy
 
 
 @dataclass(frozen=True)

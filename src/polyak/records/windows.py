@@ -6,11 +6,11 @@ TABLE.read(run / TABLE.name)
 from dataclasses import dataclass
 
 from polyak.records.part import Epoch, Fraction, Loss, Number, Split
-from polyak.records.table import ByMetric, Table
+from polyak.records.table import ByMetric, Scored, Table
 
 
 @dataclass(frozen=True)
-class Row:
+class Row(Scored):
     """The uniform average of epochs `start` to `end` - 1 on one split: loss in nats, accuracy a
     fraction."""
 
@@ -20,11 +20,6 @@ class Row:
     split: Split
     loss: Loss
     accuracy: Fraction
-
-    @property
-    def score(self) -> float:
-        """The primary metric."""
-        return self.accuracy
 
 
 @dataclass(frozen=True)

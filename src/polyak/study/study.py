@@ -24,8 +24,6 @@ from polyak.evaluation.metric import Metric
 from polyak.maps import windows
 from polyak.maps.bar import Bar, no_bar
 from polyak.maps.widths import SHARES, Widths
-from polyak.records import widths as width_records
-from polyak.records import windows as window_records
 from polyak.runs.treatment import Mode
 from polyak.store import paths
 from polyak.store.manifest import Manifest
@@ -138,12 +136,12 @@ class Study:
         the recording: interrupted, the same call continues. Raises as `average` does, and
         PolyakError for a windows.csv that isn't of this evaluation."""
         with self._opened as recording:
-            epochs, path = recording.epochs, self.directory / window_records.TABLE.name
+            epochs = recording.epochs
             wanted = windows.windows(
                 _within("starts", starts, range(epochs)),
                 _within("ends", ends, range(1, epochs + 1)),
             )
-            tables.claim(self.directory, recording.tables, tables.WINDOWS)
+            path = tables.claim(self.directory, recording.tables, tables.WINDOWS)
             recording.manifest.check_intact(range(max(end for _, end in wanted)))
             rows = windows.complete(
                 path,
@@ -162,10 +160,9 @@ class Study:
         of about so many `shares` of the training, and EMAs of such half-lives; kept in widths.csv.
         Raises as `windows` does, and ConfigError where there are no step means."""
         with self._opened as recording:
-            path = self.directory / width_records.TABLE.name
             recorded = means.window(recording.manifest, 0, recording.epochs)
             found = Widths.of(recorded, recorded.intervals.per_epoch * recording.epochs)
-            tables.claim(self.directory, recording.tables, tables.WIDTHS)
+            path = tables.claim(self.directory, recording.tables, tables.WIDTHS)
             rows = found.complete(
                 path,
                 self.directory,

@@ -1,7 +1,7 @@
 """Whose numbers a recording's tables are: windows.csv and widths.csv have one evaluation's.
 
 tables.begin(directory, described)      # when a recording is opened
-tables.claim(directory, described, "windows.csv")       # before a row is added
+path = tables.claim(directory, described, "windows.csv")        # before a row is added
 """
 
 from pathlib import Path
@@ -29,9 +29,10 @@ def begin(directory: Path, now: Tables) -> None:
         now.write(directory)
 
 
-def claim(directory: Path, now: Tables, table: str) -> None:
-    """Note that the tables, to one of which rows will be added, are this evaluation's. Raises
-    EvaluationError where they are another one's, StoreError where they are of other epochs."""
+def claim(directory: Path, now: Tables, table: str) -> Path:
+    """The file of a table, to which rows will be added: noted are all tables as this evaluation's.
+    Raises EvaluationError where they are another one's, StoreError where they are of other epochs.
+    """
     before, there = Tables.read(directory), _there(directory)
     epochs = len(now.weights_sha256)
     if there and (before is None or _how(before) != _how(now)):
@@ -58,6 +59,7 @@ def claim(directory: Path, now: Tables, table: str) -> None:
         )
     of_widths = epochs if table == WIDTHS else of_widths
     now.model_copy(update={"widths_epochs": of_widths}).write(directory)
+    return directory / table
 
 
 def _there(directory: Path) -> list[str]:
