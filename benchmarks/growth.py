@@ -80,7 +80,7 @@ class Written:
         """An epoch, and what it adds to the records."""
         checkpoint, logits, state = self._files(self._next())
         self.manifest.add(self.epochs[-1].training, f"{len(self.epochs):064x}", checkpoint, {})
-        self.manifest.set_logits(logits)
+        self.manifest.record(logits)
         self.manifest.set_state(state)
         self.manifest.append()
         add_metrics(self.metrics, self.epochs[-1])
