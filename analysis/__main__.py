@@ -13,6 +13,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from analysis.compare.estimators import budgets, names_of_budgets
@@ -26,6 +27,8 @@ from analysis.read.verify import disagreements
 from analysis.report import exports, page, terminal
 from analysis.report.section import WithFigures, answered, folder_of, section_of, together
 from analysis.wording import count
+from polyak.arguments import real
+from polyak.errors import PolyakError
 
 COMMANDS = {
     "report": "everything (this word may be left out)",
@@ -48,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader has seen enough: `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (AnalysisError, OSError) as error:
+    except (PolyakError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 
@@ -173,19 +176,19 @@ def _parser() -> argparse.ArgumentParser:
             help="the smallest difference that would matter, for equivalence: in points, of "
             f"loss in hundredths of a nat, of others in hundredths (default {100 * MARGIN:g})",
         )
-        if name != "figure":
+        if name == "figure":
+            command.add_argument(
+                "--width",
+                type=partial(real, fits=lambda one: 3 <= one <= 20, allowed="from 3 to 20"),
+                metavar="INCHES",
+                help="of the figure: 3.4 for one column of a paper (default: its own, at most 7)",
+            )
+        else:
             command.add_argument(
                 "--verify",
                 action="store_true",
                 help="first compute every run's numbers again from its predictions/, and stop "
                 "where one differs",
-            )
-        if name == "figure":
-            command.add_argument(
-                "--width",
-                type=_width,
-                metavar="INCHES",
-                help="of the figure: 3.4 for one column of a paper (default: its own, at most 7)",
             )
         if name != "table":
             command.add_argument(
@@ -196,23 +199,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _margin(text: str) -> float:
     """A fraction, of a text in points."""
-    try:
-        points = float(text)
-    except ValueError:
-        points = 0.0
-    if not 0.01 <= points <= 100:
-        raise argparse.ArgumentTypeError(f"{text}: allowed: from 0.01 to 100")
-    return points / 100
-
-
-def _width(text: str) -> float:
-    try:
-        inches = float(text)
-    except ValueError:
-        inches = 0.0
-    if not 3 <= inches <= 20:
-        raise argparse.ArgumentTypeError(f"{text}: allowed: from 3 to 20")
-    return inches
+    return real(text, lambda points: 0.01 <= points <= 100, "from 0.01 to 100") / 100
 
 
 if __name__ == "__main__":

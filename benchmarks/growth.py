@@ -90,7 +90,7 @@ class Written:
         self.epochs.append(EpochRecord(result, {"test": Scores(digit, digit / 2, digit / 3)}))
         weights = self._file(paths.checkpoint(self.manifest.directory, epoch))
         self.manifest.add(result, f"{epoch:064x}", weights, {})
-        self.manifest.set_logits(self._file(paths.logits(self.manifest.directory, KEY, epoch)))
+        self.manifest.record(self._file(paths.logits(self.manifest.directory, KEY, epoch)))
         return epoch
 
     def _file(self, path: Path) -> Path:

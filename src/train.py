@@ -7,6 +7,7 @@
 docs/files.md describes the run directory that it leaves.
 """
 
+import logging
 import os
 import signal
 import sys
@@ -27,11 +28,11 @@ from polyak.config import again, compose, sweep
 from polyak.config.parse import parse, plain
 from polyak.config.schema import Config
 from polyak.errors import PolyakError
-from polyak.runs.directory import WRITTEN_BY_HYDRA, Run, claimed
+from polyak.runs.directory import SAID_LATER, WRITTEN_BY_HYDRA, Run, claimed
 from polyak.tracking.live import Tracking, live
 
-failures: list[str] = []
-"""What stopped this process's run; its log says more."""
+failures: dict[str, str] = {}
+"""What stopped this process's runs, by the names of their directories; their logs say more."""
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="config")
@@ -39,10 +40,14 @@ def main(cfg: DictConfig) -> None:
     allocator.keep_freed_memory()  # before torch is imported, in every launcher's workers too
     settings = HydraConfig.get()
     in_sweep = settings.mode == RunMode.MULTIRUN
+    directory = Path(settings.runtime.output_dir)
+    for handler in logging.getLogger().handlers:
+        if not isinstance(handler, logging.FileHandler):
+            handler.addFilter(lambda record: not hasattr(record, SAID_LATER))  # by `command`
     try:
         run(
             cfg,
-            Path(settings.runtime.output_dir),
+            directory,
             caller=Path(settings.runtime.cwd),
             in_sweep=in_sweep,
             threads=sweep.threads(settings.launcher) if in_sweep else None,
@@ -50,7 +55,7 @@ def main(cfg: DictConfig) -> None:
             overrides=list(settings.overrides.task),
         )
     except Exception as error:
-        failures.append(str(error) or type(error).__name__)
+        failures[directory.name] = str(error) or type(error).__name__
         raise  # in a sweep, Hydra lets the other jobs run
 
 
@@ -126,7 +131,10 @@ def complete(
     with this.stage("figures"):
         with imports.quickly():
             from polyak.runs import figures
-        figures.draw(run / "figures", job.title, epochs, window, compared.results, job.data)
+        figures.draw(
+            *(run / "figures", job.title, epochs, window, compared.results, job.data),
+            recorded=job.recorded is not None,
+        )
 
     this.finish(
         Summary(
@@ -176,21 +184,23 @@ def command() -> None:
     _take_signals()
     # conf/hydra/launcher/ has the plugins' names on purpose, and their schemas.
     warnings.filterwarnings("ignore", r"(?s).*validated against ConfigStore schema")
+    sweep.raise_quietly()
     stopped: Exception | None = None
     try:
         sys.argv[1:] = again.expand(sys.argv[1:])
         main()
     except KeyboardInterrupt:
+        for name, reason in failures.items():
+            print(f"{name}: {reason}", file=sys.stderr)
         sys.exit(130)
     except Exception as error:
         stopped = error
     # A sweep's points may have run in other processes: their directories tell.
-    failed = sweep.Points.failures() or failures
-    where = f" in {sweep.Points.directory}" if sweep.Points.directory else ""
-    lines = [f"failed: {len(failed)}{where}", *failed] if where and failed else []
-    if failed and not where:
-        lines = [f"error: {failed[0]}"]
-    if stopped and not any(str(stopped) in line for line in failed):  # no point's own error
+    failed = sorted((failures | sweep.Points.failures()).items())
+    lines = [f"error: {reason}" for _, reason in failed]
+    if failed and (where := sweep.Points.directory):
+        lines = [f"failed: {len(failed)} in {where}", *(f"{name}: {why}" for name, why in failed)]
+    if stopped and not any(str(stopped) in line for line in lines):  # no point's own error
         known = (HydraException, OmegaConfBaseException, PolyakError, OSError, ValueError)
         # RecursionError: Hydra's, of a value that is nested too deep.
         if not isinstance(stopped, (*known, RecursionError)):

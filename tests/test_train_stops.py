@@ -38,8 +38,10 @@ def test_a_wrong_config_stops_with_one_message_and_no_result(train, tmp_path, ov
     done = train(override)
     printed = done.stdout + done.stderr
     assert done.returncode == 1
-    assert NAMED.get(override, override.split("=")[0]) in printed
-    assert "Traceback" not in printed
+    named = NAMED.get(override, override.split("=")[0])
+    (said,) = [line for line in printed.splitlines() if named in line]
+    assert done.stderr == f"{said}\n"
+    assert "ERROR" not in done.stdout
     written = {path.name for path in (tmp_path / "outputs").rglob("*") if path.is_file()}
     assert not written & {"summary.json", "metrics.csv", "averaged.safetensors"}
     assert not any(name.endswith(".safetensors") for name in written)

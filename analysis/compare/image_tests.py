@@ -9,11 +9,11 @@ from typing import Any
 import pandas as pd
 
 from analysis.compare.baselines import last_of, without_logits
-from analysis.read.directories import AnalysisError
 from analysis.read.predictions import Predictions
 from analysis.read.window_table import epochs_of
 from analysis.statistics.minimum_detectable_effect import minimum_detectable_effect_over_images
 from analysis.statistics.significance import holm, mcnemar
+from polyak.errors import PolyakError
 
 
 def image_tests(runs: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -32,7 +32,7 @@ def image_tests(runs: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
             last = found.correct(
                 found.log_probabilities("last_refreshed" if refreshed else epochs_of(run)[-1])
             )
-        except AnalysisError as error:
+        except PolyakError as error:
             problems.append(f"no image-level test: {error}")
             continue
         test = mcnemar(average, last)

@@ -15,6 +15,7 @@ from analysis.read.directories import AnalysisError
 from analysis.read.predictions import Predictions
 from analysis.statistics.two_way import TwoWay, two_way_interval
 from analysis.units import words
+from polyak.errors import PolyakError
 from polyak.evaluation.metric import ACCURACY, CALIBRATION_ERROR, LOSS, Metric
 from polyak.evaluation.scores import Array
 
@@ -37,7 +38,7 @@ def two_way_of(
             if not all(np.array_equal(labels[0], found) for found in labels):
                 return None, "the predictions are not of the same images"
             rows.append(metric.sign * (one - other))
-    except AnalysisError as error:
+    except PolyakError as error:
         return None, str(error)
     return two_way_interval(np.stack(rows)), ""
 
@@ -45,7 +46,7 @@ def two_way_of(
 def _by_image(row: Mapping[Any, Any], metric: Metric) -> tuple[Array, Array]:
     """float64 [images]: whether the prediction is right, or its loss in nats; and the labels.
 
-    Raises AnalysisError where they can't be read, or don't give the score that they should."""
+    Raises PolyakError where they can't be read, or don't give the score that they should."""
     found = Predictions(Path(str(row["directory"])), "test")
     what = row["estimator"]
     if what not in ("average", "last_refreshed") and pd.isna(row["epoch"]):

@@ -16,10 +16,10 @@ from analysis.compare.findings import Findings
 from analysis.figures.drawn import NotDrawnError
 from analysis.figures.panels import spread
 from analysis.figures.style import WIDTH
-from analysis.read.directories import AnalysisError
 from analysis.read.predictions import Predictions
 from analysis.read.window_table import epochs_of
 from analysis.wording import candidate, count
+from polyak.errors import PolyakError
 from polyak.evaluation.scores import BINS, Array, reliability
 from polyak.runs.style import COLOURS
 
@@ -107,5 +107,5 @@ def _probabilities(run: Mapping[Hashable, Any], names: Sequence[str]) -> dict[st
     }
     try:
         return {"labels": found.labels, **{name: np.exp(logarithms[name]()) for name in names}}
-    except (AnalysisError, OSError, ValueError, KeyError):
+    except (PolyakError, OSError, ValueError, KeyError):
         return None

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from analysis.compare.findings import Findings
 from analysis.figures.drawn import NotDrawnError
 from analysis.figures.panels import grid, shade_window, whole_numbers
-from analysis.read.directories import AnalysisError
 from analysis.read.distance_table import distance_table
 from analysis.wording import candidate, count
+from polyak.errors import PolyakError
 from polyak.maps.cells import map_of
 from polyak.runs.style import BLUE, VERMILLION
 
@@ -23,7 +23,7 @@ def distance_maps(findings: Findings) -> tuple[Figure, str]:
     runs = findings.runs["directory"]
     try:
         tables = [table for run in runs if (table := distance_table(Path(run))) is not None]
-    except AnalysisError as error:
+    except PolyakError as error:
         raise NotDrawnError(str(error)) from error
     if not tables:
         command = f"python -m polyak distances {shlex.quote(runs.iloc[0])}"

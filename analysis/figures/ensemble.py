@@ -1,5 +1,6 @@
 """The average beside the ensemble of the same checkpoints."""
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from analysis.compare.baselines import SHORT, compared
@@ -35,9 +36,9 @@ def ensemble(findings: Findings) -> tuple[Figure, str]:
                 alpha=0.15 if what in BANDS else 0,
             )
         axes.set(title=f"learning rate {rate:g}", xlabel="first epoch of the window")
-    best = 100 * max(runs["average_test_accuracy"].max(), runs["ensemble_test_accuracy"].max())
-    low = 100 * runs[["last_test_accuracy", "ensemble_test_accuracy"]].quantile(0.1).min()
-    panels[0].set(ylabel="test accuracy (%)", ylim=(min(low, best - 3) - 3, best + 1))
+    points = np.concatenate([line.get_ydata() for axes in panels for line in axes.lines])
+    limits = (points.min() - 1, points.max() + 1)  # bands of few seeds are wide
+    panels[0].set(ylabel="test accuracy (%)", ylim=limits)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center")
     whole_numbers(panels)
@@ -45,6 +46,6 @@ def ensemble(findings: Findings) -> tuple[Figure, str]:
     return figure, (
         f"{lines_and_bands(runs, ['learning_rate', 'start'], bands)} The ensemble averages the "
         "probabilities of the window's checkpoints with the average's weights: it costs one "
-        "evaluation per checkpoint, the average costs one. Values below the axis are cut off. "
+        "evaluation per checkpoint, the average costs one. Bands that leave the axis are cut off. "
         f"{left_out}"
     ).strip()

@@ -11,10 +11,10 @@ from matplotlib.ticker import FixedLocator
 from analysis.compare.findings import Findings
 from analysis.figures.drawn import NotDrawnError
 from analysis.figures.panels import grid
-from analysis.read.directories import AnalysisError
 from analysis.read.path_table import path_table
 from analysis.read.window_table import epochs_of
 from analysis.wording import candidate, count
+from polyak.errors import PolyakError
 from polyak.maps.path_panels import label_of, plane, values
 from polyak.runs.style import BLUE
 
@@ -61,7 +61,7 @@ def _table(findings: Findings) -> pd.DataFrame:
         for run, seed in zip(runs["directory"], runs["seed"], strict=True):
             if (table := path_table(Path(run))) is not None:
                 found.append(table.assign(seed=seed))
-    except AnalysisError as error:
+    except PolyakError as error:
         raise NotDrawnError(str(error)) from error
     if not found:
         command = f"python -m polyak path {shlex.quote(runs['directory'].iloc[0])}"

@@ -11,8 +11,8 @@ from analysis.compare.findings import Findings
 from analysis.figures.drawn import NotDrawnError
 from analysis.figures.panels import band, grid
 from analysis.figures.style import WIDTH
-from analysis.read.directories import AnalysisError
 from analysis.read.width_table import width_table
+from polyak.errors import PolyakError
 from polyak.runs.style import BLUE, ORANGE, VERMILLION, percent_axis
 
 KINDS = {"uniform": ("mean of the last steps", VERMILLION), "ema": ("EMA, half-life", ORANGE)}
@@ -49,7 +49,7 @@ def _common(runs: pd.DataFrame) -> pd.DataFrame:
     """The widths that all seeds have."""
     try:
         table = width_table(runs)
-    except AnalysisError as error:
+    except PolyakError as error:
         raise NotDrawnError(str(error)) from error
     if table.empty:
         run = shlex.quote(str(runs["directory"].iloc[0]))

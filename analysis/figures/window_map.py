@@ -37,7 +37,7 @@ def window_map(findings: Findings) -> tuple[Figure, str]:
         draw(axes, 100 * means.unstack("last"), f"{split} accuracy (%)", marks)
     caption = (
         f"Uniform average of every evaluated window; learning rate {rate:g}; mean over seeds "
-        f"({n_of(cells)} per cell). The lowest quarter has one colour."
+        f"({n_of(cells)} per cell)."
     )
     if left_out:
         caption += f" Not shown: {count(left_out, 'trajectory')} with fewer windows."

@@ -14,7 +14,7 @@ from polyak.errors import PolyakError
 _GIVE = "give a directory that train.py has written, for example outputs/sweeps/NAME"
 
 
-class AnalysisError(Exception):
+class AnalysisError(PolyakError):
     """Directories or files that cannot be analysed; the message says which and why."""
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.read import epoch_table, summary_row
-from analysis.read.directories import AnalysisError, expected, find
+from analysis.read.directories import expected, find
 from analysis.wording import count
 from polyak.errors import PolyakError
 from polyak.records import hydra, metrics
@@ -110,7 +110,7 @@ def _row(run: Path) -> dict[str, Any]:
         return row | {"status": "failed", "reason": reason}
     except FileNotFoundError:
         return row | {"reason": _unfinished(run, len(row["metrics"]))}
-    except (PolyakError, AnalysisError) as error:
+    except PolyakError as error:
         reason = summary_row.text(str(error).removeprefix(f"{run}/"))
         return row | _planned(run) | {"status": "unusable", "reason": reason}
 
@@ -132,5 +132,5 @@ def _planned(run: Path) -> dict[str, Any]:
     incomplete, as a killed run may leave it."""
     try:
         return summary_row.configured(hydra.config(run))
-    except (FileNotFoundError, PolyakError, AnalysisError):
+    except (FileNotFoundError, PolyakError):
         return {}

@@ -15,7 +15,6 @@ from safetensors import SafetensorError, safe_open
 
 from analysis.read.directories import AnalysisError
 from polyak import files
-from polyak.errors import PolyakError
 from polyak.evaluation.scores import Array, Scores, ensemble, log_probabilities, scores
 from polyak.store import paths
 
@@ -47,7 +46,7 @@ _SCHEMAS: Mapping[str, type[BaseModel]] = {"logits": Logits, "labels": Labels}
 
 
 class Predictions:
-    """A finished run's logits on a split. Reading raises AnalysisError where a file is missing,
+    """A finished run's logits on a split. Reading raises PolyakError where a file is missing,
     corrupted, of another dtype or shape, not finite, or has other images than the labels."""
 
     def __init__(self, run: Path, split: str) -> None:
@@ -107,8 +106,6 @@ class Predictions:
                 stored = file.get_slice(name)
                 _SCHEMAS[name](dtype=stored.get_dtype(), shape=tuple(stored.get_shape()))
                 found: Array = file.get_tensor(name)
-        except PolyakError as error:
-            raise AnalysisError(str(error)) from error
         except (OSError, SafetensorError) as error:
             raise AnalysisError(
                 f"{path}: can't be read ({files.shown(str(error), 200)})"

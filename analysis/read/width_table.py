@@ -7,14 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.read.directories import AnalysisError
-from polyak.errors import PolyakError
 from polyak.records.widths import TABLE
 
 
 def width_table(runs: pd.DataFrame) -> pd.DataFrame:
     """The rows of widths.csv of all `runs` that have one, each trajectory's once, with `seed`.
-    Raises AnalysisError where one is corrupted."""
+    Raises PolyakError where one is corrupted."""
     found: dict[str, pd.DataFrame] = {}
     for run in runs.to_dict("records"):
         if run["fingerprint"] in found:
@@ -23,8 +21,6 @@ def width_table(runs: pd.DataFrame) -> pd.DataFrame:
             columns, _ = TABLE.by_column(Path(run["directory"]) / TABLE.name)
         except FileNotFoundError:
             continue
-        except PolyakError as error:
-            raise AnalysisError(str(error)) from error
         found[run["fingerprint"]] = pd.DataFrame(columns).assign(seed=run["seed"])
     tables = [table for table in found.values() if len(table)]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()

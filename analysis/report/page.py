@@ -21,7 +21,7 @@ from analysis.read.load import Loaded
 from analysis.read.window_table import window_table
 from analysis.report import across, answers, tables
 from analysis.report.confirmation import confirmation
-from analysis.report.section import Answered, Section, Together
+from analysis.report.section import Answered, Section, Together, WithFigures
 from analysis.report.sentences import headline, sentences
 from analysis.units import amount, difference, explained, plural
 from analysis.wording import count
@@ -157,22 +157,15 @@ def _shown(section: Section) -> dict[str, Any]:
     }
 
 
-def _figures(given: Section | Answered | Together) -> dict[str, Any]:
-    return {
-        "figures": [_embedded(figure) for figure in given.drawn],
-        "not_drawn": given.not_drawn,
-    }
+def _figures(given: WithFigures) -> dict[str, Any]:
+    return {"figures": list(map(_embedded, given.drawn)), "not_drawn": given.not_drawn}
 
 
 def _embedded(figure: Drawn) -> dict[str, Any]:
     png = figure.png.read_bytes()
     # A PNG's width is in its bytes 16 to 19: figures keep their proportions.
     width = min(100, round(100 * int.from_bytes(png[16:20], "big") / FULL_WIDTH))
-    return {
-        "caption": figure.caption,
-        "data": base64.b64encode(png).decode(),
-        "width": width,
-    }
+    return {"caption": figure.caption, "data": base64.b64encode(png).decode(), "width": width}
 
 
 def _images(findings: Findings) -> str:
@@ -181,11 +174,8 @@ def _images(findings: Findings) -> str:
     tests = findings.image_tests
     if tests.empty:
         return "No predictions can be read, so there is no image-level test."
-    images, effect = (
-        f"{tests['images'].iloc[0]:,} images",
-        image_tests.minimum_detectable_effect(tests),
-    )
-    if effect is None:
+    images = f"{tests['images'].iloc[0]:,} images"
+    if (effect := image_tests.minimum_detectable_effect(tests)) is None:
         return (
             f"Average and checkpoint differ on so few of the {images} that no difference of "
             "their accuracies is detectable."

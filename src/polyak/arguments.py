@@ -5,10 +5,13 @@ given.command, given.run, given.starts
 """
 
 import argparse
+import math
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 MOST_WORKERS = 256
 
@@ -139,92 +142,75 @@ def _parser() -> argparse.ArgumentParser:
         required=True, dest="command", metavar="COMMAND", title="commands"
     )
 
-    def command(name: str, text: str) -> argparse.ArgumentParser:
-        made: argparse.ArgumentParser = commands.add_parser(
+    def command(name: str, text: str, *parents: argparse.ArgumentParser) -> Callable[..., object]:
+        """What adds its own arguments after those of its `parents`."""
+        made = commands.add_parser(
             name,
             help=text.partition("\n")[0],
             description=text[0].upper() + text[1:],
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
+            parents=parents,
         )
-        return made
+        return made.add_argument
 
-    windows = command("windows", WINDOWS)
-    windows.add_argument("run", type=Path, metavar="RUN", help="a finished run's directory")
-    _of_recording(windows)
-    windows.add_argument("--starts", help="first epochs: a:b (without b), a:b:step or a,b,c")
-    windows.add_argument("--ends", help="ends, one past the last epoch, in the same ways")
-    windows.add_argument(
-        "--splits", nargs="+", metavar="SPLIT", help="default: all, validation and test"
-    )
+    run, recording = _run(), _recording()
+    splits: dict[str, Any] = {"nargs": "+", "metavar": "SPLIT"}
+    settings: dict[str, Any] = {"action": "append", "default": [], "metavar": "KEY=VALUE"}
 
-    widths = command("widths", WIDTHS)
-    widths.add_argument("run", type=Path, metavar="RUN", help="a finished run's directory")
-    _of_recording(widths)
-    widths.add_argument(
-        "--shares", type=_share, nargs="+", metavar="SHARE", help="of the training, 0.01 is 1 %%"
-    )
-    widths.add_argument(
-        "--splits", nargs="+", metavar="SPLIT", help="default: all, validation and test"
-    )
+    add = command("windows", WINDOWS, run, recording)
+    add("--starts", help="first epochs: a:b (without b), a:b:step or a,b,c")
+    add("--ends", help="ends, one past the last epoch, in the same ways")
+    add("--splits", **splits, help="default: all, validation and test")
 
-    path = command("path", PATH)
-    path.add_argument("run", type=Path, metavar="RUN", help="a finished run's directory")
-    path.add_argument(
-        "--points", type=int, default=11, help="from the average to each end (default: 11)"
-    )
-    path.add_argument(
-        "--grid", type=int, default=9, help="points of the plane per direction (default: 9)"
-    )
-    path.add_argument(
+    add = command("widths", WIDTHS, run, recording)
+    add("--shares", type=_share, nargs="+", metavar="SHARE", help="of the training, 0.01 is 1 %%")
+    add("--splits", **splits, help="default: all, validation and test")
+
+    add = command("path", PATH, run)
+    add("--points", type=int, default=11, help="from the average to each end (default: 11)")
+    add("--grid", type=int, default=9, help="points of the plane per direction (default: 9)")
+    add(
         "--margin",
         type=float,
         default=0.3,
         metavar="SHARE",
         help="how far beyond the checkpoints, of their distance (default: 0.3)",
     )
-    path.add_argument(
+    add(
         "--splits",
-        nargs="+",
-        metavar="SPLIT",
+        **splits,
         default=["train", "test"],
         help="drawn: the loss on train, the error on others (default: train test)",
     )
-    path.add_argument("--line-only", action="store_true", help="leave the plane out")
+    add("--line-only", action="store_true", help="leave the plane out")
 
-    distances = command("distances", DISTANCES)
-    distances.add_argument("run", type=Path, metavar="RUN", help="a finished run's directory")
+    command("distances", DISTANCES, run)
 
-    track = command("track", TRACK)
-    track.add_argument(
-        "directories", type=Path, nargs="+", metavar="DIR", help="of a run, a sweep or of several"
-    )
-    track.add_argument("--to", required=True, metavar="TOOL", help="tensorboard, wandb or mlflow")
-    track.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="of conf/tracking/TOOL.yaml"
-    )
+    add = command("track", TRACK)
+    add("directories", type=Path, nargs="+", metavar="DIR", help="of a run, a sweep or of several")
+    add("--to", required=True, metavar="TOOL", help="tensorboard, wandb or mlflow")
+    add("--set", **settings, help="of conf/tracking/TOOL.yaml")
 
-    average = command("average", AVERAGE)
-    average.add_argument("output", type=Path, metavar="OUT", help="OUT.safetensors")
-    average.add_argument("files", type=Path, nargs="+", metavar="FILE")
-    average.add_argument("--scheme", metavar="NAME", help="default: uniform")
-    average.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="of the scheme"
-    )
-    average.add_argument("--weights", type=float, nargs="+", help="one per file, that sum to 1")
-    average.add_argument(
+    add = command("average", AVERAGE)
+    add("output", type=Path, metavar="OUT", help="OUT.safetensors")
+    add("files", type=Path, nargs="+", metavar="FILE")
+    add("--scheme", metavar="NAME", help="default: uniform")
+    add("--set", **settings, help="of the scheme")
+    add("--weights", type=float, nargs="+", help="one per file, that sum to 1")
+    add(
         "--max-shard-size",
         type=_bytes,
         metavar="SIZE",
         help="of each file in the directory OUT: 500MB, 2GB, 2GiB",
     )
-    average.add_argument(
+    add(
         "--format",
         choices=["safetensors", "dcp"],
         default="safetensors",
         help="of OUT (default: safetensors); dcp: what torch.distributed.checkpoint loads",
     )
-    average.add_argument(
+    add(
         "--workers",
         type=_workers,
         default=1,
@@ -232,48 +218,47 @@ def _parser() -> argparse.ArgumentParser:
         help="processes that share the work (default: 1)",
     )
 
-    score = command("score", SCORE)
-    score.add_argument("weights", type=Path, metavar="WEIGHTS")
-    score.add_argument("more", nargs="*", metavar="OVERRIDE", help="as for train.py: dataset=...")
-    score.add_argument("--run", type=Path, help="a finished run, for its model and data")
-    score.add_argument("--split", default="test", help="test (default), validation or train")
-    score.add_argument(
+    add = command("score", SCORE)
+    add("weights", type=Path, metavar="WEIGHTS")
+    add("more", nargs="*", metavar="OVERRIDE", help="as for train.py: dataset=...")
+    add("--run", type=Path, help="a finished run, for its model and data")
+    add("--split", default="test", help="test (default), validation or train")
+    add(
         "--batch-norm",
         choices=["auto", "refresh", "keep"],
         default="auto",
         help="compute its statistics on the training images; auto: of a file that `average` made",
     )
-    score.add_argument("--output", type=Path, metavar="DIR", help="default: outputs/scores/<time>")
+    add("--output", type=Path, metavar="DIR", help="default: outputs/scores/<time>")
 
-    store = command("store", STORE)
-    store.add_argument("action", choices=["list", "verify", "thin", "remove"])
-    store.add_argument("more", nargs="*", metavar="FINGERPRINT", help="these; without any, all")
-    store.add_argument("--store", type=Path, metavar="DIR", help="default: outputs/trajectories")
-    store.add_argument("--yes", action="store_true", help="thin, remove: really delete")
-    store.add_argument(
-        "--best", type=_count, metavar="N", help="thin: the windows of a run whose epochs it keeps"
-    )
+    add = command("store", STORE)
+    add("action", choices=["list", "verify", "thin", "remove"])
+    add("more", nargs="*", metavar="FINGERPRINT", help="these; without any, all")
+    add("--store", type=Path, metavar="DIR", help="default: outputs/trajectories")
+    add("--yes", action="store_true", help="thin, remove: really delete")
+    add("--best", type=_count, metavar="N", help="thin: the windows of a run whose epochs it keeps")
     return parser
 
 
-def _of_recording(command: argparse.ArgumentParser) -> None:
+def _run() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("run", type=Path, metavar="RUN", help="a finished run's directory")
+    return parser
+
+
+def _recording() -> argparse.ArgumentParser:
     """The options with which a recording takes a run's place."""
-    group = command.add_argument_group("of a recording", "FILE.py is run: it is your own code")
-    group.add_argument(
-        "--evaluate", metavar="FILE.py:NAME", help="a function of a state dict that evaluates it"
-    )
-    group.add_argument(
-        "--refresh", metavar="FILE.py:NAME", help="batches for batch norm's statistics"
-    )
-    group.add_argument("--model", metavar="FILE.py:NAME", help="the module that they are of")
-    group.add_argument(
-        "--batch-norm",
-        choices=["refresh", "average", "last"],
-        default="refresh",
-        help="of averages",
-    )
-    group.add_argument("--metric", metavar="NAME", help="to select by (default: accuracy)")
-    group.add_argument("--lower", action="store_true", help="less of --metric is better")
+    parser = argparse.ArgumentParser(add_help=False)
+    group = parser.add_argument_group("of a recording", "FILE.py is run: it is your own code")
+    add, name = group.add_argument, "FILE.py:NAME"
+    add("--evaluate", metavar=name, help="a function of a state dict that evaluates it")
+    add("--refresh", metavar=name, help="batches for batch norm's statistics")
+    add("--model", metavar=name, help="the module that they are of")
+    treatments = ["refresh", "average", "last"]
+    add("--batch-norm", choices=treatments, default="refresh", help="of averages")
+    add("--metric", metavar="NAME", help="to select by (default: accuracy)")
+    add("--lower", action="store_true", help="less of --metric is better")
+    return parser
 
 
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
@@ -300,11 +285,15 @@ def _workers(text: str) -> int:
     return count
 
 
-def _share(text: str) -> float:
+def real(text: str, fits: Callable[[float], bool], allowed: str) -> float:
+    """The number that `text` is, where it `fits`; else ArgumentTypeError says what is `allowed`."""
     try:
-        share = float(text)
+        number = float(text)
     except ValueError:
-        share = 0.0
-    if not 0 < share <= 1:
-        raise argparse.ArgumentTypeError(f"{text}: allowed: above 0, at most 1")
-    return share
+        number = math.nan
+    if not fits(number):
+        raise argparse.ArgumentTypeError(f"{text}: allowed: {allowed}")
+    return number
+
+
+_share = partial(real, fits=lambda share: 0 < share <= 1, allowed="above 0, at most 1")

@@ -80,7 +80,7 @@ class Published:
                 entry = tarfile.TarInfo(name)
                 entry.size = len(content)
                 archive.addfile(entry, io.BytesIO(content))
-        return {CIFAR[self.name].archive.name: buffer.getvalue()}
+        return {CIFAR[self.name].archive: buffer.getvalue()}
 
     def known(self, monkeypatch, *, content=None):
         """Have these be the files that are published, at addresses where nobody answers."""
@@ -88,17 +88,17 @@ class Published:
             site = f"http://127.0.0.1:{closed.getsockname()[1]}/"
         monkeypatch.setenv("no_proxy", "127.0.0.1")
         if self.name in CIFAR:
-            ((name, content),) = self.bytes.items()
-            archive = download.PublishedFile(name, md5(content), (site + name,))
-            changed = dataclasses.replace(CIFAR[self.name], archive=archive)
+            (content,) = self.bytes.values()
+            changed = dataclasses.replace(CIFAR[self.name], md5=md5(content))
+            monkeypatch.setattr(mnist_cifar, "_SITE", site)
             monkeypatch.setattr(mnist_cifar, "CIFAR", {**CIFAR, self.name: changed})
         else:
-            title, known, _ = MNIST_KIND[self.name]
+            changed = dataclasses.replace(MNIST_KIND[self.name], content=content or {})
+            known = changed.known
             monkeypatch.setattr(known, "mirrors", [site])
             resources = [(name, md5(content)) for name, content in self.bytes.items()]
             monkeypatch.setattr(known, "resources", resources)
-            kind = {**MNIST_KIND, self.name: (title, known, content or {})}
-            monkeypatch.setattr(mnist_cifar, "MNIST_KIND", kind)
+            monkeypatch.setattr(mnist_cifar, "MNIST_KIND", {**MNIST_KIND, self.name: changed})
 
     @property
     def folder(self):
@@ -135,21 +135,21 @@ def fashion(tmp_path, monkeypatch):
 
 def test_the_real_files_are_those_that_are_published():
     """By https://www.cs.toronto.edu/~kriz/cifar.html and by torchvision."""
-    archives = {name: (one.archive.name, one.archive.md5) for name, one in CIFAR.items()}
+    archives = {name: (one.archive, one.md5) for name, one in CIFAR.items()}
     assert archives == {
         "cifar10": ("cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530"),
         "cifar100": ("cifar-100-binary.tar.gz", "03b5dce01913d631647c71ecec9e9cb8"),
     }
-    firsts = [mnist_cifar.Idx(*kind).files[0] for kind in MNIST_KIND.values()]
+    firsts = [kind.files[0] for kind in MNIST_KIND.values()]
     assert [(file.name, file.md5) for file in firsts] == [
         (IDX_NAMES[0], "f68b3c2dcbeaaa9fbdd348bbdeb94873"),
         (IDX_NAMES[0], "8d4fb7e6c68d591d4c3dfef9ec88bf0d"),
         (IDX_NAMES[0], "bdb82020997e1d708af4cf47b453dcf7"),
     ]
-    for _, known, content in MNIST_KIND.values():
-        assert [name for name, _ in known.resources] == IDX_NAMES
-        assert set(content) in (set(), set(IDX_NAMES))
-        assert known.mirrors
+    for kind in MNIST_KIND.values():
+        assert [name for name, _ in kind.known.resources] == IDX_NAMES
+        assert set(kind.content) in (set(), set(IDX_NAMES))
+        assert kind.known.mirrors
 
 
 def test_files_put_by_hand_are_read_as_they_are(published):
@@ -262,7 +262,7 @@ def test_what_is_missing_is_downloaded_once_for_all_who_wait(published, monkeypa
 
 
 def test_the_next_mirror_is_asked_where_the_first_fails(fashion, monkeypatch):
-    monkeypatch.setattr(MNIST_KIND["fashion_mnist"][1], "mirrors", ["http://a/", "http://b/"])
+    monkeypatch.setattr(MNIST_KIND["fashion_mnist"].known, "mirrors", ["http://a/", "http://b/"])
     asked = []
 
     def answer(url, root, filename, md5):
@@ -277,7 +277,7 @@ def test_the_next_mirror_is_asked_where_the_first_fails(fashion, monkeypatch):
 
 
 def test_where_all_mirrors_fail_each_failure_is_told(fashion, monkeypatch):
-    monkeypatch.setattr(MNIST_KIND["fashion_mnist"][1], "mirrors", ["http://a/", "http://b/"])
+    monkeypatch.setattr(MNIST_KIND["fashion_mnist"].known, "mirrors", ["http://a/", "http://b/"])
 
     def answer(url, *_):
         raise OSError(f"{url[7]} is down")
@@ -344,5 +344,5 @@ def test_debians_files_are_the_published_ones_but_for_the_gzip_header(name, seco
     anew = (DEBIAN / f"{name}.gz").read_bytes()
     assert anew[3] == 0  # no name: the compressed data begin after ten bytes
     head = b"\x1f\x8b\x08\x08" + seconds.to_bytes(4, "little") + b"\x00\x03"
-    known = dict(MNIST_KIND["fashion_mnist"][1].resources)
+    known = dict(MNIST_KIND["fashion_mnist"].known.resources)
     assert md5(head + name.encode() + b"\0" + anew[10:]) == known[f"{name}.gz"]

@@ -169,7 +169,7 @@ def test_interrupted_it_continues_where_it_was(run, table, tmp_path):
 
     def complete(on_point):
         return path_table.complete(
-            path, landscape, points, evaluator, job.batch_norm, on_point=on_point
+            path, landscape, points, evaluator, job.batch_norm, bar=lambda _: on_point
         )
 
     def interrupt():

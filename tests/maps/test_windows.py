@@ -73,7 +73,9 @@ def test_interrupted_it_continues_where_it_was(directory, table, tmp_path):
 
     def complete(on_window):
         checkpoint_of = partial(paths.checkpoint, directory)
-        windows.complete(path, checkpoint_of, evaluator, batch_norm, wanted, on_window=on_window)
+        windows.complete(
+            path, checkpoint_of, evaluator, batch_norm, wanted, bar=lambda _: on_window
+        )
 
     def interrupt():
         if len(path.read_text().splitlines()) > 10:

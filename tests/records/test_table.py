@@ -15,8 +15,7 @@ ROWS = [
 
 
 def grown(place, rows=ROWS):
-    with windows.TABLE.growing(place, rows[:1]) as append:
-        append(rows[1:])
+    assert windows.TABLE.grow(place, rows[:1], [rows[1:]]) == list(rows)
     return place
 
 
@@ -89,8 +88,7 @@ def test_distances_are_read_as_they_are_written(tmp_path):
 
 def test_a_point_is_of_the_line_or_the_plane(tmp_path):
     row = path.Row("line", "average", 0.0, 0.0, 0.0, 0.0, "test", math.nan, 0.5)
-    with path.TABLE.growing(tmp_path / "path.csv", []) as append:
-        append([row])
+    path.TABLE.grow(tmp_path / "path.csv", [], [[row]])
     (found,) = path.TABLE.read(tmp_path / "path.csv")
     assert found.key == ("line", "average", None, None)
     text = (tmp_path / "path.csv").read_text()

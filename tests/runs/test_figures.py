@@ -6,9 +6,10 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+from polyak.evaluation.metric import Metric
 from polyak.maps import window_report
-from polyak.maps.windows import Row
 from polyak.records.summary import Result
+from polyak.records.windows import MetricRow, Row
 from polyak.runs import figures
 from polyak.runs.style import style, write
 
@@ -122,6 +123,60 @@ def test_the_map_of_windows_marks_the_two_windows(drawn, tmp_path):
         average, single = axes.lines
         assert average.get_ydata().tolist() == pytest.approx([54, 53, 52, 51])
         assert single.get_ydata().tolist() == pytest.approx([51] * 4)
+
+
+@pytest.mark.parametrize(
+    ("higher", "extend", "which"), [(True, "min", "low"), (False, "max", "high")]
+)
+def test_a_map_says_which_windows_have_one_colour(drawn, tmp_path, higher, extend, which):
+    """Those of the worst quarter, also of a metric that is better when it is lower."""
+    metric = Metric("f1", higher=higher)
+    windows = [(start, end) for start in range(6) for end in range(start + 1, 7)]
+    rows = [
+        MetricRow(*one, one[1] - one[0], "test", 1, 0.5, "f1", at) for at, one in enumerate(windows)
+    ]
+    window_report.draw(tmp_path / "w.png", title="", rows=rows, configured=None, metric=metric)
+    (mesh,) = drawn[0].axes[0].collections
+    values = mesh.get_array().compressed()
+    clipped = values < mesh.norm.vmin if higher else values > mesh.norm.vmax
+    assert 0 < clipped.mean() <= 0.25
+    assert mesh.colorbar.extend == extend
+    assert mesh.colorbar.ax.get_ylabel() == f"test f1\n{which}est quarter: one colour"
+
+
+def test_a_point_beyond_the_axis_is_a_triangle_at_its_edge_and_no_curve_is_covered(drawn, tmp_path):
+    rows = [
+        Row(start, start + 1, 1, "test", 0.5, accuracy)
+        for start, accuracy in enumerate([0.1, 0.2, 0.7, 0.8, 0.81, 0.82])
+    ]
+    window_report.draw(tmp_path / "w.png", title="", rows=rows, configured=None)
+    axes = drawn[0].axes[1]
+    _, single, beyond = axes.lines
+    assert (beyond.get_marker(), beyond.get_color()) == ("v", single.get_color())
+    low, _ = axes.get_ylim()
+    assert beyond.get_xydata().tolist() == [[0, low], [1, low], [2, low]]
+    assert "checkpoint beyond the axis" in [
+        text.get_text() for text in axes.get_legend().get_texts()
+    ]
+    assert axes.get_legend().get_window_extent().y0 >= axes.get_window_extent().y1
+
+
+def test_checkpoints_that_are_not_what_is_averaged_are_named(drawn, tmp_path):
+    figures.accuracy(
+        tmp_path / "a.png",
+        title="t",
+        window=[3],
+        checkpoints=[0.5],
+        results=results(average=0.6, window_mean=0.5, ensemble=0.7),
+        recorded=True,
+    )
+    labels = [text.get_text() for text in drawn[0].legends[0].get_texts()]
+    assert labels == [
+        "checkpoints of epochs' ends",
+        "averaged weights: 60.00 %",
+        "mean of the checkpoints of epochs' ends: 50.00 %",
+        "ensemble of the checkpoints of epochs' ends: 70.00 %",
+    ]
 
 
 @pytest.mark.parametrize("layout", ["constrained", None])

@@ -25,12 +25,15 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 def test_every_run_below_a_directory_is_tracked(tmp_path, capsys):
     sweep = tmp_path / "sweep"
     runs = [write(sweep / "seed=0"), write(sweep / "seed=1")]
-    (sweep / "seed=2").mkdir()
-    (sweep / "seed=2" / "claim.json").write_text("{}")
+    for name, there in {"seed=2": ["claim.json"], "seed=3": ["claim.json", "failure.json"]}.items():
+        (sweep / name).mkdir()
+        for file in there:
+            (sweep / name / file).write_text("{}")
     assert main(["track", str(sweep), str(runs[0]), "--to", "tensorboard"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines == [
         *(f"{run}: tracked by tensorboard" for run in runs),
+        f"left out, since they failed: {sweep / 'seed=3'}",
         f"left out, since they are not finished: {sweep / 'seed=2'}",
     ]
     assert all(events(run / "tensorboard").Scalars("test/accuracy") for run in runs)
@@ -43,6 +46,14 @@ def test_a_damaged_run_does_not_keep_others_from_being_tracked(tmp_path, capsys)
     out, err = capsys.readouterr()
     assert out == f"{intact}: tracked by tensorboard\n"
     assert err.startswith(f"error: {damaged}/summary.json: can't be read")
+
+
+def test_runs_that_failed_are_told_from_unfinished_ones(tmp_path, capsys):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "claim.json").write_text("{}")
+    (tmp_path / "a" / "failure.json").write_text("{}")
+    assert main(["track", str(tmp_path), "--to", "tensorboard"]) == 1
+    assert "has no finished run, only 1 failed; give" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,15 @@
 """While a run trains, and after the fact."""
 
 import logging
+import time
+from threading import Thread
 
 import pytest
+from filelock import FileLock
 
 from polyak.errors import PolyakError
 from polyak.records.summary import Summary
+from polyak.tracking import live as module
 from polyak.tracking.live import live, track
 from tests.tracking.runs import ROWS, Told, write
 
@@ -69,3 +73,25 @@ def test_a_tool_that_refuses_the_run_stops_it(run, monkeypatch):
 def test_after_the_fact_a_failure_is_an_error(run, failing):
     with pytest.raises(PolyakError, match=r"one: told failed \(no network\)"):
         track(run, Told(failing))
+
+
+def test_a_run_that_another_process_tracks_is_waited_for(run):
+    told = Told()
+    second = Thread(target=track, args=(run, told))
+    with FileLock(run / ".lock"):
+        second.start()
+        time.sleep(0.2)
+        assert not told.calls
+    second.join()
+    assert told.all("close") == [True]
+
+
+def test_it_is_not_waited_for_without_end(run, monkeypatch):
+    monkeypatch.setattr(module, "LONGEST_WAIT", 0.1)
+    told = Told()
+    with (
+        FileLock(run / ".lock"),
+        pytest.raises(PolyakError, match="one: another process has worked"),
+    ):
+        track(run, told)
+    assert not told.calls

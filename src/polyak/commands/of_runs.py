@@ -18,10 +18,9 @@ def windows(given: argparse.Namespace) -> int:
 
         return command.windows(given)
 
-    from tqdm import tqdm
-
     from polyak.config.finished import FinishedRun
     from polyak.maps import window_report, windows
+    from polyak.maps.bar import bar
     from polyak.records.windows import TABLE
 
     run = FinishedRun(given.run)
@@ -32,8 +31,7 @@ def windows(given: argparse.Namespace) -> int:
     ends = windows.epochs_of("--ends", given.ends or f"1:{epochs + 1}", epochs)
     wanted = windows.windows(starts, ends)
     data, evaluator = run.job.data, run.job.evaluator(given.splits)
-    missing = windows.missing(TABLE.read(path), wanted, evaluator.splits)
-    with tqdm(total=len(missing), unit="window", disable=not sys.stderr.isatty()) as bar:
+    with bar("window") as begin:
         rows = windows.complete(
             path,
             partial(paths.checkpoint, given.run),
@@ -41,7 +39,7 @@ def windows(given: argparse.Namespace) -> int:
             run.job.batch_norm,
             wanted,
             spent=spent,
-            on_window=bar.update,
+            bar=begin,
         )
     target = given.run / "figures" / "windows.png"
     title = f"{data.title}, {len(data.train):,} training images, seed {run.config.seed}"
@@ -63,11 +61,10 @@ def widths(given: argparse.Namespace) -> int:
 
         return command.widths(given)
 
-    from tqdm import tqdm
-
     from polyak.config.finished import FinishedRun
     from polyak.maps import width_report
-    from polyak.maps.widths import SHARES, Widths, missing
+    from polyak.maps.bar import bar
+    from polyak.maps.widths import SHARES, Widths
     from polyak.records.widths import TABLE
 
     run, table = FinishedRun(given.run), given.run / TABLE.name
@@ -75,11 +72,8 @@ def widths(given: argparse.Namespace) -> int:
     steps = job.recipe.steps(len(job.data.train)) * run.summary.epochs
     found = Widths.of(job.recorded, steps)
     evaluator, wanted = job.evaluator(given.splits), found.wanted(given.shares or SHARES)
-    lacking = missing(TABLE.read(table), wanted, evaluator.splits)
-    with tqdm(total=len(lacking), unit="width", disable=not sys.stderr.isatty()) as bar:
-        rows = found.complete(
-            table, given.run, evaluator, job.batch_norm, wanted, on_width=bar.update
-        )
+    with bar("width") as begin:
+        rows = found.complete(table, given.run, evaluator, job.batch_norm, wanted, bar=begin)
     target = given.run / "figures" / "widths.png"
     result = run.summary.results.get("last")
     of_last = {split: score.accuracy for split, score in (result.splits if result else {}).items()}
@@ -92,10 +86,9 @@ def widths(given: argparse.Namespace) -> int:
 
 def path(given: argparse.Namespace) -> int:
     """The line and the plane through a run's weights: path.csv, the figure and a table."""
-    from tqdm import tqdm
-
     from polyak.config.finished import FinishedRun
     from polyak.maps import path_report, path_table
+    from polyak.maps.bar import bar
     from polyak.maps.path import Landscape
     from polyak.maps.windows import Spent
 
@@ -106,8 +99,7 @@ def path(given: argparse.Namespace) -> int:
     if not given.line_only:
         points += landscape.grid(given.grid, given.margin)
     evaluator = job.evaluator(list(dict.fromkeys(given.splits)))
-    missing = path_table.missing(path_table.read(table, landscape), points, evaluator.splits)
-    with tqdm(total=len(missing), unit="point", disable=not sys.stderr.isatty()) as bar:
+    with bar("point") as begin:
         rows = path_table.complete(
             table,
             landscape,
@@ -115,7 +107,7 @@ def path(given: argparse.Namespace) -> int:
             evaluator,
             job.batch_norm,
             spent=spent,
-            on_point=bar.update,
+            bar=begin,
         )
     target = given.run / "figures" / "path.png"
     title = f"{job.data.title}, {len(job.data.train):,} training images, seed {run.config.seed}"
@@ -165,6 +157,10 @@ def track(given: argparse.Namespace) -> int:
         except (PolyakError, OSError) as error:
             print(f"error: {error}", file=sys.stderr)
             failed += 1
-    if unfinished := [run for one in found for run in one.unfinished]:
-        print(f"left out, since they are not finished: {', '.join(map(str, unfinished))}")
+    for why, left_out in (
+        ("failed", [run for one in found for run in one.failed]),
+        ("are not finished", [run for one in found for run in one.unfinished]),
+    ):
+        if left_out:
+            print(f"left out, since they {why}: {', '.join(map(str, left_out))}")
     return int(failed > 0)

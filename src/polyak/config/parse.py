@@ -36,12 +36,10 @@ def parse(values: Any, *, caller: Path) -> Config:
         raise ConfigError("\n".join(wrong))
     if isinstance(values, Mapping):  # what is recorded of a run has none
         values = {"tracking": {"_target_": choices.listed("tracking")["none"]}, **values}
-    chosen = {keys: _choice(keys, group, values, wrong) for keys, group in CHOICES.items()}
-    fields: dict[str, Any] = {
-        keys[0]: (kind, ...) for keys, kind in chosen.items() if keys[1:] == ()
-    }
-    scheme: Any = (chosen["averaging", "scheme"], ...)
+    chosen = {keys: _choice(keys, keys[-1], values, wrong) for keys in CHOICES}
+    fields: dict[str, Any] = {keys[0]: (kind, ...) for keys, kind in chosen.items()}
     fields["tracking"] = (fields["tracking"][0], Field(exclude=True))
+    scheme: Any = fields["averaging"]
     fields["averaging"] = (create_model("Averaging", __base__=Averaging, scheme=scheme), ...)
     made: type[Config] = create_model("Config", __base__=Config, **fields)
     config = _validated(made, values, caller, wrong)
@@ -118,19 +116,13 @@ def _shown(value: object) -> str:
 
 
 def _check_together(config: Config) -> None:
-    averaging, epochs = config.averaging, config.training.epochs
-    if averaging.end is not None and averaging.end > epochs:
-        raise ConfigError(
-            f"averaging.end = {averaging.end}: allowed: at most training.epochs = {epochs}"
-        )
-    if averaging.end is not None and averaging.start >= averaging.end:
-        raise ConfigError(
-            f"averaging.start = {averaging.start}: allowed: below averaging.end = {averaging.end}"
-        )
-    if averaging.start >= epochs:
-        raise ConfigError(
-            f"averaging.start = {averaging.start}: allowed: below training.epochs = {epochs}"
-        )
+    averaging, end, key = config.averaging, config.training.epochs, "training.epochs"
+    if averaging.end is not None:
+        if averaging.end > end:
+            raise ConfigError(f"averaging.end = {averaging.end}: allowed: at most {key} = {end}")
+        end, key = averaging.end, "averaging.end"
+    if averaging.start >= end:
+        raise ConfigError(f"averaging.start = {averaging.start}: allowed: below {key} = {end}")
     _check_schedule(config)
     data = config.resolved["dataset"]
     if data["split_seed"] is not None and not data["validation"]:

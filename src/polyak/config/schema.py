@@ -9,7 +9,6 @@ The YAML files in `conf/` give the values. What a choice takes is said where it 
 
 import math
 import re
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, PlainValidator
@@ -206,13 +205,8 @@ class Config(BaseModel):
         return values
 
 
-CHOICES: Mapping[tuple[str, ...], str] = {
-    ("dataset",): "dataset",
-    ("augmentation",): "augmentation",
-    ("model",): "model",
-    ("optimizer",): "optimizer",
-    ("schedule",): "schedule",
-    ("averaging", "scheme"): "scheme",
-    ("tracking",): "tracking",
-}
-"""Keys whose values are a choice, and of which group."""
+CHOICES = (
+    *(("dataset",), ("augmentation",), ("model",), ("optimizer",), ("schedule",)),
+    *(("averaging", "scheme"), ("tracking",)),
+)
+"""Keys whose values are a choice, of the group that the last one names."""

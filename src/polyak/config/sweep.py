@@ -17,6 +17,7 @@ from typing import Any
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, RangeSweep
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import InterpolationResolutionError
@@ -77,10 +78,10 @@ class Points(Callback):
             )
 
     @classmethod
-    def failures(cls) -> list[str]:
-        """One line for each point of the sweep that this process has begun and that failed now, or
-        was killed: its name, and why."""
-        found = []
+    def failures(cls) -> dict[str, str]:
+        """Why points of the sweep that this process has begun failed now, or were killed, by name;
+        none without a sweep."""
+        found = {}
         for claim in sorted(cls.directory.glob("*/claim.json")) if cls.directory else []:
             point = claim.parent
             if claim.stat().st_mtime < cls.began - 1 or (point / "summary.json").exists():
@@ -91,8 +92,19 @@ class Points(Callback):
                 reason = "ended without a word: it was killed, or the machine failed"
             except PolyakError as error:
                 reason = str(error)
-            found.append(f"{point.name}: {reason}")
+            found[point.name] = reason
         return found
+
+
+def raise_quietly() -> None:
+    """Let Hydra raise the error of a job that failed without a line before it."""
+
+    def value(job: JobReturn) -> Any:
+        if job.status == JobStatus.FAILED:
+            raise job._return_value
+        return job._return_value
+
+    JobReturn.return_value = property(value, JobReturn.return_value.fset)  # type: ignore[method-assign,assignment,attr-defined]
 
 
 @contextmanager

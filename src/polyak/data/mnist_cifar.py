@@ -15,7 +15,7 @@ even a file whose MD5 is right. Every file's MD5 is checked each time that it is
 import gzip
 import tarfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Literal, TypeAlias
 
@@ -47,7 +47,7 @@ def load(
     Raises DataError that says what was tried, where the files can be put by hand, and what else
     to run.
     """
-    chosen = CIFAR[name] if name in CIFAR else Idx(*MNIST_KIND[name])
+    chosen: Idx | Records = CIFAR[name] if name in CIFAR else MNIST_KIND[name]
     folder = Path(datasets, name) if files is None else Path(files)
     if files is None:
         download.fetch(chosen.title, folder, chosen.files, f"{_OTHERWISE}{_DEBIAN.get(name, '')}\n")
@@ -71,7 +71,7 @@ class Idx:
 
     title: str
     known: type[MNIST]
-    content: Mapping[str, str]
+    content: Mapping[str, str] = field(default_factory=dict)
     classes: int = 10
 
     @property
@@ -100,7 +100,8 @@ class Records:
 
     title: str
     classes: int
-    archive: PublishedFile
+    archive: str
+    md5: str
     labels: int
     train: tuple[str, ...]
     test: str
@@ -108,12 +109,12 @@ class Records:
     @property
     def files(self) -> list[PublishedFile]:
         """The archive."""
-        return [self.archive]
+        return [PublishedFile(self.archive, self.md5, (_SITE + self.archive,))]
 
     def read(self, folder: Path) -> tuple[Labelled, Labelled]:
         """Train and test, from the intact archive; nothing is extracted to disk."""
         content = {}
-        with tarfile.open(folder / self.archive.name) as archive:
+        with tarfile.open(folder / self.archive) as archive:
             for member in archive:  # in one pass: going back would unzip it all again
                 name = PurePosixPath(member.name).name
                 file = archive.extractfile(member) if name in (*self.train, self.test) else None
@@ -138,9 +139,9 @@ def _idx(path: Path) -> Tensor:
     return torch.from_numpy(values.reshape(shape.astype(np.int64)).copy())
 
 
-MNIST_KIND: Mapping[str, tuple[str, type[MNIST], Mapping[str, str]]] = {
-    "mnist": ("MNIST", MNIST, {}),
-    "fashion_mnist": (
+MNIST_KIND: Mapping[str, Idx] = {
+    "mnist": Idx("MNIST", MNIST),
+    "fashion_mnist": Idx(
         "Fashion-MNIST",
         FashionMNIST,
         # For Debian's package, whose files differ from the published ones in the gzip header: with
@@ -153,7 +154,7 @@ MNIST_KIND: Mapping[str, tuple[str, type[MNIST], Mapping[str, str]]] = {
             "t10k-labels-idx1-ubyte.gz": "15d484375f8d13e6eb1aabb0c3f46965",
         },
     ),
-    "kmnist": ("KMNIST", KMNIST, {}),
+    "kmnist": Idx("KMNIST", KMNIST),
 }
 
 _SITE = "https://www.cs.toronto.edu/~kriz/"
@@ -161,11 +162,8 @@ CIFAR: Mapping[str, Records] = {
     "cifar10": Records(
         title="CIFAR-10",
         classes=10,
-        archive=PublishedFile(
-            name="cifar-10-binary.tar.gz",
-            md5="c32a1d4ab5d03f1284b67883e8d87530",
-            urls=(f"{_SITE}cifar-10-binary.tar.gz",),
-        ),
+        archive="cifar-10-binary.tar.gz",
+        md5="c32a1d4ab5d03f1284b67883e8d87530",
         labels=1,
         train=tuple(f"data_batch_{number}.bin" for number in range(1, 6)),
         test="test_batch.bin",
@@ -173,11 +171,8 @@ CIFAR: Mapping[str, Records] = {
     "cifar100": Records(
         title="CIFAR-100",
         classes=100,
-        archive=PublishedFile(
-            name="cifar-100-binary.tar.gz",
-            md5="03b5dce01913d631647c71ecec9e9cb8",
-            urls=(f"{_SITE}cifar-100-binary.tar.gz",),
-        ),
+        archive="cifar-100-binary.tar.gz",
+        md5="03b5dce01913d631647c71ecec9e9cb8",
         labels=2,  # the superclass, and the class
         train=("train.bin",),
         test="test.bin",

@@ -58,10 +58,10 @@ def _take(whole: Split, chosen: Tensor) -> Split:
     return Split(whole.images[chosen], whole.labels[chosen], whole.ids[chosen])
 
 
-def _blocks(total: int, count: int, seed: int | None, blocks: int = 10) -> Tensor:
-    """bool [total] with `count` true: of each of at most `blocks` stretches a block at its end, or
+def _blocks(total: int, count: int, seed: int | None) -> Tensor:
+    """bool [total] with `count` true: of each of at most ten stretches a block at its end, or
     with a seed anywhere; a block that begins near the end goes on at the stretch's beginning."""
-    blocks = min(blocks, count)
+    blocks = min(10, count)
     chosen = torch.zeros(total, dtype=torch.bool)
     begin = 0
     for block in range(blocks):

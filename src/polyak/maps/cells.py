@@ -33,13 +33,18 @@ def window_map(
     accuracies: pd.DataFrame,
     label: str,
     marks: Mapping[str, tuple[str, Any]],
+    *,
+    higher: bool = True,
 ) -> None:
-    """The map of `accuracies` by first epoch (index) and last epoch (columns) of a window; the
-    lowest quarter, the early epochs', has one colour. `marks` are a marker and the first and last
-    epoch of a window, by their label."""
-    low = float(np.nanquantile(accuracies.to_numpy(), 0.25))
-    mesh, place = map_of(axes, accuracies, cmap="cividis", vmin=low)
-    axes.figure.colorbar(mesh, ax=axes, label=label, extend="min")
+    """The map of `accuracies`, or of a metric that is better when `higher` or lower, by first epoch
+    (index) and last epoch (columns) of a window; the worst quarter, the early epochs', has one
+    colour, and the colour bar says so. `marks` are a marker and the first and last epoch of a
+    window, by their label."""
+    limit = float(np.nanquantile(accuracies.to_numpy(), 0.25 if higher else 0.75))
+    mesh, place = map_of(axes, accuracies, cmap="cividis" if higher else "cividis_r")
+    mesh.set_clim(**{"vmin" if higher else "vmax": limit})
+    label += f"\n{'lowest' if higher else 'highest'} quarter: one colour"
+    axes.figure.colorbar(mesh, ax=axes, label=label, extend="min" if higher else "max")
     for what, (marker, (start, last)) in marks.items():
         column, row = place(last, start)
         axes.plot(

@@ -9,11 +9,12 @@ treated alike.
 
 import math
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from polyak.errors import PolyakError
 from polyak.evaluation.evaluator import Evaluator
+from polyak.maps.bar import Bar, no_bar
 from polyak.maps.path import Landscape, Point
 from polyak.maps.windows import Spent
 from polyak.records.path import TABLE, Row, key
@@ -64,19 +65,15 @@ def complete(
     batch_norm: BatchNorm,
     *,
     spent: Spent | None = None,
-    on_point: Callable[[], object] = lambda: None,
+    bar: Bar = no_bar,
 ) -> list[Row]:
     """Evaluate those of the `points` that path.csv at `path` lacks, adding each to it, and return
     the rows of them all, in their order. Interrupted, the same call continues."""
     spent = spent or Spent()
     rows = read(path, landscape)
     lacking = missing(rows, points, evaluator.splits)
-    with TABLE.growing(path, rows) as append:
-        for point in lacking:
-            found = _evaluate(landscape, point, evaluator, batch_norm, spent)
-            append(found)
-            rows += found
-            on_point()
+    found = (_evaluate(landscape, point, evaluator, batch_norm, spent) for point in lacking)
+    rows = TABLE.grow(path, rows, found, bar(len(lacking)))
     return of_points(rows, points, evaluator.splits)
 
 

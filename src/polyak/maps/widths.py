@@ -8,7 +8,7 @@ the weights over each interval, and any window's mean and any EMA follow from th
 2025, https://arxiv.org/abs/2502.06761, find the best width at about 1 % of the training).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -19,6 +19,7 @@ from polyak.averaging.schemes.ema import Ema
 from polyak.errors import ConfigError
 from polyak.evaluation.evaluator import Evaluates, evaluating
 from polyak.evaluation.metric import ACCURACY, Metric
+from polyak.maps.bar import Bar, no_bar
 from polyak.records.widths import Kind, MetricRow, Row, table_of
 from polyak.runs.recorded import RecordedWindow
 from polyak.runs.treatment import Treatment
@@ -79,19 +80,16 @@ class Widths:
         batch_norm: Treatment,
         wanted: Sequence[Wanted],
         *,
-        on_width: Callable[[], object] = lambda: None,
+        bar: Bar = no_bar,
         metric: Metric = ACCURACY,
     ) -> list[Row]:
         """Evaluate those of the `wanted` widths that widths.csv at `path` lacks, adding each to it,
         and return all its rows in order. Interrupted, the same call continues."""
         table = table_of(metric.name)
         rows = table.read(path)
-        with table.growing(path, rows) as append:
-            for one in missing(rows, wanted, evaluator.splits):
-                found = self._evaluate(one, run, evaluator, batch_norm, metric)
-                append(found)
-                rows += found
-                on_width()
+        lacking = missing(rows, wanted, evaluator.splits)
+        found = (self._evaluate(one, run, evaluator, batch_norm, metric) for one in lacking)
+        rows = table.grow(path, rows, found, bar(len(lacking)))
         by_width = {(row.kind, row.steps, row.split): row for row in rows}
         return [by_width[key] for key in sorted(by_width)]
 

@@ -98,7 +98,8 @@ def draw(
                 for what, mark in marks.items()
                 if mark[1][0] in cells.index and mark[1][1] in cells.columns
             }
-            window_map(upper, cells, units.label(metric, split), there)
+            label = units.label(metric, split)
+            window_map(upper, cells, label, there, higher=metric.higher)
             _by_start(lower, of_split, split, metric)
         figure.suptitle(title)
         write(figure, path)
@@ -119,5 +120,10 @@ def _by_start(axes: Axes, rows: pd.DataFrame, split: str, metric: Metric) -> Non
     room = 0.5 if metric == ACCURACY else (shown.max() - shown.min() or 1.0) / 10
     limits = (shown.min() - room, shown.max() + room)  # not the first epochs alone
     axes.set(xlabel="first epoch", ylabel=units.label(metric, split), ylim=limits)
-    axes.legend(loc="best")
+    beyond = single.loc[~single["score"].between(*limits), "start"]
+    if len(beyond):
+        edge, marker = (limits[0], "v") if metric.higher else (limits[1], "^")
+        at, label = [edge] * len(beyond), "checkpoint beyond the axis"
+        axes.plot(beyond, at, marker, color=BLUE, clip_on=False, label=label)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -20,6 +20,7 @@ from polyak.errors import CheckpointError, PolyakError
 from polyak.evaluation.evaluator import Evaluates, evaluating
 from polyak.evaluation.metric import ACCURACY, Metric
 from polyak.evaluation.scores import Scores
+from polyak.maps.bar import Bar, no_bar
 from polyak.naming import epochs_of as epochs_named
 from polyak.records.windows import MetricRow, Row, table_of
 from polyak.runs.treatment import Treatment
@@ -124,7 +125,7 @@ def complete(
     wanted: Sequence[tuple[int, int]],
     *,
     spent: Spent | None = None,
-    on_window: Callable[[], object] = lambda: None,
+    bar: Bar = no_bar,
     metric: Metric = ACCURACY,
 ) -> list[Row]:
     """Evaluate those of the `wanted` windows that windows.csv at `path` lacks, adding each to it,
@@ -132,13 +133,8 @@ def complete(
     table = table_of(metric.name)
     rows = table.read(path)
     lacking = missing(rows, wanted, evaluator.splits)
-    with table.growing(path, rows) as append:
-        for found in evaluate(
-            checkpoint_of, evaluator, batch_norm, lacking, spent=spent, metric=metric
-        ):
-            append(found)
-            rows += found
-            on_window()
+    found = evaluate(checkpoint_of, evaluator, batch_norm, lacking, spent=spent, metric=metric)
+    rows = table.grow(path, rows, found, bar(len(lacking)))
     by_window = {(row.start, row.end, row.split): row for row in rows}
     return [by_window[key] for key in sorted(by_window)]
 

@@ -8,7 +8,6 @@ recording has copies, made with one tensor in memory at a time, or a link to a f
 written to and has the form already.
 """
 
-import logging
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
@@ -25,8 +24,6 @@ from polyak.store import paths
 from polyak.weights import checkpoint
 from polyak.weights.foreign import Source, open_source
 from polyak.weights.layout import common_layout
-
-log = logging.getLogger(__name__)
 
 UNKNOWN = "0" * 64
 """In place of the weights that the training began with."""

@@ -2,15 +2,14 @@
 
     TABLE = Table(Row, "windows.csv", "move it away, and repeat python -m polyak windows")
     rows = TABLE.read(run / TABLE.name)
-    with TABLE.growing(run / TABLE.name, rows) as append:
-        append([row])                  # on disk at once: after a kill, the next call goes on
+    rows = TABLE.grow(run / TABLE.name, rows, ([row] for row in computed))
+    # each is on disk at once: after a kill, the next call goes on
 
 A column is checked as a whole, which takes as long as reading it.
 """
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -104,20 +103,26 @@ class Table(Generic[Row]):
         )
         return found
 
-    @contextmanager
-    def growing(self, path: Path, rows: Iterable[Row]) -> Iterator[Callable[[Iterable[Row]], None]]:
-        """Write `rows` to a new file in place of `path`, without what was cut off there, and yield
-        what appends further ones."""
+    def grow(
+        self,
+        path: Path,
+        rows: Iterable[Row],
+        found: Iterable[Sequence[Row]],
+        on_each: Callable[[], object] = lambda: None,
+    ) -> list[Row]:
+        """Write `rows` to a new file in place of `path`, without what was cut off there, and append
+        what is `found`, lot by lot, with a call of `on_each` after it. All of them."""
+        whole = list(rows)
         with files.atomic(path) as temporary, temporary.open("w", newline="") as file:
-            self._writer(file).writerow(self.columns)
-            self._writer(file).writerows(astuple(row) for row in rows)  # type: ignore[call-overload]
+            _write(file, [self.columns])
+            _write(file, map(astuple, whole))  # type: ignore[arg-type]
         with path.open("a", newline="", encoding="utf-8") as file:
-
-            def append(more: Iterable[Row]) -> None:
-                self._writer(file).writerows(astuple(row) for row in more)  # type: ignore[call-overload]
+            for more in found:
+                _write(file, map(astuple, more))  # type: ignore[arg-type]
                 file.flush()
-
-            yield append
+                whole += more
+                on_each()
+        return whole
 
     def _damaged(self, path: Path, line: int, why: str) -> PolyakError:
         return PolyakError(f"{path}: line {line} is damaged: {why}; {self.remedy}")
@@ -134,6 +139,6 @@ class Table(Generic[Row]):
             for name in self.columns
         }
 
-    @staticmethod
-    def _writer(file: TextIO) -> Any:
-        return csv.writer(file, lineterminator="\n")
+
+def _write(file: TextIO, rows: Iterable[Iterable[Any]]) -> None:
+    csv.writer(file, lineterminator="\n").writerows(rows)

@@ -35,6 +35,10 @@ log = logging.getLogger(__name__)
 WRITTEN_BY_HYDRA = (".hydra", "train.log")
 """What Hydra puts into a directory before the run begins."""
 
+SAID_LATER = "said_later"
+"""Set on the log's record of an error that says it all, and which whoever began the run gets too: a
+terminal would have it twice."""
+
 ELSEWHERE = (
     *("paths.", "name", "training.threads", "training.device", "dataset.datasets"),
     "recording.state_every",
@@ -155,19 +159,15 @@ def claimed(directory: Path, by_hydra: Collection[str] = WRITTEN_BY_HYDRA) -> It
 @contextmanager
 def _locked(directory: Path, by_hydra: Collection[str]) -> Iterator[None]:
     lock = FileLock(directory / ".lock")
+    check_usable(directory, by_hydra)
+    paths.check_run(directory)
+    directory.mkdir(parents=True, exist_ok=True)
     try:
-        check_usable(directory, by_hydra)
-        paths.check_run(directory)
-        directory.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise PolyakError(
-                f"{directory}: another run is working in this directory; name another"
-            ) from None
-    except PolyakError as error:
-        log.error("%s", error)
-        raise
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise PolyakError(
+            f"{directory}: another run is working in this directory; name another"
+        ) from None
     try:
         yield
     finally:
@@ -181,8 +181,10 @@ def _record_failure(run: Run, error: BaseException) -> None:
         dropped = "" if epoch is None else f", in epoch {epoch}, which is dropped"
         reason = f"interrupted in stage {run.current}{dropped}: the same command continues"
     # A PolyakError's message says it all; anything unforeseen needs its traceback.
-    foreseen = isinstance(error, PolyakError | OSError | KeyboardInterrupt | SystemExit)
-    log.error("%s", reason, exc_info=None if foreseen else error)
+    known = isinstance(error, PolyakError | OSError)
+    foreseen = known or isinstance(error, KeyboardInterrupt | SystemExit)
+    extra = {SAID_LATER: True} if known else None
+    log.error("%s", reason, exc_info=None if foreseen else error, extra=extra)
     if (run.directory / summary.NAME).exists():
         return  # what was finished here stays so
     failure = {

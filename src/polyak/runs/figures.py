@@ -28,6 +28,8 @@ def draw(
     window: range,
     results: Mapping[str, Result | None],
     data: Dataset,
+    *,
+    recorded: bool = False,
 ) -> None:
     """Draw all figures of a run into `folder`."""
     checkpoints = [records[epoch].scores["test"].accuracy for epoch in window]
@@ -37,6 +39,7 @@ def draw(
         window=window,
         checkpoints=checkpoints,
         results=results,
+        recorded=recorded,
     )
     _samples_of(data, folder / "samples.png")
 
@@ -58,8 +61,8 @@ def _samples_of(data: Dataset, path: Path) -> None:
 
 LINES = {
     "average": ("--", "averaged weights"),
-    "window_mean": ("-.", "mean of the checkpoints"),
-    "ensemble": (":", "ensemble of the checkpoints"),
+    "window_mean": ("-.", "mean of the checkpoints{}"),
+    "ensemble": (":", "ensemble of the checkpoints{}"),
 }
 """Line style and label of each horizontal line."""
 
@@ -72,20 +75,23 @@ def accuracy(
     checkpoints: Sequence[float],
     results: Mapping[str, Result | None],
     metric: Metric = ACCURACY,
+    recorded: bool = False,
 ) -> None:
     """The article's figure: the test accuracy, or another `metric`, of each checkpoint of the
     window as a connected point, the average as a dashed line, the checkpoints' mean dash-dotted,
-    their ensemble dotted. Accuracies: fractions."""
+    their ensemble dotted. Accuracies: fractions. `recorded`: what was averaged is a recording, so
+    that these checkpoints are others."""
     scale = units.scale(metric)
+    which = " of epochs' ends" if recorded else ""
     with style():
         figure = Figure(figsize=(7, 5), layout="constrained")
         axes = figure.subplots()
         values = [scale * value for value in checkpoints]
-        axes.plot(window, values, "o-", color=BLUE, label="checkpoints")
+        axes.plot(window, values, "o-", color=BLUE, label=f"checkpoints{which}")
         for name, (line, label) in LINES.items():
             if (result := results[name]) is not None:
                 value = result.test.by_name[metric.name]
-                label = f"{label}: {units.text(metric, value)}"
+                label = f"{label.format(which)}: {units.text(metric, value)}"
                 axes.axhline(scale * value, linestyle=line, color=COLOURS[name], label=label)
         if (result := results.get("last_refreshed")) is not None:
             value = result.test.by_name[metric.name]
@@ -99,10 +105,10 @@ def accuracy(
 
 
 def samples(
-    path: Path, *, title: str, images: NDArray[np.uint8], labels: NDArray[np.int64], rows: int = 6
+    path: Path, *, title: str, images: NDArray[np.uint8], labels: NDArray[np.int64]
 ) -> None:
-    """A grid of images uint8 [N, C, H, W] under their labels [N], at most rows x 2 rows of them."""
-    columns = 2 * rows
+    """A grid of images uint8 [N, C, H, W] under their labels [N], at most 6 x 12 of them."""
+    rows, columns = 6, 12
     with style():
         figure = Figure(figsize=(columns * 0.75, rows * 0.9 + 0.4), layout="constrained")
         axes = figure.subplots()  # one for all: an axes per image takes seconds

@@ -184,7 +184,7 @@ class Manifest:
             self._added.environments.append(ran[-1])
         self.values["epochs"].append({**of_epoch, "weights_sha256": weights})
         self._added.epochs.append(self.values["epochs"][-1])
-        self._record(file)
+        self.record(file)
 
     def add_metrics(self, metrics: Mapping[str, Mapping[str, float | None]]) -> None:
         """Add to what is said of the last epoch."""
@@ -210,13 +210,18 @@ class Manifest:
         for name in gone:
             (self.directory / name).unlink(missing_ok=True)
 
+    def record(self, path: Path) -> None:
+        """Record a file as it is now: of an epoch, an evaluation or a state."""
+        name = self._name(path)
+        self.values["files"][name] = self._added.files[name] = sha256_of(path)
+
     def set_state(self, path: Path) -> None:
         """Record the file to continue from, in place of the one before."""
         recorded = self.values["files"]
         for name in [name for name in recorded if name.startswith("state/")]:
             del recorded[name]
             self._added.files[name] = None
-        self._record(path)
+        self.record(path)
 
     @property
     def state(self) -> int:
@@ -234,10 +239,6 @@ class Manifest:
         recorded = [name for name in self.values["files"] if name.startswith("state/")]
         return self.directory / max(recorded, key=lambda one: (len(one), one)) if recorded else None
 
-    def set_logits(self, path: Path) -> None:
-        """Record an evaluation's file, of logits or of metrics."""
-        self._record(path)
-
     def set_diverged(self, epoch: int, reason: str) -> None:
         """Record that training the next epoch diverged."""
         self.values["diverged"] = {"epoch": epoch, "reason": reason}
@@ -248,10 +249,6 @@ class Manifest:
             known = self._name(path) in self.values["files"]
             if not known and re.fullmatch(paths.EPOCH, path.name):
                 path.unlink()
-
-    def _record(self, path: Path) -> None:
-        name = self._name(path)
-        self.values["files"][name] = self._added.files[name] = sha256_of(path)
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.directory).as_posix()

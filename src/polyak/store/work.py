@@ -104,27 +104,25 @@ class Work:
     def _say_why(self, corrupted: list[int], unrecorded: list[int], epochs: range) -> None:
         """Log why these epochs are trained again. Raises StoreError for a read-only store."""
         name, again = self.directory.name, f"training epochs {epochs[0]} to {epochs[-1]} again"
-        checked = "which gives the weights that are there (this is checked)"
         if corrupted or self.manifest.state_damaged:
             which = corrupted or [self.manifest.trained - 1]
             self._must_write(f"epochs {which} are missing or corrupted")
             log.warning(
                 "trajectory %s: missing or corrupted files of epochs %s; %s", name, which, again
             )
-        elif unrecorded:
+            return
+        if unrecorded:
             recording = self.recorder.recording.name
-            first, last = unrecorded[0], unrecorded[-1]
-            self._must_write(f"recording {recording} is missing of epochs {first} to {last}")
-            log.info(
-                "trajectory %s: recording %s is missing of epochs %d to %d; %s, %s",
-                *(name, recording, first, last, again, checked),
+            lacks = (
+                f"recording {recording} is missing of epochs {unrecorded[0]} to {unrecorded[-1]}"
             )
+            why = lacks
         else:
-            self._must_write(f"epoch {self.manifest.trained} is not in it")
-            log.info(
-                "trajectory %s: the optimizer's state was kept before epoch %d; %s, %s",
-                *(name, epochs[0], again, checked),
-            )
+            lacks = f"epoch {self.manifest.trained} is not in it"
+            why = f"the optimizer's state was kept before epoch {epochs[0]}"
+        self._must_write(lacks)
+        checked = "which gives the weights that are there (this is checked)"
+        log.info("trajectory %s: %s; %s, %s", name, why, again, checked)
 
     def _check_space(self, count: int, again: int) -> None:
         """Before anything is trained: whether there is room for what `count` epochs lack, of whose
@@ -133,12 +131,9 @@ class Work:
         records = sum(len(self.recorder.lacking(epoch)) for epoch in range(count))
         if self.manifest.diverged or not self.writable or not (new or again or records):
             return
+        epochs = len(new) + again
         wanted = space.needed(
-            self.recipe,
-            self.dataset,
-            epochs=len(new) + again,
-            records=records,
-            splits=self.keys,
+            self.recipe, self.dataset, epochs=epochs, records=records, splits=self.keys
         )
         space.check(self.directory.parent, wanted)
 
@@ -213,7 +208,7 @@ class Work:
         pixels = self.dataset.evaluated[split].images.to(self.device)
         how = Inference(self.recipe.precision, self.recipe.scaling)
         checkpoint.save(path, {"logits": logits(model, pixels, how)})
-        self.manifest.set_logits(path)
+        self.manifest.record(path)
 
     def _scores(self, split: str, key: str, epoch: int) -> Scores:
         path = paths.logits(self.directory, key, epoch)

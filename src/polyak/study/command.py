@@ -6,18 +6,15 @@ python -m polyak windows outputs/recorded/my_run --evaluate my_file.py:evaluate
 import argparse
 import importlib.util
 import sys
-from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-
-from tqdm import tqdm
 
 from polyak import files
 from polyak.errors import ConfigError
 from polyak.evaluation.metric import KNOWN, Metric
 from polyak.maps import width_report, window_report
+from polyak.maps.bar import bar
 from polyak.maps.widths import SHARES
 from polyak.maps.windows import Spent, epochs_of
 from polyak.records import widths as width_records
@@ -33,8 +30,8 @@ def windows(given: argparse.Namespace) -> int:
     starts = epochs_of("--starts", given.starts or f"0:{epochs}", epochs - 1)
     ends = epochs_of("--ends", given.ends or f"1:{epochs + 1}", epochs)
     spent = Spent()
-    with ExitStack() as stack:
-        study.windows(starts, ends, bar=_bar(stack, "window"), spent=spent)
+    with bar("window") as begin:
+        study.windows(starts, ends, bar=begin, spent=spent)
     path = given.run / window_records.TABLE.name
     rows, target = window_records.table_of(metric.name).read(path), _figure(given, "windows")
     window_report.draw(target, title=study.title, rows=rows, configured=None, metric=metric)
@@ -45,8 +42,8 @@ def windows(given: argparse.Namespace) -> int:
 def widths(given: argparse.Namespace) -> int:
     """Averages of every width of a recording: widths.csv, the figure and a table."""
     study, metric = _study(given)
-    with ExitStack() as stack:
-        study.widths(given.shares or SHARES, bar=_bar(stack, "width"))
+    with bar("width") as begin:
+        study.widths(given.shares or SHARES, bar=begin)
     path = given.run / width_records.TABLE.name
     rows, target = width_records.table_of(metric.name).read(path), _figure(given, "widths")
     width_report.draw(target, title=study.title, rows=rows, last=study.last(), metric=metric)
@@ -103,16 +100,6 @@ def _study(given: argparse.Namespace) -> tuple[Study, Metric]:
         metric=metric,
     )
     return study, metric
-
-
-def _bar(stack: ExitStack, unit: str) -> Callable[[int], Callable[[], object]]:
-    """A progress bar that begins when it is known how many there are."""
-
-    def begin(count: int) -> Callable[[], object]:
-        bar = tqdm(total=count, unit=unit, disable=not sys.stderr.isatty())
-        return stack.enter_context(bar).update
-
-    return begin
 
 
 def _figure(given: argparse.Namespace, name: str) -> Path:

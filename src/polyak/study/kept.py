@@ -8,7 +8,7 @@ Logits are files as train.py's, so that a run links to them; of metrics there is
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from polyak.errors import EvaluationError, PolyakError, StoreError
 from polyak.evaluation.evaluator import evaluating
@@ -53,11 +53,11 @@ class Kept:
                         "weights, or a function of another name for other data"
                     )
 
-    def records(self, epochs: Sequence[int] | None = None) -> list[EpochRecord]:
-        """Of these epochs (None: all), in order."""
-        wanted = range(self._manifest.trained) if epochs is None else epochs
+    def records(self) -> list[EpochRecord]:
+        """Of all epochs, in order."""
         return [
-            EpochRecord(self._result(epoch), self.scores(epoch), stored=True) for epoch in wanted
+            EpochRecord(self._result(epoch), self.scores(epoch), stored=True)
+            for epoch in range(self._manifest.trained)
         ]
 
     def scores(self, epoch: int) -> Mapping[str, Scores]:
@@ -113,7 +113,7 @@ class Kept:
             for split, logits in found.items():
                 path = paths.logits(manifest.directory, keys[split], epoch)
                 checkpoint.save(path, {"logits": logits}, {"epoch": epoch})
-                manifest.set_logits(path)
+                manifest.record(path)
         else:
             folder = paths.evaluation(manifest.directory, next(iter(keys.values())))
             before = self._scored()
@@ -124,7 +124,7 @@ class Kept:
             )
             kept = evaluations.Kept(evaluate=self._evaluation.name[:300], epochs=[*rest, scored])
             kept.write(folder)
-            manifest.set_logits(folder / evaluations.SCORES)
+            manifest.record(folder / evaluations.SCORES)
         manifest.append()
 
     def _result(self, epoch: int) -> EpochResult:

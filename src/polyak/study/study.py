@@ -9,7 +9,7 @@
 """
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,8 @@ from polyak.config import scheme as schemes
 from polyak.errors import ConfigError
 from polyak.evaluation.metric import Metric
 from polyak.maps import windows
-from polyak.maps.widths import SHARES, Widths, missing
+from polyak.maps.bar import Bar, no_bar
+from polyak.maps.widths import SHARES, Widths
 from polyak.records import widths as width_records
 from polyak.records import windows as window_records
 from polyak.runs.treatment import Mode
@@ -34,9 +35,6 @@ from polyak.study.evaluation import Evaluation, Function
 from polyak.study.opened import Opened, locked, manifest_of, of_metric, scheme_of
 from polyak.study.statistics import Batches, Statistics
 from polyak.weights import checkpoint
-
-Bar = Callable[[int], Callable[[], object]]
-"""Of a number of averages, what is to be called after each."""
 
 
 def open(
@@ -133,7 +131,7 @@ class Study:
         starts: Iterable[int] | None = None,
         ends: Iterable[int] | None = None,
         *,
-        bar: Bar | None = None,
+        bar: Bar = no_bar,
         spent: windows.Spent | None = None,
     ) -> pd.DataFrame:
         """The uniform average of every window [start, end), a row per split; kept in windows.csv in
@@ -147,10 +145,6 @@ class Study:
             )
             tables.claim(self.directory, recording.tables, tables.WINDOWS)
             recording.manifest.check_intact(range(max(end for _, end in wanted)))
-            splits = recording.evaluation.splits
-            lacking = windows.missing(
-                window_records.table_of(recording.metric.name).read(path), wanted, splits
-            )
             rows = windows.complete(
                 path,
                 partial(paths.checkpoint, self.directory),
@@ -158,12 +152,12 @@ class Study:
                 recording.batch_norm,
                 wanted,
                 spent=spent,
-                on_window=bar(len(lacking)) if bar else lambda: None,
+                bar=bar,
                 metric=recording.metric,
             )
         return pd.DataFrame(map(asdict, rows))
 
-    def widths(self, shares: Sequence[float] = SHARES, *, bar: Bar | None = None) -> pd.DataFrame:
+    def widths(self, shares: Sequence[float] = SHARES, *, bar: Bar = no_bar) -> pd.DataFrame:
         """Averages of step means of every width that end where the training does, a row per split:
         of about so many `shares` of the training, and EMAs of such half-lives; kept in widths.csv.
         Raises as `windows` does, and ConfigError where there are no step means."""
@@ -172,17 +166,13 @@ class Study:
             recorded = means.window(recording.manifest, 0, recording.epochs)
             found = Widths.of(recorded, recorded.intervals.per_epoch * recording.epochs)
             tables.claim(self.directory, recording.tables, tables.WIDTHS)
-            splits, wanted = recording.evaluation.splits, found.wanted(shares)
-            lacking = missing(
-                width_records.table_of(recording.metric.name).read(path), wanted, splits
-            )
             rows = found.complete(
                 path,
                 self.directory,
                 recording.evaluation,
                 recording.batch_norm,
-                wanted,
-                on_width=bar(len(lacking)) if bar else lambda: None,
+                found.wanted(shares),
+                bar=bar,
                 metric=recording.metric,
             )
         return pd.DataFrame(map(asdict, rows))

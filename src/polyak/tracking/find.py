@@ -1,7 +1,7 @@
 """Finished runs in or below a directory.
 
 found = finished(Path("outputs/sweeps/NAME"))
-found.runs, found.unfinished
+found.runs, found.failed, found.unfinished
 """
 
 import os
@@ -14,9 +14,11 @@ from polyak.records import summary
 
 @dataclass(frozen=True)
 class Found:
-    """Directories of runs with a summary.json, and of those that have only begun; in order."""
+    """Directories of runs with a summary.json, with a failure.json instead, and of those that have
+    only begun; in order."""
 
     runs: list[Path] = field(default_factory=list)
+    failed: list[Path] = field(default_factory=list)
     unfinished: list[Path] = field(default_factory=list)
 
 
@@ -30,10 +32,12 @@ def finished(directory: Path) -> Found:
     for folder, folders, names in os.walk(directory):
         folders.sort()
         if summary.NAME in names or "claim.json" in names:
-            of = found.runs if summary.NAME in names else found.unfinished
-            of.append(Path(folder))
+            of = found.failed if "failure.json" in names else found.unfinished
+            (found.runs if summary.NAME in names else of).append(Path(folder))
             folders.clear()
     if not found.runs:
-        only = f", only {len(found.unfinished)} unfinished" if found.unfinished else ""
+        others = {"failed": found.failed, "unfinished": found.unfinished}
+        counts = ", ".join(f"{len(those)} {what}" for what, those in others.items() if those)
+        only = f", only {counts}" if counts else ""
         raise PolyakError(f"{directory}: has no finished run{only}; give that of a run or sweep")
     return found

@@ -10,12 +10,15 @@ all.
 """
 
 import logging
+import os
 import shlex
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from polyak.errors import PolyakError
 from polyak.records.summary import Summary
@@ -23,6 +26,9 @@ from polyak.tracking import tracked
 from polyak.tracking.backend import Backend, Sink
 
 log = logging.getLogger(__name__)
+
+LONGEST_WAIT = 60.0
+"""Seconds for another process that tracks the same run, or still writes it."""
 
 
 class Tracking:
@@ -99,7 +105,20 @@ def live(backend: Backend, run: Path, config: Mapping[str, Any]) -> Iterator[Tra
 
 
 def track(run: Path, backend: Backend) -> None:
-    """A finished run, from its files. Raises PolyakError."""
+    """A finished run, from its files, once no other process works in its directory: two that track
+    it would remove each other's events. Raises PolyakError."""
+    with ExitStack() as held:
+        if os.access(run, os.W_OK):  # else it is somebody else's, and tracked elsewhere
+            try:
+                held.enter_context(FileLock(run / ".lock").acquire(timeout=LONGEST_WAIT))
+            except Timeout:
+                raise PolyakError(
+                    f"{run}: another process has worked in it for {LONGEST_WAIT:g} s; try later"
+                ) from None
+        _track(run, backend)
+
+
+def _track(run: Path, backend: Backend) -> None:
     outcome, config = tracked.outcome(run), Summary.read(run).config
     points = list(tracked.points(run))
     complete = False

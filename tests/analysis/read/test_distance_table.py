@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from analysis.read.directories import AnalysisError
 from analysis.read.distance_table import distance_table
+from polyak.errors import PolyakError
 
 DISTANCES = "first,second,distance,cosine,displacement_cosine\n"
 
@@ -31,5 +31,5 @@ def test_distances_are_read_where_they_are(tmp_path):
 )
 def test_corrupted_distances_are_named(tmp_path, text):
     (tmp_path / "distances.csv").write_text(text)
-    with pytest.raises(AnalysisError, match=re.escape("distances.csv")):
+    with pytest.raises(PolyakError, match=re.escape("distances.csv")):
         distance_table(tmp_path)

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from analysis.read.directories import AnalysisError
 from analysis.read.path_table import path_table
+from polyak.errors import PolyakError
 
 HEADER = "which,name,x,y,x_fraction,y_fraction,split,loss,accuracy\n"
 ROW = "line,average,0.0,0.0,0.0,0.0,test,0.5,0.9\n"
@@ -35,5 +35,5 @@ def test_the_path_is_read_where_it_is(tmp_path):
 )
 def test_a_corrupted_path_is_named(tmp_path, text):
     (tmp_path / "path.csv").write_text(text)
-    with pytest.raises(AnalysisError, match=re.escape("path.csv")):
+    with pytest.raises(PolyakError, match=re.escape("path.csv")):
         path_table(tmp_path)

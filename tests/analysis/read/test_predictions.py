@@ -9,6 +9,7 @@ from safetensors.numpy import save_file
 
 from analysis.read.directories import AnalysisError
 from analysis.read.predictions import Predictions
+from polyak.errors import PolyakError
 from polyak.evaluation.scores import ensemble
 from tests.analysis.synthetic_runs import write_run
 
@@ -100,5 +101,5 @@ def test_a_pipe_and_links_to_folders_are_refused(run, tmp_path):
     path.unlink()
     path.parent.rename(tmp_path / "elsewhere")
     path.parent.symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(AnalysisError, match=r"test: is a link"):
+    with pytest.raises(PolyakError, match=r"test: is a link"):
         _ = Predictions(run, "test").labels
