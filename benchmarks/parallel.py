@@ -24,8 +24,8 @@ def sweep(options: list[str], epochs: int, seeds: int) -> Took:
     """What a whole sweep in an empty folder took."""
     with tempfile.TemporaryDirectory() as folder:
         given = ["experiment=start_by_lr_demo", *options, f"training.epochs={epochs}"]
-        axes = {"averaging.start": "2,6", "optimizer.lr": "0.01,0.05", "seed": f"range({seeds})"}
-        given += [f"hydra.sweeper.params={axes}", f"paths.outputs={folder}"]
+        axes = f"averaging.start: '2,6', optimizer.lr: '0.01,0.05', seed: 'range({seeds})'"
+        given += [f"hydra.sweeper.params={{{axes}}}", f"paths.outputs={folder}"]
         return timed(lambda: python("src/train.py", *given))
 
 
