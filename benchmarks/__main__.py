@@ -12,7 +12,6 @@ from collections.abc import Callable
 from functools import partial
 
 from benchmarks import (
-    beside_lightning,
     faults,
     growth,
     memory,
@@ -37,13 +36,19 @@ def parts(quick: bool, turns: int) -> dict[str, Callable[[], list[Section]]]:
     return {
         "speed": partial(speed.sections, few, 640 if quick else 2560),
         "profile": partial(profile.sections, 3 if quick else 30),
-        "lightning": partial(beside_lightning.sections, few, 640 if quick else 3840),
+        "lightning": partial(_lightning, few, 640 if quick else 3840),
         "points": partial(points.sections, few),
         "faults": partial(faults.sections, few),
         "memory": partial(memory.sections, few),
         "growth": partial(growth.sections, 1 if quick else 5),
         "parallel": partial(parallel.sections, few, *((7, 1) if quick else (10, 2))),
     }
+
+
+def _lightning(turns: int, images: int) -> list[Section]:
+    from benchmarks import beside_lightning  # an extra
+
+    return beside_lightning.sections(turns, images)
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import distributed, nn
 
+import polyak
 from polyak.errors import ConfigError
 from polyak.recorder.averaged import averaged
 from polyak.records.summary import Summary
@@ -42,6 +43,23 @@ def test_a_plain_loop_and_existing_checkpoints(tmp_path, monkeypatch, capsys):
     exec(adopted, own)
     assert own["study"].epochs == 3
     assert isinstance(own["model"], nn.Module)
+
+
+def test_what_the_readme_says_of_a_training_of_your_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
+
+    def evaluate(state_dict):
+        model = made()
+        model.load_state_dict(state_dict)
+        with torch.no_grad():
+            return dict.fromkeys(("validation", "test"), (model(INPUTS), LABELS))
+
+    exec(code, {"polyak": polyak, "model": made(), "evaluate": evaluate})
+    (run,) = (tmp_path / "outputs" / "recorded_runs").rglob("summary.json")
+    assert Summary.read(run.parent).window.epochs == range(10, 20)
+    assert (tmp_path / "average.safetensors").exists()
 
 
 def test_a_model_that_is_spread(tmp_path, monkeypatch):

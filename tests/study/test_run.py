@@ -10,6 +10,7 @@ from analysis.figures import catalogue
 from analysis.read.load import load
 from analysis.read.verify import disagreements
 from polyak.averaging.mean import mean_of_files
+from polyak.config.finished import FinishedRun
 from polyak.errors import ConfigError, EvaluationError, PolyakError
 from polyak.records import metrics as metrics_csv
 from polyak.records.summary import Summary
@@ -114,7 +115,10 @@ def test_runs_that_can_not_be(tmp_path):
         study.run(settings={"weight_decay": 1})
     with pytest.raises(ConfigError, match="running = True: allowed: not with greedy"):
         study.run(scheme="greedy", running=True)
-    config = Summary.read(study.run(settings={"seed": 3})).config
+    path = study.run(settings={"seed": 3})
+    with pytest.raises(PolyakError, match=r"is a run of a recording, .* windows RECORDING --eval"):
+        FinishedRun(path)
+    config = Summary.read(path).config
     assert (config["seed"], config["optimizer"]["lr"]) == (3, 0.2)
     assert config["settings"] == {"weight_decay": 0.1}
     assert config["dataset"] == {"name": tmp_path.name}

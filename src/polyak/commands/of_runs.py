@@ -30,7 +30,7 @@ def windows(given: argparse.Namespace) -> int:
     starts = windows.epochs_of("--starts", given.starts or f"0:{epochs}", epochs - 1)
     ends = windows.epochs_of("--ends", given.ends or f"1:{epochs + 1}", epochs)
     wanted = windows.windows(starts, ends)
-    data, evaluator = run.job.data, run.job.evaluator(given.splits)
+    evaluator = run.job.evaluator(given.splits)
     with bar("window") as begin:
         rows = windows.complete(
             path,
@@ -42,7 +42,7 @@ def windows(given: argparse.Namespace) -> int:
             bar=begin,
         )
     target = given.run / "figures" / "windows.png"
-    title = f"{data.title}, {len(data.train):,} training images, seed {run.config.seed}"
+    title = run.title
     if run.job.batch_norm.there:
         title += f"\nbatch norm of every window, single checkpoints too: {run.job.batch_norm.words}"
     of = run.summary.window
@@ -78,8 +78,7 @@ def widths(given: argparse.Namespace) -> int:
     result = run.summary.results.get("last")
     of_last = {split: score.accuracy for split, score in (result.splits if result else {}).items()}
     last = {split: accuracy for split, accuracy in of_last.items() if accuracy is not None}
-    title = f"{job.data.title}, {len(job.data.train):,} training images, seed {run.config.seed}"
-    width_report.draw(target, title=title, rows=rows, last=last)
+    width_report.draw(target, title=run.title, rows=rows, last=last)
     print(f"{width_report.report(rows)}\n{target}\n{table}")
     return 0
 
@@ -110,8 +109,7 @@ def path(given: argparse.Namespace) -> int:
             bar=begin,
         )
     target = given.run / "figures" / "path.png"
-    title = f"{job.data.title}, {len(job.data.train):,} training images, seed {run.config.seed}"
-    path_report.draw(target, title=title, rows=rows, epochs=landscape.epochs)
+    path_report.draw(target, title=run.title, rows=rows, epochs=landscape.epochs)
     print(f"{path_report.report(rows, spent, landscape)}\n{target}\n{table}")
     return 0
 

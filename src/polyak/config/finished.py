@@ -13,19 +13,30 @@ from polyak.config.build import Job, build
 from polyak.config.parse import parse
 from polyak.config.schema import Config
 from polyak.errors import PolyakError
-from polyak.records.summary import Summary
+from polyak.records.summary import OF_RECORDING, Summary
 from polyak.store import paths
 
 
 class FinishedRun:
-    """The directory of a run that has a summary.json. Raises PolyakError where it has none, or a
-    folder in it is a link."""
+    """The directory of a run that has a summary.json. Raises PolyakError where it has none, a
+    folder in it is a link, or it is of a recording."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.summary = Summary.read(directory)
+        if self.summary.dataset.origin == OF_RECORDING:
+            raise PolyakError(
+                f"{directory}: is a run of a recording, whose model and images are its owner's; "
+                "allowed: `python -m polyak windows RECORDING --evaluate FILE.py:FUNCTION`"
+            )
         paths.check_run(directory)
         self.config: Config = parse(_without_start(self.summary.config), caller=Path.cwd())
+
+    @property
+    def title(self) -> str:
+        """For figures: data and seed."""
+        data = self.job.data
+        return f"{data.title}\n{len(data.train):,} training images, seed {self.config.seed}"
 
     @cached_property
     def job(self) -> Job:

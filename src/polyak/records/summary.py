@@ -36,6 +36,10 @@ Start = Epoch | Annotated[float, Field(ge=0, le=1_000_000)]
 """Whole epochs are ints."""
 
 
+OF_RECORDING = "a recording's own"
+"""The origin of images that somebody's own function evaluates on."""
+
+
 class Data(Part):
     """What the images were; `sizes` in images by split, as far as they are known, and so `classes`
     (None: not)."""

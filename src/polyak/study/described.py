@@ -13,7 +13,7 @@ from typing import Any
 
 from polyak import files
 from polyak.errors import ConfigError
-from polyak.records.summary import Data
+from polyak.records.summary import OF_RECORDING, Data
 from polyak.store.manifest import Manifest
 from polyak.study.answers import Answers
 
@@ -73,7 +73,7 @@ def data(settings: Mapping[str, Any], manifest: Manifest, found: Answers) -> Dat
     classes = {logits.shape[1] for logits in found.values()}
     return Data(
         name=dataset(settings, manifest),
-        origin="a recording's own",
+        origin=OF_RECORDING,
         synthetic=settings.get("synthetic") is True,
         substitute_for=None,
         classes=max(classes, default=None),
