@@ -28,6 +28,7 @@ from polyak.config import again, compose, sweep
 from polyak.config.parse import parse, plain
 from polyak.config.schema import Config
 from polyak.errors import PolyakError
+from polyak.records.reading import escaped
 from polyak.runs.directory import SAID_LATER, WRITTEN_BY_HYDRA, Run, claimed
 from polyak.tracking.live import Tracking, live
 
@@ -41,7 +42,7 @@ def main(cfg: DictConfig) -> None:
     settings = HydraConfig.get()
     in_sweep = settings.mode == RunMode.MULTIRUN
     directory = Path(settings.runtime.output_dir)
-    for handler in logging.getLogger().handlers:
+    for handler in [] if in_sweep else logging.getLogger().handlers:
         if not isinstance(handler, logging.FileHandler):
             handler.addFilter(lambda record: not hasattr(record, SAID_LATER))  # by `command`
     try:
@@ -191,8 +192,6 @@ def command() -> None:
         sys.argv[1:] = again.expand(sys.argv[1:])
         main()
     except KeyboardInterrupt:
-        for name, reason in failures.items():
-            print(f"{name}: {reason}", file=sys.stderr)
         sys.exit(130)
     except Exception as error:
         stopped = error
@@ -201,10 +200,13 @@ def command() -> None:
     lines = [f"error: {reason}" for _, reason in failed]
     if failed and (where := sweep.Points.directory):
         lines = [f"failed: {len(failed)} in {where}", *(f"{name}: {why}" for name, why in failed)]
-    if stopped and not any(str(stopped) in line for line in lines):  # no point's own error
+    said = escaped(str(stopped), keeping="\n")  # as failures are
+    if stopped and not any(said in line for line in lines):  # no point's own error
         known = (HydraException, OmegaConfBaseException, PolyakError, OSError, ValueError)
         # RecursionError: Hydra's, of a value that is nested too deep.
         if not isinstance(stopped, (*known, RecursionError)):
+            for line in lines:
+                print(line, file=sys.stderr)
             raise stopped
         lines.append(f"error: {compose.explain(stopped)}")
     if lines:

@@ -125,7 +125,7 @@ def test_only_points_that_are_missing_or_failed_are_run(train, swept, copied):
         f"failed: 2 in {copied}",
         *(f"{name}: {reason}" for name in wrong),
     ]
-    assert reason not in done.stdout
+    assert done.stdout.count(reason) == 2  # each at once, since a sweep may take hours
     for name in wrong:
         assert reason in (copied / name / "train.log").read_text()
 

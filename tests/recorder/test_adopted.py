@@ -180,3 +180,20 @@ def test_what_a_killed_call_left_is_no_strangers(states, tmp_path):
     half.write_text("{")
     polyak.open(directory, evaluate)
     assert not half.exists()
+
+
+def test_a_folder_with_a_link_to_the_only_weights_puts_them_back(states, tmp_path):
+    files = [tmp_path / f"{epoch}.pt" for epoch in range(2)]
+    for path, state in zip(files, states, strict=False):
+        torch.save({name: state[name] for name in sorted(state)}, path)
+    recording = polyak.adopt(files, tmp_path / "recorded", settings=SETTINGS)
+    given = [tmp_path / f"given{epoch}" for epoch in range(2)]
+    for epoch, folder in enumerate(given):
+        folder.mkdir()
+        (folder / "model.safetensors").symlink_to(paths.checkpoint(recording, epoch))
+    changed = paths.checkpoint(recording, 1)
+    changed.unlink()
+    safetensors.torch.save_file(states[1], changed, metadata={"other": "bytes"})
+    polyak.adopt(given, recording, settings=SETTINGS)
+    assert Manifest.open(recording).intact(changed)
+    assert checkpoint.digest(checkpoint.load(changed).tensors) == checkpoint.digest(states[1])

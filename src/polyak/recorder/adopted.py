@@ -101,8 +101,8 @@ def adopt(
 
 def _take(path: Path, source: Source, target: Path) -> None:
     """Have the file's weights at `target`, read-only. A file that anyone may write to is copied:
-    through a link, the recording would change with it."""
-    target.unlink(missing_ok=True)
+    through a link, the recording would change with it. What was there goes last: a folder of the
+    person's may have a link to it."""
     if path.name.endswith(".safetensors") and not path.stat().st_mode & 0o222:
         for name in source.names:
             if not bool(source.tensor(name).isfinite().all()):
@@ -113,10 +113,10 @@ def _take(path: Path, source: Source, target: Path) -> None:
         files.link(path.resolve(), target)
         return
     try:
-        average_files(target, [path], metadata={"adopted": True})
+        with files.atomic(target, read_only=True) as copy:
+            average_files(copy, [path], metadata={"adopted": True})
     except ValueError as error:
         raise CheckpointError(f"{path}: {error}") from error
-    target.chmod(0o444)
 
 
 def _rate(lr: Any) -> float | None:

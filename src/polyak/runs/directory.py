@@ -36,8 +36,8 @@ WRITTEN_BY_HYDRA = (".hydra", "train.log")
 """What Hydra puts into a directory before the run begins."""
 
 SAID_LATER = "said_later"
-"""Set on the log's record of an error that says it all, and which whoever began the run gets too: a
-terminal would have it twice."""
+"""Set on the log's record of an error that says it all, and which ends the process of a single run:
+its terminal would have it twice."""
 
 ELSEWHERE = (
     *("paths.", "name", "training.threads", "training.device", "dataset.datasets"),
@@ -159,15 +159,19 @@ def claimed(directory: Path, by_hydra: Collection[str] = WRITTEN_BY_HYDRA) -> It
 @contextmanager
 def _locked(directory: Path, by_hydra: Collection[str]) -> Iterator[None]:
     lock = FileLock(directory / ".lock")
-    check_usable(directory, by_hydra)
-    paths.check_run(directory)
-    directory.mkdir(parents=True, exist_ok=True)
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise PolyakError(
-            f"{directory}: another run is working in this directory; name another"
-        ) from None
+        check_usable(directory, by_hydra)
+        paths.check_run(directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise PolyakError(
+                f"{directory}: another run is working in this directory; name another"
+            ) from None
+    except PolyakError as error:
+        log.error("%s", error, extra={SAID_LATER: True})
+        raise
     try:
         yield
     finally:

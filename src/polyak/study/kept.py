@@ -93,7 +93,10 @@ class Kept:
                 for split, path in files.items()
             }
         one = self._scored.get((epoch, manifest.weights(epoch)))
-        return {split: Told.of(metrics) for split, metrics in one.scores.items()} if one else None
+        wanted = {split: set(of.by_name) for split, of in self._evaluation.first.scores.items()}
+        if one is None or {split: set(of) for split, of in one.scores.items()} != wanted:
+            return None
+        return {split: Told.of(metrics) for split, metrics in one.scores.items()}
 
     @property
     def _folder(self) -> Path:
