@@ -9,8 +9,8 @@ import json
 import platform
 import re
 import string
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Self
@@ -20,6 +20,8 @@ import torch
 from benchmarks.table import Section
 from polyak import files
 from polyak.store import environment
+
+EARLIER = "Measured earlier:"
 
 
 @dataclass(frozen=True)
@@ -53,14 +55,20 @@ class Results:
         return cls(**values | {"sections": [Section(**one) for one in values["sections"]]})
 
     def save(self, folder: Path) -> Path:
-        """Into the machine's file; sections that it has and that were not measured now stay."""
+        """Into the machine's file; sections that it has and that were not measured now stay, with a
+        note of when they were."""
         path = folder / (re.sub("[^a-z0-9]+", "-", self.machine.lower()).strip("-") + ".json")
         folder.mkdir(exist_ok=True)
         measured = {one.title: one for one in self.sections}
-        before = {one.title: one for one in Results.read(path).sections} if path.exists() else {}
+        before = {one.title: one for one in Results.read(path)._dated()} if path.exists() else {}
         values = asdict(self) | {"sections": [asdict(one) for one in (before | measured).values()]}
         files.write_json(path, values)
         return path
+
+    def _dated(self) -> Iterator[Section]:
+        for one in self.sections:
+            when = "" if EARLIER in one.note else f" {EARLIER} {self.measured}, {self.software}."
+            yield replace(one, note=one.note + when)
 
 
 def page(folder: Path) -> str:
