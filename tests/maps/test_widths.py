@@ -7,8 +7,9 @@ from polyak.averaging.scheme import Intervals
 from polyak.averaging.schemes.ema import Ema
 from polyak.config.finished import FinishedRun
 from polyak.errors import ConfigError
+from polyak.maps.completed import missing
 from polyak.maps.width_report import report
-from polyak.maps.widths import Widths, missing
+from polyak.maps.widths import KEY, Widths
 from polyak.maps.windows import selected
 from polyak.records.widths import TABLE, Row
 from polyak.runs.recorded import RecordedWindow
@@ -89,6 +90,6 @@ def test_the_command_evaluates_each_width_and_goes_on_where_it_stopped(train, tm
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(lines[:3]) + lines[3][:5])
     wanted = found.wanted((0.2, 1))
-    assert missing(TABLE.read(path), wanted, ["validation", "test"]) == wanted[1:]
+    assert missing(TABLE.read(path), KEY, wanted, ["validation", "test"]) == wanted[1:]
     assert main(["widths", str(directory), "--shares", "0.2", "1"]) == 0
     assert TABLE.read(path) == rows

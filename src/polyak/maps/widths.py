@@ -8,7 +8,7 @@ the weights over each interval, and any window's mean and any EMA follow from th
 2025, https://arxiv.org/abs/2502.06761, find the best width at about 1 % of the training).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -20,6 +20,7 @@ from polyak.errors import ConfigError
 from polyak.evaluation.evaluator import Evaluates, evaluating
 from polyak.evaluation.metric import ACCURACY, Metric
 from polyak.maps.bar import Bar, no_bar
+from polyak.maps.completed import completed
 from polyak.records.widths import Kind, Row, table_of
 from polyak.runs.recorded import RecordedWindow
 from polyak.runs.treatment import Treatment
@@ -32,6 +33,7 @@ NEGLIGIBLE = 1e-9
 
 Wanted = tuple[Kind, float]
 """What kind, and how many steps: a window's length or a half-life."""
+KEY = ("kind", "steps")
 
 
 @dataclass(frozen=True)
@@ -85,13 +87,13 @@ class Widths:
     ) -> list[Row]:
         """Evaluate those of the `wanted` widths that widths.csv at `path` lacks, adding each to it,
         and return all its rows in order. Interrupted, the same call continues."""
+
+        def each(lacking: Sequence[Wanted]) -> Iterator[list[Row]]:
+            for one in lacking:
+                yield self._evaluate(one, run, evaluator, batch_norm, metric)
+
         table = table_of(metric.name)
-        rows = table.read(path)
-        lacking = missing(rows, wanted, evaluator.splits)
-        found = (self._evaluate(one, run, evaluator, batch_norm, metric) for one in lacking)
-        rows = table.grow(path, rows, found, bar(len(lacking)))
-        by_width = {(row.kind, row.steps, row.split): row for row in rows}
-        return [by_width[key] for key in sorted(by_width)]
+        return completed(table, path, KEY, wanted, evaluator.splits, each, bar)
 
     def weights(self, wanted: Wanted) -> tuple[Intervals, Sequence[float]]:
         """The last intervals that count, and their weights."""
@@ -129,9 +131,3 @@ class Widths:
         """Steps from the beginning of that interval to the window's end."""
         steps = self.recorded.intervals.steps
         return steps[-1].stop - steps[first].start
-
-
-def missing(rows: Sequence[Row], wanted: Sequence[Wanted], splits: Iterable[str]) -> list[Wanted]:
-    """Those of the `wanted` widths that `rows` lack on any of the `splits`."""
-    there = {(row.kind, row.steps, row.split) for row in rows}
-    return [one for one in wanted if any((*one, split) not in there for split in splits)]

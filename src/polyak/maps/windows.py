@@ -10,8 +10,9 @@ the price of precision: what a difference cancels is lost.
 """
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import TypeVar
@@ -21,6 +22,7 @@ from polyak.errors import CheckpointError, PolyakError
 from polyak.evaluation.evaluator import Evaluates, evaluating
 from polyak.evaluation.metric import ACCURACY, Metric
 from polyak.maps.bar import Bar, no_bar
+from polyak.maps.completed import completed
 from polyak.naming import epochs_of as epochs_named
 from polyak.records.table import Scored
 from polyak.records.windows import Row, table_of
@@ -64,14 +66,6 @@ def windows(starts: Sequence[int], ends: Sequence[int]) -> list[tuple[int, int]]
     if not found:
         raise PolyakError("no window: every start is at or after every end")
     return found
-
-
-def missing(
-    rows: Sequence[Row], wanted: Sequence[tuple[int, int]], splits: Collection[str]
-) -> list[tuple[int, int]]:
-    """Those of the `wanted` windows that `rows` lack on any of the `splits`."""
-    there = {(row.start, row.end, row.split) for row in rows}
-    return [window for window in wanted if any((*window, split) not in there for split in splits)]
 
 
 def evaluate(
@@ -126,12 +120,8 @@ def complete(
     """Evaluate those of the `wanted` windows that windows.csv at `path` lacks, adding each to it,
     and return all its rows in order. Interrupted, the same call continues."""
     table = table_of(metric.name)
-    rows = table.read(path)
-    lacking = missing(rows, wanted, evaluator.splits)
-    found = evaluate(checkpoint_of, evaluator, batch_norm, lacking, spent=spent, metric=metric)
-    rows = table.grow(path, rows, found, bar(len(lacking)))
-    by_window = {(row.start, row.end, row.split): row for row in rows}
-    return [by_window[key] for key in sorted(by_window)]
+    each = partial(evaluate, checkpoint_of, evaluator, batch_norm, spent=spent, metric=metric)
+    return completed(table, path, ("start", "end"), wanted, evaluator.splits, each, bar)
 
 
 OfSplit = TypeVar("OfSplit", bound=Scored)
